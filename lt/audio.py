@@ -1,0 +1,138 @@
+"""Sound files: any rate, width and number of channels in, mono float32 at one rate out; 24-bit files written.
+
+Reading is by blocks throughout, so an hour-long file needs no more memory than a short one, and reading it whole
+is the same blocks put together. Resampling is soxr's, which keeps its state from block to block.
+
+Names: `audio: (samples,)` float32, full scale at 1; `sample_rate` in hertz.
+"""
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from lt.files import atomic_path
+
+SAMPLE_RATE = 22050
+READABLE = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
+
+
+def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Read a sound file whole -> (samples,) float32, channels averaged, resampled to `sample_rate`.
+
+    n samples at rate r become ceil(n * sample_rate / r), at least one.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: as the words say.
+        ValueError: not a sound file, no samples in it, or NaN or infinite ones.
+    """
+    return np.concatenate(list(stream_audio(path, sample_rate)))
+
+
+def stream_audio(path: str | Path, sample_rate: int = SAMPLE_RATE,
+                 block_seconds: float = 10.0) -> Iterator[np.ndarray]:
+    """Read a sound file block by block -> (samples,) float32 arrays of about `block_seconds`, bounded memory.
+
+    The blocks put together are `read_audio`'s result. The file is opened at once, so that an unreadable one is
+    an error of this call; NaN show up when their block is reached.
+
+    Raises:
+        as `read_audio`.
+    """
+    file = _open(Path(path))
+    return _resampled(file, str(path), sample_rate, max(1, round(block_seconds * file.samplerate)))
+
+
+def audio_seconds(path: str | Path) -> float:
+    """Duration by the file's header. Raises as `read_audio`."""
+    with _open(Path(path)) as file:
+        return file.frames / file.samplerate
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    """Open a sound file, or say in a sentence why not."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not a sound file; name a file in it")
+    if not path.exists():
+        raise FileNotFoundError(f"the sound file {path} does not exist; check its path")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"the sound file {path} may not be read; check its permissions")
+    if path.stat().st_size == 0:
+        raise ValueError(f"the sound file {path} is empty (0 bytes); give another")
+    try:
+        return soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw file
+        raise ValueError(f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): "
+                         f"{getattr(error, 'error_string', 'no header')}") from None
+
+
+def _resampled(file: soundfile.SoundFile, name: str, sample_rate: int, block: int) -> Iterator[np.ndarray]:
+    """Mono blocks of an open file at `sample_rate`, of exactly the length that `read_audio` states."""
+    resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
+    n_read, n_given = 0, 0
+    for mono in _mono_blocks(file, name, block):
+        n_read += len(mono)
+        resampled = mono if file.samplerate == sample_rate else resampler.resample_chunk(mono)
+        n_given += len(resampled)
+        if len(resampled):
+            yield resampled
+    tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    n_left = max(math.ceil(n_read * sample_rate / file.samplerate), 1) - n_given
+    if n_left > 0:  # the resampler rounds its length, down too; what is missing is less than a sample
+        yield np.pad(tail[:n_left], (0, n_left - len(tail[:n_left])))
+
+
+def _mono_blocks(file: soundfile.SoundFile, name: str, block: int) -> Iterator[np.ndarray]:
+    """The samples of an open file, channels averaged, checked; closes the file."""
+    with file:
+        n_read = 0
+        while True:
+            try:
+                samples = file.read(block, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise ValueError(f"the sound file {name} is damaged: {error.error_string}") from None
+            if not len(samples):
+                break
+            n_read += len(samples)
+            mono = samples.mean(axis=1, dtype=np.float32)
+            if not np.isfinite(mono).all():
+                raise ValueError(f"the sound file {name} holds NaN or infinite samples; export it again")
+            yield mono
+        if not n_read:
+            raise ValueError(f"the sound file {name} holds no samples; give another")
+
+
+def write_audio(path: str | Path, audio: np.ndarray, sample_rate: int = SAMPLE_RATE,
+                format: str | None = None) -> None:
+    """Write (samples,) as a 24-bit file, whole or not at all; equal samples give equal bytes.
+
+    Arguments:
+        format: `wav` or `flac`; by default what the suffix of `path` says.
+    Raises:
+        ValueError: another format, not one-dimensional, empty, NaN, or beyond full scale (see `to_peak`).
+        OSError: the file cannot be written.
+    """
+    format = (format or Path(path).suffix.lstrip(".")).lower()
+    if format not in ("wav", "flac"):
+        raise ValueError(f"sound is written as wav or flac, not as '{format}' ({path})")
+    audio = np.asarray(audio, dtype=np.float32)
+    if audio.ndim != 1 or not len(audio):
+        raise ValueError(f"expected samples of shape (samples,) for {path}, got {audio.shape}")
+    if not np.isfinite(audio).all():
+        raise ValueError(f"the sound for {path} holds NaN or infinite samples, so it was not written")
+    if np.abs(audio).max() > 1:
+        raise ValueError(f"the sound for {path} passes full scale (peak {np.abs(audio).max():.2f})")
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, audio, sample_rate, subtype="PCM_24", format=format.upper())
+
+
+def to_peak(audio: np.ndarray, peak_dbfs: float = -1.0) -> np.ndarray:
+    """Turn (samples,) down so that its peak stays at or below `peak_dbfs`; never up."""
+    limit = 10 ** (peak_dbfs / 20)
+    peak = float(np.abs(audio).max(initial=0.0))
+    return audio if peak <= limit else audio * (limit / peak)

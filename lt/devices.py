@@ -1,0 +1,28 @@
+"""Devices: from what the user writes after `--cuda` to a torch device that is really there."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def device(cuda: int | str = -1) -> torch.device:
+    """`-1` or `cpu` -> the CPU; `N` or `cuda:N` -> CUDA device N; `cuda` -> CUDA device 0.
+
+    Raises:
+        ValueError: no such device on this machine (never a silent run on the CPU), or not a device's name.
+    """
+    import torch  # takes two seconds, which --help does not have
+
+    name = str(cuda)
+    if name in ("-1", "cpu"):
+        return torch.device("cpu")
+    number = "0" if name == "cuda" else name.removeprefix("cuda:")
+    if not number.isdecimal():
+        raise ValueError(f"'{name}' is not a device; use -1 or cpu, N or cuda:N, or cuda")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number) >= count:
+        raise ValueError(f"there is no CUDA device {int(number)}: this machine offers {count or 'none'}; "
+                         "use --cuda -1 for the CPU")
+    return torch.device("cuda", int(number))
