@@ -1,7 +1,7 @@
 """Sound files: any rate, width and number of channels in, mono float32 at one rate out; 24-bit files written.
 
-Reading is by blocks throughout, so an hour-long file needs no more memory than a short one, and reading it whole
-is the same blocks put together. Resampling is soxr's, which keeps its state from block to block.
+Reading is by blocks throughout, so an hour-long file needs no more memory than a short one, and reading it
+whole is the same blocks put together. Resampling is soxr's, which keeps its state from block to block.
 
 Names: `audio: (samples,)` float32, full scale at 1; `sample_rate` in hertz.
 """
@@ -38,8 +38,8 @@ def stream_audio(path: str | Path, sample_rate: int = SAMPLE_RATE,
                  block_seconds: float = 10.0) -> Iterator[np.ndarray]:
     """Read a sound file block by block -> (samples,) float32 arrays of about `block_seconds`, bounded memory.
 
-    The blocks put together are `read_audio`'s result. The file is opened at once, so that an unreadable one is
-    an error of this call; NaN show up when their block is reached.
+    The blocks put together are `read_audio`'s result. The file is opened at once, so that an unreadable one
+    is an error of this call; NaN show up when their block is reached.
 
     Raises:
         as `read_audio`.

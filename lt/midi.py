@@ -1,0 +1,258 @@
+"""MIDI files, and the one place where notes in seconds meet labels on a grid of frames.
+
+Frame n covers [n, n + 1) * frame_seconds and belongs to the note that its centre lies in; where notes
+overlap, to the newest. mido reads and writes the bytes; tempo, pairing and order are ours, so that files that
+other programs wrote (tempo changes in any track, notes struck again or never ended, notes of no length) read
+alike everywhere.
+
+Names: `onset` and `offset` in seconds, `note_number` and `program` 0-127, `velocity` 1-127, ticks as in MIDI.
+"""
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lt.files import write_bytes
+from lt.labels import (DEFAULT_DYNAMICS, FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, SILENCE, NoteLabels,
+                       dynamics_to_velocity, velocity_to_dynamics)
+
+if TYPE_CHECKING:
+    import mido
+
+FRAME_SECONDS = 704 / 22050
+TICKS_PER_BEAT = 960  # half a millisecond at 120 beats a minute
+DRUM_CHANNEL = 9
+
+
+@dataclass(frozen=True, order=True)
+class Note:
+    """A note from `onset` to `offset` (seconds), sorted by onset."""
+    onset: float
+    offset: float
+    note_number: int
+    velocity: int
+
+
+@dataclass(frozen=True)
+class Track:
+    """The notes of one instrument of a MIDI file, sorted by onset."""
+    name: str
+    program: int
+    notes: tuple[Note, ...]
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+def read_midi(path: str | Path) -> list[Track]:
+    """Read a MIDI file -> a Track for each track, channel and program that has notes; drums are left out.
+
+    A note struck again before its end ends there; one that never ends lasts to the end of its track; one of
+    no length gets one tick.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: as the words say.
+        ValueError: not a MIDI file, or a damaged one.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"the MIDI file {path} does not exist; check its path")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not a MIDI file; name a file in it")
+    content = path.read_bytes()
+    import mido  # a tenth of a second
+    try:
+        file = mido.MidiFile(file=io.BytesIO(content))
+    except Exception as error:  # mido lets through whatever odd bytes bring about, of any kind
+        raise ValueError(f"{path} is not a MIDI file that can be read, or is damaged: "
+                         f"{str(error) or 'it ends too early'}") from None
+    if file.ticks_per_beat <= 0:
+        raise ValueError(f"the MIDI file {path} counts time in film frames (SMPTE), which is not supported")
+    clock = _Clock.of(file)
+    return [track for one in file.tracks for track in _tracks(one, clock)]
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Ticks to seconds: from each of `ticks` on, a tick lasts `seconds_per_tick` (all: (tempo changes,))."""
+    ticks: np.ndarray
+    seconds: np.ndarray
+    seconds_per_tick: np.ndarray
+
+    @classmethod
+    def of(cls, file: mido.MidiFile) -> _Clock:
+        """The tempo changes of all tracks together; 120 beats a minute until the first."""
+        changes = {0: 500_000}  # microseconds a beat
+        for track in file.tracks:
+            tick = 0
+            for message in track:
+                tick += message.time
+                if message.type == "set_tempo":
+                    changes[tick] = message.tempo
+        ticks = np.array(sorted(changes))
+        seconds_per_tick = np.array([changes[tick] for tick in ticks]) * 1e-6 / file.ticks_per_beat
+        seconds = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * seconds_per_tick[:-1])])
+        return cls(ticks, seconds, seconds_per_tick)
+
+    def at(self, tick: int) -> float:
+        """Seconds from the start of the file to `tick`."""
+        last = np.searchsorted(self.ticks, tick, side="right") - 1
+        return float(self.seconds[last] + (tick - self.ticks[last]) * self.seconds_per_tick[last])
+
+
+@dataclass(frozen=True)
+class _Struck:
+    """A note that has begun, and the program that it was struck with."""
+    tick: int
+    velocity: int
+    program: int
+
+
+def _tracks(messages: mido.MidiTrack, clock: _Clock) -> list[Track]:
+    """The notes of one track of the file, a Track for each channel and program, in order of appearance."""
+    name, programs = "", {}  # programs: channel -> program
+    struck: dict[tuple[int, int], _Struck] = {}  # keys here and below: (channel, note number)
+    restruck: dict[tuple[int, int], int] = {}  # where a new stroke ended the old: its own note-off may follow
+    notes: dict[tuple[int, int], list[Note]] = {}  # (channel, program) -> notes
+
+    def end(key: tuple[int, int], tick: int) -> None:
+        begun, (channel, note_number) = struck.pop(key), key
+        note = Note(clock.at(begun.tick), clock.at(max(tick, begun.tick + 1)), note_number, begun.velocity)
+        notes.setdefault((channel, begun.program), []).append(note)
+
+    tick = 0
+    for message in messages:
+        tick += message.time
+        if message.type == "track_name" and not name:
+            name = _text(message.name)
+        elif message.type == "program_change":
+            programs[message.channel] = message.program
+        elif message.type in ("note_on", "note_off") and message.channel != DRUM_CHANNEL:
+            key = (message.channel, message.note)
+            if message.type == "note_on" and message.velocity > 0:
+                if key in struck:
+                    end(key, tick)
+                    restruck[key] = tick
+                struck[key] = _Struck(tick, message.velocity, programs.get(message.channel, 0))
+            elif key in struck and restruck.pop(key, None) != tick:
+                end(key, tick)
+    for key in list(struck):
+        end(key, tick)
+    return [Track(name, program, tuple(sorted(own))) for (_, program), own in notes.items()]
+
+
+def _text(name: str) -> str:
+    """A name as written by us and most programs today, in UTF-8; mido reads it as Latin-1."""
+    try:
+        return name.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) -> None:
+    """Write a MIDI file that opens with tempo, track names and programs set; equal input gives equal bytes.
+
+    Onsets and offsets are kept to half a tick: a quarter of a millisecond at 120 beats a minute.
+
+    Raises:
+        ValueError: a note that ends before it begins, or a number that MIDI does not have.
+        OSError: the file cannot be written.
+    """
+    import mido
+    microseconds = round(60e6 / tempo)
+    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
+    file.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=microseconds),
+                                       mido.MetaMessage("time_signature", numerator=4, denominator=4)]))
+    channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+    for index, track in enumerate(tracks):
+        ticks_per_second = TICKS_PER_BEAT * 1e6 / microseconds
+        file.tracks.append(_messages(track, channels[index % len(channels)], ticks_per_second))
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def _messages(track: Track, channel: int, ticks_per_second: float) -> mido.MidiTrack:
+    """One track as MIDI messages with delta times."""
+    import mido
+    events = []
+    for note in track.notes:
+        _check(note)
+        onset = round(note.onset * ticks_per_second)
+        offset = max(round(note.offset * ticks_per_second), onset + 1)
+        events.append((onset, 1, note.note_number, note.velocity))
+        events.append((offset, 0, note.note_number, 0))  # 0 sorts first: a note ends before the next begins
+    messages = mido.MidiTrack([mido.MetaMessage("track_name", name=track.name),
+                               mido.Message("program_change", channel=channel, program=track.program)])
+    before = 0
+    for tick, begins, note_number, velocity in sorted(events):
+        messages.append(mido.Message("note_on" if begins else "note_off", channel=channel, note=note_number,
+                                     velocity=velocity, time=tick - before))
+        before = tick
+    return messages
+
+
+def _check(note: Note) -> None:
+    """Raises ValueError for a note that no MIDI file can hold."""
+    if not (0 <= note.onset <= note.offset < math.inf):
+        raise ValueError(f"a note from {note.onset} s to {note.offset} s cannot be written")
+    if not (0 <= note.note_number <= 127 and 1 <= note.velocity <= 127):
+        raise ValueError(f"note number {note.note_number} with velocity {note.velocity} cannot be written")
+
+
+# --- notes and labels -------------------------------------------------------------------------------------
+
+def notes_in_range(notes: Iterable[Note]) -> list[Note]:
+    """Those of `notes` that labels can name: C0 to B8. Compare the lengths to count the others."""
+    return [note for note in notes if FIRST_NOTE_NUMBER <= note.note_number <= LAST_NOTE_NUMBER]
+
+
+def last_offset(notes: Iterable[Note]) -> float:
+    """Where the last note ends, in seconds; 0 without notes."""
+    return max((note.offset for note in notes), default=0.0)
+
+
+def notes_to_labels(notes: Iterable[Note], n_frames: int, frame_seconds: float = FRAME_SECONDS) -> NoteLabels:
+    """Notes -> labels of `n_frames` frames: a note holds the frames whose centre lies in [onset, offset).
+
+    Where notes overlap the one of the latest onset wins (of one onset, the higher), and the older one comes
+    back when the newer ends.
+
+    Raises:
+        ValueError: a note outside C0 to B8 (see `notes_in_range`).
+    """
+    note_number = np.full(n_frames, SILENCE)
+    dynamics = np.full(n_frames, SILENCE)
+    for note in sorted(notes, key=lambda note: (note.onset, note.note_number)):
+        if not FIRST_NOTE_NUMBER <= note.note_number <= LAST_NOTE_NUMBER:
+            raise ValueError(f"note number {note.note_number} is outside C0 to B8 (12 to 119)")
+        held = slice(*(max(math.ceil(time / frame_seconds - 0.5), 0) for time in (note.onset, note.offset)))
+        note_number[held] = note.note_number
+        dynamics[held] = velocity_to_dynamics(note.velocity)
+    return NoteLabels.from_notes(note_number, dynamics)
+
+
+def labels_to_notes(labels: NoteLabels, frame_seconds: float = FRAME_SECONDS) -> list[Note]:
+    """Labels -> a note for each run of frames of one octave and pitch; silence between notes.
+
+    A change of dynamics does not split a note: its velocity comes from the median over its frames.
+    """
+    note_number = labels.note_number
+    edges = np.flatnonzero(np.diff(note_number)) + 1
+    starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(note_number)]])
+    return [Note(float(start * frame_seconds), float(end * frame_seconds), int(note_number[start]),
+                 _velocity(labels.dynamics[start:end]))
+            for start, end in zip(starts, ends, strict=True) if end > start and note_number[start] != SILENCE]
+
+
+def _velocity(dynamics: np.ndarray) -> int:
+    """Velocity of a note from its frames' dynamics (frames,); mf where none of them says."""
+    heard = dynamics[dynamics != SILENCE]
+    return int(dynamics_to_velocity(int(np.median(heard)) if len(heard) else DEFAULT_DYNAMICS))
