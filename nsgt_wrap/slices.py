@@ -1,0 +1,155 @@
+"""Slices: cutting a signal into overlapping rings, and merging what was done to each.
+
+Purpose: the transform of rows of any length and its inverse, slice by slice, with exact derivatives.
+Conventions: slice k covers the halves k - 1 and k of the signal (a half is slice_length / 2 samples) under a Hann
+    window; outside the signal there is silence. Half k lies in place k % 2 of the slice's ring, whichever of the
+    slice's two halves it is: so all slices share one clock and their coefficients add in phase, with no modulation.
+Names: earlier and later are the two halves of a slice, even and odd the two places of a ring.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nsgt_wrap.bands import Bands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nsgt_wrap.design import NSGTDesign
+
+# The coefficients of one slice (4.6 MB) about fit a CPU's cache; a GPU wants many slices at once.
+_AT_ONCE = {"cpu": 1, "cuda": 16}
+
+
+class Slices(nn.Module):
+    """The frame of a design on signals of any length.
+
+    Two analyses and two syntheses come of the same two loops. Plain ones (`dual` False) use the windows, with Hann on
+    the samples; dual ones use the duals, with Hann on the coefficients. The transform is the plain analysis, its
+    inverse the dual synthesis; the plain pair and the dual pair are each other's adjoints but for L / 2.
+    """
+
+    def __init__(self, design: NSGTDesign, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.half, self.hop = design.slice_length // 2, design.hop
+        self.bands = Bands(design, dtype)
+        hann = 0.5 - 0.5 * np.cos(np.pi * np.arange(design.slice_length) / self.half)
+        self.register_buffer("hann", torch.as_tensor(hann).to(dtype), persistent=False)
+
+    def analyse(self, audio: torch.Tensor, *, dual: bool = False) -> torch.Tensor:
+        """Coefficients (rows, bins, coefficients) of `audio: (rows, samples)`."""
+        rows, n_samples = audio.shape
+        n_halves, width = -(-n_samples // self.half), -(-n_samples // self.hop)
+        halves = audio.new_zeros(rows, n_halves + 2, self.half)
+        halves.view(rows, -1)[:, self.half : self.half + n_samples] = audio
+        grids = self.grids(self.rings(halves, hann=not dual), dual=dual)
+        result = self.bands.windows.new_empty(rows, self.bands.n_bins, width)
+        for row in result:
+            of_row = islice(grids, n_halves + 1)
+            for number, (before, after) in enumerate(overlaps(self._weighted(of_row) if dual else of_row)):
+                part = row[:, number * before.shape[-1] :][:, : before.shape[-1]]
+                torch.add(before[:, : part.shape[1]], after[:, : part.shape[1]], out=part)
+        return result
+
+    def synthesise(self, coefficients: torch.Tensor, n_samples: int, *, dual: bool = True) -> torch.Tensor:
+        """Audio (rows, n_samples) from `coefficients: (rows, bins, coefficients)`."""
+        n_halves = -(-n_samples // self.half)
+        result = self.hann.new_empty(len(coefficients), n_halves, self.half)
+        for row, audio in zip(coefficients, result, strict=True):
+            rings = (self.ring(grid, dual=dual) for grid in self._cut(row, n_halves, hann=dual))
+            rings = rings if dual else self._weighted(rings)
+            for number, (before, after) in enumerate(overlaps(rings)):
+                torch.add(before, after, out=audio[number])
+        return result.view(len(coefficients), -1)[:, :n_samples]
+
+    def rings(self, halves: torch.Tensor, *, first: int = 0, hann: bool = True) -> torch.Tensor:
+        """Rings (rows * slices, slice_length) of `halves: (rows, slices + 1, half)`, `first` numbering the slices."""
+        earlier, later = halves[:, :-1], halves[:, 1:]
+        if hann:
+            rise, fall = self.hann.view(2, self.half)
+            earlier, later = earlier * rise, later * fall
+        pairs = torch.stack((later, earlier), 2)
+        odd = pairs[:, 1 - first % 2 :: 2]
+        odd.copy_(odd.flip(2))
+        return pairs.view(-1, 2 * self.half)
+
+    def grids(self, rings: torch.Tensor, *, dual: bool = False) -> Iterator[torch.Tensor]:
+        """The grid (bins, coefficients) of each ring of `rings: (slices, slice_length)`."""
+        some = rings.split(_AT_ONCE.get(rings.device.type, 1))
+        scratch = self.bands.scratch(len(some[0]))
+        for part in some:
+            yield from self.bands.analyse(torch.fft.rfft(part), scratch[: len(part)], dual=dual)
+
+    def ring(self, grid: torch.Tensor, *, dual: bool = True) -> torch.Tensor:
+        """The ring (slice_length,) of one `grid: (bins, coefficients)`."""
+        spectrum = self.bands.windows.new_zeros(1, self.half + 1)
+        self.bands.synthesise(grid[None], spectrum, dual=dual)
+        spectrum[:, 0] *= 2
+        spectrum[:, -1] *= 2
+        return torch.fft.irfft(spectrum[0], n=2 * self.half)
+
+    def _cut(self, row: torch.Tensor, n_halves: int, *, hann: bool) -> Iterator[torch.Tensor]:
+        """The grid of each slice of `row: (bins, coefficients)`: the analysis' merging turned round."""
+        half = self.half // self.hop
+        weights = self.hann[:: self.hop] if hann else torch.ones_like(self.hann[:: self.hop])
+        rise, fall = weights.repeat_interleave(2).view(2, half, 2)
+        source = torch.view_as_real(row)
+        for number in range(n_halves + 1):
+            grid = source.new_zeros(len(row), 2 * half, 2)
+            for place, weight in ((number - 1, rise), (number, fall)):
+                part = source[:, max(place, 0) * half : (place + 1) * half]
+                start, width = place % 2 * half, part.shape[1]
+                torch.mul(part, weight[:width], out=grid[:, start : start + width])
+            yield torch.view_as_complex(grid)
+
+    def _weighted(self, slices: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window laid on its ring."""
+        for number, values in enumerate(slices):
+            weights = self.hann[:: 2 * self.half // values.shape[-1]]
+            yield values * (weights if number % 2 else weights.roll(len(weights) // 2))
+
+
+def overlaps(slices: Iterator[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """For each half of the signal in turn, its two parts (..., half): from the slice it ends and the one it begins."""
+    before = next(slices)
+    half = before.shape[-1] // 2
+    for number, after in enumerate(slices):
+        place = slice(number % 2 * half, (number % 2 + 1) * half)
+        yield before[..., place], after[..., place]
+        before = after
+
+
+class Analysis(torch.autograd.Function):
+    """`Slices.analyse` of (rows, samples), with its adjoint as derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, audio: torch.Tensor, slices: Slices, dual: bool) -> torch.Tensor:
+        ctx.slices, ctx.dual, ctx.n_samples = slices, dual, audio.shape[-1]
+        return slices.analyse(audio, dual=dual)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        audio = Synthesis.apply(gradient, ctx.slices, ctx.n_samples, ctx.dual)
+        return audio * ctx.slices.half, None, None
+
+
+class Synthesis(torch.autograd.Function):
+    """`Slices.synthesise` of (rows, bins, coefficients), with its adjoint as derivative."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, coefficients: torch.Tensor, slices: Slices, n_samples: int, dual: bool
+    ) -> torch.Tensor:
+        ctx.slices, ctx.dual = slices, dual
+        return slices.synthesise(coefficients.resolve_conj().contiguous(), n_samples, dual=dual)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        coefficients = Analysis.apply(gradient, ctx.slices, ctx.dual)
+        return coefficients / ctx.slices.half, None, None, None
