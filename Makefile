@@ -1,0 +1,61 @@
+# make setup      a virtual environment in .venv with everything; a second run installs nothing
+# make demo       build a data set, train, transcribe and play, in a few minutes
+# make test       the tests (make test-long: those that take longer)
+# make lint       the style checks
+# make bench      the speed figures
+# make clean      remove .venv and what the tools left behind; data/ and saves/ stay
+#
+# make PYTHON=python3.12 setup                                     another Python (3.10 to 3.13)
+# make PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu" setup
+#                                                                  on Linux: torch without its CUDA libraries
+
+PYTHON ?= python3
+PIP_OPTIONS ?=
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
+STAMP := .venv/.set-up
+
+.PHONY: setup demo test test-long lint bench clean
+
+setup: $(STAMP)
+
+demo: $(STAMP)
+	$(PY) demo.py
+
+test: $(STAMP)
+	$(PY) -m pytest
+
+test-long: $(STAMP)
+	$(PY) -m pytest -m long
+
+lint: $(STAMP)
+	$(PY) -m ruff check .
+
+bench: $(STAMP)
+	@for script in bench/*.py; do echo "$$script"; $(PY) "$$script" || exit 1; done
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find lt nsgt_wrap tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+# Every path is relative, so that the folder's own may hold spaces.
+$(STAMP): requirements.txt requirements-dev.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "setup: Python 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 setup" >&2; exit 1; }
+	@test -x $(PY) || { echo "setup: making .venv"; $(PYTHON) -m venv .venv; }
+	@$(PY) -c 'import sys; sys.exit(sys.version_info[:2] >= (3, 13))' || command -v c++ >/dev/null || { \
+	  echo "setup: on Python 3.13 tinysoundfont is built from source, which needs a C++ compiler" \
+	       "(Debian: apt install g++); Python 3.10 to 3.12 needs none" >&2; exit 1; }
+	@echo "setup: installing requirements.txt (torch is large: minutes)"
+	@$(PIP) -r requirements.txt -r requirements-dev.txt
+	@echo "setup: building nsgt"
+# nsgt comes as source only and imports NumPy while it builds but does not declare so: in the isolated environment
+# that pip builds in by default there would be none. Without Cython there, it builds as plain Python, which needs no
+# compiler and is all that is wanted: only its windows are used.
+	@$(PIP) --no-build-isolation "nsgt>=0.19"
+	@echo "setup: installing tinysoundfont"
+# tinysoundfont requires PyAudio, which serves playback only and does not build without a system library
+# (PortAudio); rendering to arrays works without it.
+	@$(PIP) --no-deps "tinysoundfont>=0.3.6"
+	@touch $(STAMP)
+	@echo "setup: done"
