@@ -1,8 +1,8 @@
 """One slice in the frequency domain: from its half spectrum to the coefficients of its bands, and back.
 
-Purpose: the two sums at the heart of the transform, batched over slices, each the other's adjoint up to a factor.
-Conventions: `spectra: (slices, slice_length // 2 + 1)` as from rfft, `grids: (slices, bins, coefficients)`, both
-    complex. Coefficients are in baseband, as the nsgt library has them: coefficient m of a band at position p is what
+Purpose: the two sums at the heart of the transform, over all bands at once, each the other's adjoint up to a factor.
+Conventions: `spectrum: (slice_length // 2 + 1,)` as from rfft, `grid: (bins, coefficients)`, both complex. One slice
+    at a time: its coefficients (4.6 MB) about fit a CPU's cache, and are enough work for a GPU. Coefficients are in baseband, as the nsgt library has them: coefficient m of a band at position p is what
     the band passes at that time, turned back by exp(-2 pi i p m / coefficients).
 Names: an entry is one number of one band's window; the entries of all bands lie one after the other in a flat array.
 """
@@ -55,35 +55,35 @@ class Bands(nn.Module):
     def _keep(self, name: str, values: np.ndarray, dtype: torch.dtype) -> None:
         self.register_buffer(name, torch.as_tensor(values).to(dtype), persistent=False)
 
-    def scratch(self, slices: int) -> torch.Tensor:
-        """A zeroed workspace for `analyse` of so many slices, to be used again and again."""
-        return self.windows.new_zeros(slices, self.n_bins, self.n_coefficients)
+    def scratch(self) -> torch.Tensor:
+        """A zeroed workspace (bins, coefficients) for `analyse`, to be used again and again."""
+        return self.windows.new_zeros(self.n_bins, self.n_coefficients)
 
-    def analyse(self, spectra: torch.Tensor, scratch: torch.Tensor, *, dual: bool = False) -> torch.Tensor:
-        """Grids of `spectra: (slices, frequencies)` through the windows, or through the duals.
+    def analyse(self, spectrum: torch.Tensor, scratch: torch.Tensor, *, dual: bool = False) -> torch.Tensor:
+        """The grid of `spectrum: (frequencies,)` through the windows, or through the duals.
 
         c[b, m] = sum_j X[p_b + j] windows_b[j] exp(2 pi i j m / M), windows being the design's over its M.
         """
-        entries = spectra.index_select(1, self.places).mul_(self.duals if dual else self.windows)
+        entries = spectrum.index_select(0, self.places).mul_(self.duals if dual else self.windows)
         self._conjugate_mirrored(entries)
         # Only these slots are ever written, so what lies between the bands' entries stays zero.
-        scratch.view(len(spectra), -1).index_copy_(1, self.slots, entries)
+        scratch.view(-1).scatter_(0, self.slots, entries)
         return torch.fft.ifft(scratch, norm="forward")
 
-    def synthesise(self, grids: torch.Tensor, spectra: torch.Tensor, *, dual: bool = True) -> None:
-        """Add to `spectra` what `grids: (slices, bins, coefficients)` give through the duals, or the windows.
+    def synthesise(self, grid: torch.Tensor, spectrum: torch.Tensor, *, dual: bool = True) -> None:
+        """Add to `spectrum: (frequencies,)` what `grid: (bins, coefficients)` gives through the duals, or the windows.
 
         S[p_b + j] += duals_b[j] sum_m c[b, m] exp(-2 pi i j m / M), folded to f >= 0 by conjugation; at f = 0 and at
         Nyquist, their own mirror images, it is left to the caller to double the sum.
         """
-        entries = torch.fft.fft(grids).view(len(grids), -1).index_select(1, self.slots)
+        entries = torch.fft.fft(grid).view(-1).index_select(0, self.slots)
         entries.mul_(self.duals if dual else self.windows)
         self._conjugate_mirrored(entries)
-        spectra.index_add_(1, self.places, entries)
+        spectrum.index_add_(0, self.places, entries)
 
     def _conjugate_mirrored(self, entries: torch.Tensor) -> None:
         if len(self.mirrored):
-            entries[:, self.mirrored] = entries[:, self.mirrored].conj()
+            entries[self.mirrored] = entries[self.mirrored].conj()
 
 
 def _duals_of_real(design: NSGTDesign) -> list[np.ndarray]:

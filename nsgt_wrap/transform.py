@@ -76,7 +76,7 @@ class NSGT(nn.Module):
         """
         self._check_coefficients(coefficients, self.design.slice_length)
         grids = coefficients.detach().reshape(-1, *coefficients.shape[-2:])
-        audio = torch.stack([self.slices.ring(grid) for grid in grids])
+        audio = torch.stack(list(self.slices.ungrid(grids)))
         return audio.reshape(*coefficients.shape[:-2], self.design.slice_length)
 
     @torch.no_grad()
@@ -88,7 +88,7 @@ class NSGT(nn.Module):
         Raises: ValueError when there are no samples at all.
         """
         lengths: list[int] = []
-        for before, after in overlaps(self._streamed_grids(blocks, lengths)):
+        for before, after in overlaps(self.slices.grids(self._streamed_rings(blocks, lengths))):
             width = -(-lengths.pop(0) // self.design.hop)
             yield before[:, :width] + after[:, :width]
 
@@ -118,12 +118,11 @@ class NSGT(nn.Module):
             magnitudes = magnitude(coefficients)
             yield (magnitudes.view(len(magnitudes), -1, factor) @ mean).T.contiguous()
 
-    def _streamed_grids(self, blocks: Iterable[torch.Tensor], lengths: list[int]) -> Iterator[torch.Tensor]:
-        """The grid of each slice of the stream; how long each half of it truly is goes to `lengths`."""
+    def _streamed_rings(self, blocks: Iterable[torch.Tensor], lengths: list[int]) -> Iterator[torch.Tensor]:
+        """The ring of each slice of the stream; how many samples each half of it truly has is added to `lengths`."""
         earlier = end = self.slices.hann.new_zeros(self.slices.half)
         for number, later in enumerate(chain(self._halves(blocks, lengths), [end])):
-            rings = self.slices.rings(torch.stack((earlier, later))[None], first=number)
-            yield next(self.slices.grids(rings))
+            yield from self.slices.rings(torch.stack((earlier, later))[None], first=number)
             earlier = later
 
     def _halves(self, blocks: Iterable[torch.Tensor], lengths: list[int]) -> Iterator[torch.Tensor]:
