@@ -51,7 +51,7 @@ class NSGT(nn.Module):
 
         Raises: ValueError when the bins, or the coefficients for n_samples, are not as many as they must be.
         """
-        self._check_coefficients(coefficients, n_samples)
+        self.check_coefficients(coefficients, n_samples)
         rows = coefficients.reshape(-1, *coefficients.shape[-2:])
         audio = Synthesis.apply(rows, self.slices, n_samples, True)
         return audio.reshape(*coefficients.shape[:-2], n_samples)
@@ -74,7 +74,7 @@ class NSGT(nn.Module):
 
         Raises: ValueError when the shape is not that of a slice.
         """
-        self._check_coefficients(coefficients, self.design.slice_length)
+        self.check_coefficients(coefficients, self.design.slice_length)
         grids = coefficients.detach().reshape(-1, *coefficients.shape[-2:])
         audio = torch.stack(list(self.slices.ungrid(grids)))
         return audio.reshape(*coefficients.shape[:-2], self.design.slice_length)
@@ -146,7 +146,7 @@ class NSGT(nn.Module):
         if audio.ndim < 1 or audio.shape[-1] < 1:
             raise ValueError(f"expected at least one sample, got audio of shape {tuple(audio.shape)}")
 
-    def _check_coefficients(self, coefficients: torch.Tensor, n_samples: int) -> None:
+    def check_coefficients(self, coefficients: torch.Tensor, n_samples: int) -> None:
         expected = self.design.n_bins, -(-n_samples // self.design.hop)
         if n_samples < 1 or tuple(coefficients.shape[-2:]) != expected:
             raise ValueError(
