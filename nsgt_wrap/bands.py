@@ -1,10 +1,13 @@
 """One slice in the frequency domain: from its half spectrum to the coefficients of its bands, and back.
 
-Purpose: the two sums at the heart of the transform, over all bands at once, each the other's adjoint up to a factor.
-Conventions: `spectrum: (slice_length // 2 + 1,)` as from rfft, `grid: (bins, coefficients)`, both complex. One slice
-    at a time: its coefficients (4.6 MB) about fit a CPU's cache, and are enough work for a GPU. Coefficients are in baseband, as the nsgt library has them: coefficient m of a band at position p is what
+Purpose: the two sums at the heart of the transform, over all bands at once, each the other's adjoint up to a
+    factor.
+Conventions: `spectrum: (slice_length // 2 + 1,)` as from rfft, `grid: (bins, coefficients)`, both complex.
+    One slice at a time: its coefficients (4.6 MB) about fit a CPU's cache, and are enough work for a GPU.
+    Coefficients are in baseband, as the nsgt library has them: coefficient m of a band at position p is what
     the band passes at that time, turned back by exp(-2 pi i p m / coefficients).
-Names: an entry is one number of one band's window; the entries of all bands lie one after the other in a flat array.
+Names: an entry is one number of one band's window; the entries of all bands lie one after the other in a flat
+    array.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 class Bands(nn.Module):
     """Bands `first` to `last` (excluded) of a design, with `n_coefficients` coefficients each on a slice.
 
-    Args: n_coefficients: at least the longest window's length; the design's own number unless given. The size of the
-        coefficients does not change with it (the nsgt library's scales with 1 / n_coefficients).
+    Args: n_coefficients: at least the longest window's length; the design's own number unless given. The size
+        of the coefficients does not change with it (the nsgt library's scales with 1 / n_coefficients).
     """
 
     def __init__(
@@ -71,10 +74,11 @@ class Bands(nn.Module):
         return torch.fft.ifft(scratch, norm="forward")
 
     def synthesise(self, grid: torch.Tensor, spectrum: torch.Tensor, *, dual: bool = True) -> None:
-        """Add to `spectrum: (frequencies,)` what `grid: (bins, coefficients)` gives through the duals, or the windows.
+        """Add to `spectrum: (frequencies,)` what `grid: (bins, coefficients)` gives through the duals, or the
+        windows.
 
-        S[p_b + j] += duals_b[j] sum_m c[b, m] exp(-2 pi i j m / M), folded to f >= 0 by conjugation; at f = 0 and at
-        Nyquist, their own mirror images, it is left to the caller to double the sum.
+        S[p_b + j] += duals_b[j] sum_m c[b, m] exp(-2 pi i j m / M), folded to f >= 0 by conjugation; at f = 0
+        and at Nyquist, their own mirror images, it is left to the caller to double the sum.
         """
         entries = torch.fft.fft(grid).view(-1).index_select(0, self.slots)
         entries.mul_(self.duals if dual else self.windows)

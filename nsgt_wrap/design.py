@@ -1,9 +1,12 @@
 """The frame: which bands there are, their windows and their dual windows.
 
-Purpose: ask the nsgt library (Thomas Grill) for the constant-Q frame of one slice and keep it as plain arrays.
-Conventions: a window or a dual is real, lives on the slice's FFT bins and runs by rising frequency; the window of
-    band b covers the bins `positions[b] - len // 2 + (0, 1, ..., len - 1)`. Duals are for `n_coefficients` coefficients.
-Names: band (of the frame) and bin (of the spectrogram's axis) are the same thing; hop is samples per coefficient.
+Purpose: ask the nsgt library (Thomas Grill) for the constant-Q frame of one slice and keep it as plain
+    arrays.
+Conventions: a window or a dual is real, lives on the slice's FFT bins and runs by rising frequency; the
+    window of band b covers the bins `positions[b] - len // 2 + (0, 1, ..., len - 1)`. Duals are for
+    `n_coefficients` coefficients.
+Names: band (of the frame) and bin (of the spectrogram's axis) are the same thing; hop is samples per
+    coefficient.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ _PATCH_LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Frame:
-    """Windows, duals (one array per band, rising frequency) and centre positions (in FFT bins of the slice)."""
+    """Windows, duals (one array per band, rising frequency) and centre positions (in FFT bins of the
+    slice).
+    """
 
     windows: tuple[np.ndarray, ...]
     duals: tuple[np.ndarray, ...]
@@ -37,7 +42,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class NSGTDesign:
-    """Settings of the transform: a constant-Q scale from `fmin` to `fmax` (Hz) on slices of `slice_length` samples.
+    """Settings of the transform: a constant-Q scale from `fmin` to `fmax` (Hz) on slices of `slice_length`
+    samples.
 
     `hop` is the number of samples between coefficients, `all_bands` adds the DC and the Nyquist band.
 
@@ -64,7 +70,8 @@ class NSGTDesign:
             )
         if self.slice_length < 1 or self.slice_length % (2 * self.hop):
             raise ValueError(
-                f"expected a slice_length that is a multiple of {2 * self.hop} (two hops), got {self.slice_length}"
+                f"expected a slice_length that is a multiple of {2 * self.hop} (two hops),"
+                f" got {self.slice_length}"
             )
 
     @property
@@ -96,7 +103,8 @@ class NSGTDesign:
     def frame(self) -> Frame:
         """Windows, duals and positions from the nsgt library, computed once per design.
 
-        Raises: ImportError when nsgt is missing; ValueError when a window needs more coefficients than the hop gives.
+        Raises: ImportError when nsgt is missing; ValueError when a window needs more coefficients than the
+            hop gives.
         """
         return _frame(self)
 
@@ -167,7 +175,8 @@ class _NumpyWithOpenClip:
     """numpy as the library sees it while its windows are made: `clip` takes an infinite bound on integers.
 
     nsgt 0.19 clips an integer array in place with numpy.inf as the upper bound, which NumPy >= 1.25 refuses
-    because the result would be float. An infinite upper bound is no bound, and None says the same to any NumPy.
+    because the result would be float. An infinite upper bound is no bound, and None says the same to any
+    NumPy.
     """
 
     def __getattr__(self, name: str) -> Any:

@@ -1,12 +1,13 @@
 """Phase retrieval: audio whose coefficients have given magnitudes.
 
-Purpose: accelerated Griffin-Lim on the NSGT (Perraudin, Balazs and Sondergaard 2013), and the way from frames of mean
-    magnitudes back to magnitudes on the hop grid.
-Conventions: `magnitudes: (..., bins, coefficients)` on the hop grid, `frames: (frames, bins)`. A narrow band's
-    coefficients change slowly, so iterating needs only every 2nd, 4th, 8th... of them: at least twice as many as the
-    band's window is long, which is what its squared magnitude takes.
-Names: a tier is a run of bands with the same spacing of coefficients; a state `(halves, flat)` has the coefficients
-    of all tiers for each half slice, side by side; known are samples at the start that must stay as they are.
+Purpose: accelerated Griffin-Lim on the NSGT (Perraudin, Balazs and Sondergaard 2013), and the way from frames
+    of mean magnitudes back to magnitudes on the hop grid.
+Conventions: `magnitudes: (..., bins, coefficients)` on the hop grid, `frames: (frames, bins)`. A narrow
+    band's coefficients change slowly, so iterating needs only every 2nd, 4th, 8th... of them: at least twice
+    as many as the band's window is long, which is what its squared magnitude takes.
+Names: a tier is a run of bands with the same spacing of coefficients; a state `(halves, flat)` has the
+    coefficients of all tiers for each half slice, side by side; known are samples at the start that must stay
+    as they are.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from nsgt_wrap.transform import NSGT
 
 _SEGMENT_HALVES = 32  # of a long signal: 65 s at the default design
-_OVERLAP_HALVES = 4  # the first two of them known from the segment before, the last two of that one done again
+_OVERLAP_HALVES = 4  # the first two are known from the segment before, the other two are done again
 _FFTS_AT_ONCE = 8
 _OVERSAMPLING = 2
-_MEAN_CORRECTIONS = 3
+_MEAN_CORRECTIONS = 2
+_SLOPE = -0.75  # of the cubic at one frame's distance; Keys' -0.5 errs by half a decibel more
 
 
 def griffin_lim(
@@ -40,13 +42,16 @@ def griffin_lim(
     momentum: float = 0.99,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Audio (..., n_samples) whose coefficients come near `magnitudes: (..., bins, coefficients)`, from random phases.
+    """Audio (..., n_samples) whose coefficients come near `magnitudes: (..., bins, coefficients)`, from
+    random phases.
 
-    c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast Griffin-Lim; momentum 0 is
-    Griffin and Lim's own). A signal of more than 32 half slices is done in overlapping segments that take over the
-    audio of the one before, so the working memory does not grow with it. Not differentiable.
+    c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast Griffin-Lim;
+    momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is done in overlapping segments
+    that take over the audio of the one before, so the working memory does not grow with it. Not
+    differentiable.
 
-    Raises: ValueError for wrong shapes, negative or not finite magnitudes, n_iter below 1 or momentum below 0.
+    Raises: ValueError for wrong shapes, negative or not finite magnitudes, n_iter below 1 or momentum below
+        0.
     """
     nsgt.check_coefficients(magnitudes, n_samples)
     if not (torch.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
@@ -98,25 +103,29 @@ class _Search:
         return torch.cat(parts, 1)
 
     def segment(self, targets: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
-        """Audio (halves, half) of one segment, from `targets: (halves, flat)` and the `known: (halves, half)` start."""
-        turns = torch.rand(targets.shape, generator=self.generator, dtype=targets.dtype, device=self._seeded_on())
-        state = torch.polar(targets, 2 * torch.pi * turns.to(targets.device))
+        """Audio (halves, half) of one segment, from `targets: (halves, flat)` and the `known: (halves, half)`
+        start.
+        """
+        state = torch.polar(targets, self._random_phases(targets.shape).to(targets))
         projected = torch.zeros_like(state)
         for _ in range(self.n_iter):
             audio = self.synthesise(state, n_samples, known)
             for number, new in enumerate(self.analyse(audio)):
-                # The same as new + momentum (new - old), over 1 + momentum: the size falls out in the next line.
+                # new + momentum (new - old), but for a factor, which has no part in the phase
                 ahead = new.add(projected[number], alpha=-self.momentum / (1 + self.momentum))
                 projected[number] = new
                 torch.mul(ahead, _scales(ahead, targets[number]), out=state[number])
         return self.synthesise(state, n_samples, known)
 
-    def _seeded_on(self) -> torch.device:
-        return self.slices.hann.device if self.generator is None else self.generator.device
+    def _random_phases(self, shape: torch.Size) -> torch.Tensor:
+        device = self.slices.hann.device if self.generator is None else self.generator.device
+        return torch.rand(shape, generator=self.generator, device=device) * (2 * torch.pi)
 
     def synthesise(self, state: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
-        """Audio (halves, half) of `state: (halves, flat)`: silent from n_samples on, and as `known` at its start."""
-        audio = state.new_empty(len(state), self.slices.half, dtype=targets_dtype(state))
+        """Audio (halves, half) of `state: (halves, flat)`: silent from n_samples on, and as `known` at its
+        start.
+        """
+        audio = state.new_empty(len(state), self.slices.half, dtype=state.real.dtype)
         for number, (before, after) in enumerate(overlaps(self._rings(state))):
             torch.add(before, after, out=audio[number])
         audio.view(-1)[n_samples:] = 0
@@ -133,9 +142,8 @@ class _Search:
 
     def _add_slice(self, state: torch.Tensor, number: int, spectrum: torch.Tensor) -> None:
         """Add the spectrum of slice `number`, the halves number - 1 and number under a Hann window."""
-        earlier, later = (
-            state[place].split(self.sizes) if 0 <= place < len(state) else None for place in (number - 1, number)
-        )
+        earlier = state[number - 1].split(self.sizes) if number > 0 else None
+        later = state[number].split(self.sizes) if number < len(state) else None
         for index, (tier, (rise, fall)) in enumerate(zip(self.tiers, self.weights, strict=True)):
             grid = spectrum.new_empty(tier.n_bins, 2, tier.n_coefficients // 2)
             for part, place, weight in ((earlier, (number - 1) % 2, rise), (later, number % 2, fall)):
@@ -171,10 +179,6 @@ class _Search:
         return result
 
 
-def targets_dtype(state: torch.Tensor) -> torch.dtype:
-    return state.real.dtype
-
-
 def _scales(values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """What to multiply complex `values` by to give them the magnitudes `targets`; zeros stay zeros."""
     squares = torch.view_as_real(values).square()
@@ -192,7 +196,9 @@ def _tiers(design: NSGTDesign, dtype: torch.dtype) -> list[Bands]:
 
 
 def _fewest(design: NSGTDesign, length: int) -> int:
-    """The smallest even number of coefficients, the design's own halved, that a window of `length` is happy with."""
+    """The smallest even number of coefficients, the design's own halved, that a window of `length` is happy
+    with.
+    """
     fewest = design.n_coefficients
     while fewest % 4 == 0 and fewest // 2 >= max(_OVERSAMPLING * length, design.n_coefficients // 16):
         fewest //= 2
@@ -200,15 +206,19 @@ def _fewest(design: NSGTDesign, length: int) -> int:
 
 
 def frames_to_coefficients(frames: torch.Tensor, factor: int = 11) -> torch.Tensor:
-    """Magnitudes (bins, frames * factor) on the hop grid from `frames: (frames, bins)`, means of `factor` of them each.
+    """Magnitudes (bins, frames * factor) on the hop grid from `frames: (frames, bins)`, means of `factor` of
+    them each.
 
-    Cubic convolution (Keys 1981) between the frames' centres, of values corrected so that the result again has the
-    frames for its means. On real flute that errs by -31 dB, where straight lines err by -25 dB and steps by -20 dB.
+    Cubic convolution (Keys 1981) between the frames' centres, of values corrected so that the result again
+    has the frames for its means. On real flute that errs by -31 dB, where straight lines err by -25 dB and
+    steps by -20 dB.
 
     Raises: ValueError when there are no frames or they are negative or not finite.
     """
     if frames.ndim != 2 or len(frames) < 1 or factor < 1:
-        raise ValueError(f"expected (frames, bins) and a factor of at least 1, got {tuple(frames.shape)}, {factor}")
+        raise ValueError(
+            f"expected (frames, bins) and a factor of at least 1, got {tuple(frames.shape)} and {factor}"
+        )
     if not (torch.isfinite(frames).all() and (frames >= 0).all()):
         raise ValueError("expected frames that are finite and not negative")
     kernel = _cubic_kernel(factor).to(frames)
@@ -228,6 +238,6 @@ def _cubic_kernel(factor: int) -> torch.Tensor:
     """(5, factor): what the frames from two before to two after give to each coefficient of a frame."""
     offsets = (torch.arange(factor, dtype=torch.float64) - (factor - 1) / 2) / factor
     distance = (torch.arange(-2, 3, dtype=torch.float64)[:, None] - offsets).abs()
-    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    near = (_SLOPE + 2) * distance**3 - (_SLOPE + 3) * distance**2 + 1
+    far = _SLOPE * (distance**3 - 5 * distance**2 + 8 * distance - 4)
     return torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))

@@ -1,9 +1,10 @@
 """Slices: cutting a signal into overlapping rings, and merging what was done to each.
 
 Purpose: the transform of rows of any length and its inverse, slice by slice, with exact derivatives.
-Conventions: slice k covers the halves k - 1 and k of the signal (a half is slice_length / 2 samples) under a Hann
-    window; outside the signal there is silence. Half k lies in place k % 2 of the slice's ring, whichever of the
-    slice's two halves it is: so all slices share one clock and their coefficients add in phase, with no modulation.
+Conventions: slice k covers the halves k - 1 and k of the signal (a half is slice_length / 2 samples) under a
+    Hann window; outside the signal there is silence. Half k lies in place k % 2 of the slice's ring,
+    whichever of the slice's two halves it is: so all slices share one clock and their coefficients add in
+    phase, with no modulation.
 Names: earlier and later are the two halves of a slice, even and odd the two places of a ring.
 """
 
@@ -30,9 +31,10 @@ _FFTS_AT_ONCE = 8
 class Slices(nn.Module):
     """The frame of a design on signals of any length.
 
-    Two analyses and two syntheses come of the same two loops. Plain ones (`dual` False) use the windows, with Hann on
-    the samples; dual ones use the duals, with Hann on the coefficients. The transform is the plain analysis, its
-    inverse the dual synthesis; the plain pair and the dual pair are each other's adjoints but for L / 2.
+    Two analyses and two syntheses come of the same two loops. Plain ones (`dual` False) use the windows, with
+    Hann on the samples; dual ones use the duals, with Hann on the coefficients. The transform is the plain
+    analysis, its inverse the dual synthesis; the plain pair and the dual pair are each other's adjoints but
+    for L / 2.
     """
 
     def __init__(self, design: NSGTDesign, dtype: torch.dtype) -> None:
@@ -69,7 +71,9 @@ class Slices(nn.Module):
         return result.view(len(coefficients), -1)[:, :n_samples]
 
     def rings(self, halves: torch.Tensor, *, first: int = 0, hann: bool = True) -> torch.Tensor:
-        """Rings (rows * slices, slice_length) of `halves: (rows, slices + 1, half)`, `first` numbering the slices."""
+        """Rings (rows * slices, slice_length) of `halves: (rows, slices + 1, half)`, `first` numbering the
+        slices.
+        """
         earlier, later = halves[:, :-1], halves[:, 1:]
         if hann:
             rise, fall = self.hann.view(2, self.half)
@@ -110,7 +114,9 @@ class Slices(nn.Module):
             yield torch.view_as_complex(grid)
 
     def _weighted(self, slices: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window laid on its ring."""
+        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window laid on its
+        ring.
+        """
         for number, values in enumerate(slices):
             weights = self.hann[:: 2 * self.half // values.shape[-1]]
             yield values * (weights if number % 2 else weights.roll(len(weights) // 2))
@@ -127,7 +133,9 @@ def to_rings(spectra: torch.Tensor) -> torch.Tensor:
 
 
 def overlaps(slices: Iterator[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """For each half of the signal in turn, its two parts (..., half): from the slice it ends and the one it begins."""
+    """For each half of the signal in turn, its two parts (..., half): from the slice it ends and the one it
+    begins.
+    """
     before = next(slices)
     half = before.shape[-1] // 2
     for number, after in enumerate(slices):

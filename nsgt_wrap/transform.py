@@ -1,9 +1,12 @@
 """The transform: audio of any length to complex constant-Q coefficients and back.
 
-Purpose: the nonstationary Gabor transform for use: checked shapes, any leading axes, streams, frames of magnitudes.
-Conventions: `audio: (..., samples)`, `coefficients: (..., bins, coefficients)` complex; coefficient m of every band is
-    at sample m * hop. The signal is zero before its beginning and after its end. How it is sliced: see `slices`.
-Names: magnitudes are absolute values of coefficients; a frame is the mean of the magnitudes over frame_hop samples.
+Purpose: the nonstationary Gabor transform for use: checked shapes, any leading axes, streams, frames of
+    magnitudes.
+Conventions: `audio: (..., samples)`, `coefficients: (..., bins, coefficients)` complex; coefficient m of
+    every band is at sample m * hop. The signal is zero before its beginning and after its end. How it is
+    sliced: see `slices`.
+Names: magnitudes are absolute values of coefficients; a frame is the mean of the magnitudes over frame_hop
+    samples.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class NSGT(nn.Module):
-    """Nonstationary Gabor transform on a constant-Q scale (Balazs et al. 2011; Velasco et al. 2011), by slices (after
-    Holighaus et al. 2013, with Hann windows).
+    """Nonstationary Gabor transform on a constant-Q scale (Balazs et al. 2011; Velasco et al. 2011), by
+    slices (after Holighaus et al. 2013, with Hann windows).
 
     Args: design: the frame; dtype: of the audio, torch.float32 or torch.float64.
 
@@ -57,8 +60,8 @@ class NSGT(nn.Module):
         return audio.reshape(*coefficients.shape[:-2], n_samples)
 
     def slice_forward(self, audio: torch.Tensor) -> torch.Tensor:
-        """Coefficients (..., bins, coefficients) of one slice `audio: (..., slice_length)` as it is, with no Hann
-        window: what the nsgt library computes. Not differentiable.
+        """Coefficients (..., bins, coefficients) of one slice `audio: (..., slice_length)` as it is, with no
+        Hann window: what the nsgt library computes. Not differentiable.
 
         Raises: ValueError when the length is not the slice's.
         """
@@ -70,7 +73,8 @@ class NSGT(nn.Module):
         return grids.reshape(*audio.shape[:-1], *grids.shape[1:])
 
     def slice_inverse(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """One slice (..., slice_length) from its `coefficients: (..., bins, coefficients)`. Not differentiable.
+        """One slice (..., slice_length) from its `coefficients: (..., bins, coefficients)`. Not
+        differentiable.
 
         Raises: ValueError when the shape is not that of a slice.
         """
@@ -83,7 +87,8 @@ class NSGT(nn.Module):
     def stream(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Coefficients of a signal that comes in `blocks: (samples,)` of any sizes, in bounded memory.
 
-        Yields complex (bins, coefficients) blocks that, put together, are `forward` of the blocks put together.
+        Yields complex (bins, coefficients) blocks that, put together, are `forward` of the blocks put
+        together.
 
         Raises: ValueError when there are no samples at all.
         """
@@ -93,8 +98,8 @@ class NSGT(nn.Module):
             yield before[:, :width] + after[:, :width]
 
     def magnitude_frames(self, audio: torch.Tensor, frame_hop: int = 704) -> torch.Tensor:
-        """Mean magnitudes (frames, bins) of `audio: (samples,)`; frame n covers the samples from n * frame_hop up to
-        (n + 1) * frame_hop; frames = ceil(samples / frame_hop). Not differentiable.
+        """Mean magnitudes (frames, bins) of `audio: (samples,)`; frame n covers the samples from n *
+        frame_hop up to (n + 1) * frame_hop; frames = ceil(samples / frame_hop). Not differentiable.
 
         Raises: ValueError as `forward` does, and when frame_hop does not divide half a slice into whole hops.
         """
@@ -103,15 +108,16 @@ class NSGT(nn.Module):
     def stream_magnitude_frames(
         self, blocks: Iterable[torch.Tensor], frame_hop: int = 704
     ) -> Iterator[torch.Tensor]:
-        """`magnitude_frames` of a signal that comes in `blocks: (samples,)`, in bounded memory; yields (frames, bins).
+        """`magnitude_frames` of a signal that comes in `blocks: (samples,)`, in bounded memory; yields
+        (frames, bins).
 
         Raises: ValueError as `magnitude_frames` does.
         """
         factor, rest = divmod(frame_hop, self.design.hop)
         if factor < 1 or rest or self.slices.half % frame_hop:
             raise ValueError(
-                f"expected a frame_hop that is a multiple of {self.design.hop} and divides {self.slices.half},"
-                f" got {frame_hop}"
+                f"expected a frame_hop that is a multiple of {self.design.hop} and divides"
+                f" {self.slices.half}, got {frame_hop}"
             )
         mean = self.slices.hann.new_full((factor,), 1 / factor)
         for coefficients in self.stream(_padded(blocks, frame_hop)):
@@ -119,7 +125,9 @@ class NSGT(nn.Module):
             yield (magnitudes.view(len(magnitudes), -1, factor) @ mean).T.contiguous()
 
     def _streamed_rings(self, blocks: Iterable[torch.Tensor], lengths: list[int]) -> Iterator[torch.Tensor]:
-        """The ring of each slice of the stream; how many samples each half of it truly has is added to `lengths`."""
+        """The ring of each slice of the stream; how many samples each half of it truly has is added to
+        `lengths`.
+        """
         earlier = end = self.slices.hann.new_zeros(self.slices.half)
         for number, later in enumerate(chain(self._halves(blocks, lengths), [end])):
             yield from self.slices.rings(torch.stack((earlier, later))[None], first=number)
@@ -156,7 +164,9 @@ class NSGT(nn.Module):
 
 
 def magnitude(coefficients: torch.Tensor) -> torch.Tensor:
-    """Absolute values of `coefficients`, several times faster than abs() (no guard against overflow of squares)."""
+    """Absolute values of `coefficients`, several times faster than abs() (no guard against overflow of
+    squares).
+    """
     squares = torch.view_as_real(coefficients).square()
     return (squares[..., 0] + squares[..., 1]).sqrt_()
 
