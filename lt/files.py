@@ -50,14 +50,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     workplace = Path(tempfile.mkdtemp(prefix=".lt-", suffix=".tmp", dir=folder))
     try:
         yield workplace / path.name
-        _flush_to_disk(workplace / path.name)
+        fsync_path(workplace / path.name)
         os.replace(workplace / path.name, path)
-        _flush_to_disk(folder)
+        fsync_path(folder)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _flush_to_disk(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """fsync of a file or of a folder's entries (which some systems, Windows among them, do not offer)."""
     if path.is_dir() and os.name != "posix":
         return

@@ -1,0 +1,106 @@
+"""Augmentation: one recording heard as other instruments, rooms and microphones would have given it.
+
+Only the encoder hears it; the decoder's target stays clean (a denoising VAE), or synthesis washes out. Whole
+semitones are the exception: they move sound, target and labels together. Magnitudes are (batch, bins) on a
+logarithmic frequency axis, where a change of pitch is a shift and a room or a microphone a smooth gain.
+"""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lt.config import RunConfig, SpectralConfig
+
+N_CURVES = 6  # cosines in a random smooth curve over frequency
+NOISE_LEVEL_DB = (-110.0, -40.0)  # of a noise floor, relative to the loudest magnitude of the data
+NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
+NOISE_GRAIN_DB = 3.0  # standard deviation from bin to bin
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each disturbance goes; zero switches it off.
+
+    Attributes:
+        transpose: whole semitones up or down, labels moved along.
+        detune: semitones up or down, labels kept (a quarter of a tone would be another note).
+        equalise: standard deviation in dB of a random smooth gain over frequency.
+        noise_floor: probability that a frame carries a noise floor.
+        gain: standard deviation in dB of a random level.
+    """
+    transpose: int = 0
+    detune: float = 0.0
+    equalise: float = 0.0
+    noise_floor: float = 0.0
+    gain: float = 0.0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Augmentation:
+        """What a run asks for; nothing without `--augment 1`."""
+        if not config.augment:
+            return cls()
+        return cls(config.transpose, config.detune, config.equalise, config.noise_floor, config.gain)
+
+
+def bins_per_semitone(config: SpectralConfig) -> int:
+    """Whole bins to a semitone: 4 at the defaults."""
+    return config.bins_per_octave // 12
+
+
+def shift_bins(magnitudes: Tensor, shift: Tensor) -> Tensor:
+    """Move each row up by `shift` (batch,) bins, fractions by linear interpolation; zeros come in."""
+    n_bins = magnitudes.shape[-1]
+    position = torch.arange(n_bins, device=magnitudes.device) - shift[:, None]
+    below = position.floor()
+    weight = (position - below).to(magnitudes.dtype)
+    return (1 - weight) * _gather_bins(magnitudes, below.long()) + weight * _gather_bins(magnitudes, below.long() + 1)
+
+
+def _gather_bins(magnitudes: Tensor, index: Tensor) -> Tensor:
+    inside = (index >= 0) & (index < magnitudes.shape[-1])
+    return magnitudes.gather(1, index.clamp(0, magnitudes.shape[-1] - 1)) * inside
+
+
+def smooth_curves(n_rows: int, n_bins: int, generator: torch.Generator) -> Tensor:
+    """Random smooth functions of frequency with unit variance: (n_rows, n_bins)."""
+    device = generator.device
+    x = torch.linspace(0, math.pi, n_bins, device=device)
+    orders = torch.arange(1, N_CURVES + 1, device=device)
+    phases = 2 * math.pi * torch.rand(n_rows, N_CURVES, 1, generator=generator, device=device)
+    heights = torch.randn(n_rows, 1, N_CURVES, generator=generator, device=device)
+    # heights fall with the order: broad resonances are stronger than narrow ones
+    decay = orders.float().rsqrt()
+    waves = torch.cos(orders[:, None] * x + phases) * decay[:, None]
+    return (heights @ waves)[:, 0] * math.sqrt(2.0 / float(decay.square().sum()))
+
+
+def disturb(magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator) -> Tensor:
+    """What a microphone elsewhere would have heard: equalisation, gain and noise floor on (batch, bins).
+
+    Args:
+        reference: the magnitude of 0 dB for noise levels, the data's largest.
+    """
+    n_rows, n_bins = magnitudes.shape
+    gain_db = augmentation.gain * torch.randn(n_rows, 1, generator=generator, device=generator.device)
+    if augmentation.equalise:
+        gain_db = gain_db + augmentation.equalise * smooth_curves(n_rows, n_bins, generator)
+    heard = magnitudes * torch.pow(10.0, gain_db / 20)
+    if not augmentation.noise_floor:
+        return heard
+    return (heard.square() + _noise(n_rows, n_bins, augmentation, reference, generator).square()).sqrt()
+
+
+def _noise(n_rows: int, n_bins: int, augmentation: Augmentation, reference: float,
+           generator: torch.Generator) -> Tensor:
+    """Coloured noise magnitudes (n_rows, n_bins); rows without noise are zero."""
+    device = generator.device
+    uniform = torch.rand(n_rows, 2, generator=generator, device=device)
+    lowest, highest = NOISE_LEVEL_DB
+    level_db = lowest + (highest - lowest) * uniform[:, :1]
+    colour_db = NOISE_COLOUR_DB * smooth_curves(n_rows, n_bins, generator)
+    grain_db = NOISE_GRAIN_DB * torch.randn(n_rows, n_bins, generator=generator, device=device)
+    noise = reference * torch.pow(10.0, (level_db + colour_db + grain_db) / 20)
+    return noise * (uniform[:, 1:] < augmentation.noise_floor)

@@ -1,0 +1,140 @@
+"""Settings: the frozen dataclasses that carry the flags' defaults. Imports nothing heavy, so `--help` is fast.
+
+A default lives here and nowhere else: the flags refer to these fields, a run stores them in `config.json`.
+"""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+
+DEFAULT_DATA_SET = "data/lt_set.npz"
+
+
+@dataclass(frozen=True)
+class SpectralConfig:
+    """The front end: a constant-Q NSGT and the grid of model frames. Frequencies in hertz, lengths in samples.
+
+    Attributes:
+        sample_rate: samples a second.
+        fmin, fmax, bins_per_octave: the constant-Q scale.
+        slice_length, hop: samples of a slice, and between its coefficients.
+        frame_hop: samples a model frame; a whole number of hops.
+    """
+    sample_rate: int = 22050
+    fmin: float = 30.0
+    fmax: float = 11000.0
+    bins_per_octave: int = 48
+    slice_length: int = 90112
+    hop: int = 64
+    frame_hop: int = 704
+
+    @property
+    def n_bins(self) -> int:
+        """Bands of the scale: 410 at the defaults."""
+        return int(math.log2(self.fmax / self.fmin) * self.bins_per_octave) + 2
+
+    @property
+    def frame_seconds(self) -> float:
+        """Duration of a model frame; frame n starts at n * frame_seconds."""
+        return self.frame_hop / self.sample_rate
+
+    @property
+    def frame_rate(self) -> float:
+        """Model frames a second."""
+        return self.sample_rate / self.frame_hop
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Every setting of a training run, a field a flag of `lt_train.py`."""
+    dbroot: str = DEFAULT_DATA_SET
+    savedir: str = "saves"
+    name: str = "scan_multi"
+    # what is learnt from
+    frames: tuple[int, ...] = (10, 25)
+    labels: tuple[str, ...] = ("octave", "pitch", "dynamics")
+    instruments: tuple[str, ...] = ("Piano", "Alto-Sax")
+    random_mode: str = "constant"
+    zero_extra_class: int = 1
+    silence_share: float = 0.05
+    split: str = "note"
+    fold: int = -1
+    n_folds: int = 5
+    # what is heard: augmentation of the encoder's input, and the features themselves
+    features: str = "absolute"
+    range_db: float = 80.0
+    augment: int = 0
+    transpose: int = 0
+    detune: float = 0.0
+    equalise: float = 0.0
+    noise_floor: float = 0.0
+    gain: float = 0.0
+    # networks
+    dims: tuple[int, ...] = (32,)
+    hidden_dims_1: tuple[int, ...] = (5000,)
+    hidden_num_1: tuple[int, ...] = (2,)
+    hidden_dims_2: tuple[int, ...] = (800,)
+    hidden_num_2: tuple[int, ...] = (2,)
+    label_type: str = "categorical"
+    # losses
+    regularization_type: str = "kld"
+    beta_1: float = 1.0
+    beta_2: float = 1.0
+    cross_1: float = 10.0
+    cross_2: float = 0.0
+    transfer_1: float = 0.0
+    transfer_2: float = 0.0
+    adversarial: int = 0
+    adv_dim: int = 500
+    adv_num: int = 2
+    adv_lr: float = 1e-5
+    # training
+    epochs: int = 3000
+    save_epochs: int = 500
+    plot_epochs: int = 100
+    save_seconds: float = 60.0
+    batch_size: int = 64
+    steps_per_epoch: int = 0
+    learning_rate: float = 1e-3
+    patience: int = 50
+    precision: str = "fp32"
+    tensorboard: int = 0
+    seed: int = 0
+    cuda: int = -1
+    preset: str = "article"
+
+
+# What may change when a run is continued; everything else makes it another run.
+CHANGEABLE = ("dbroot", "savedir", "random_mode", "silence_share", "augment", "transpose", "detune", "equalise",
+              "noise_floor", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1",
+              "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds", "batch_size",
+              "steps_per_epoch", "learning_rate", "patience", "precision", "tensorboard", "cuda")
+
+PRESETS: dict[str, dict[str, object]] = {
+    "article": {},
+    "robust": {
+        "frames": (), "features": "relative", "range_db": 40.0,
+        "augment": 1, "transpose": 4, "detune": 0.3, "equalise": 12.0, "noise_floor": 1.0, "gain": 3.0,
+        "hidden_dims_1": (512,), "hidden_dims_2": (256,), "silence_share": 0.1,
+        "transfer_1": 1.0, "transfer_2": 10.0,
+        "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,
+    },
+}
+
+
+def with_preset(given: dict[str, object], preset: str) -> RunConfig:
+    """The run's settings: flags that were given, the preset's values for the rest, the defaults below both."""
+    return replace(RunConfig(), **{**PRESETS[preset], **given, "preset": preset})
+
+
+def run_config_from_dict(values: dict[str, object]) -> RunConfig:
+    """A RunConfig from plain JSON values (lists become tuples); unknown names are an error.
+
+    Raises:
+        ValueError: a field that this version does not know, or one that is missing.
+    """
+    known = {field.name for field in fields(RunConfig)}
+    if set(values) != known:
+        odd = sorted(set(values) ^ known)
+        raise ValueError(f"settings of another version (fields {', '.join(odd)} differ)")
+    return RunConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

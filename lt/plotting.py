@@ -1,0 +1,132 @@
+"""Figures from arrays: nothing here computes what it shows. Files are written whole, and alike each time.
+
+Axes are labelled in seconds, hertz and note names. `magnitudes: (frames, bins)`, `probabilities: (frames,
+classes)`, notes as `lt.midi.Note`.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from lt.config import SpectralConfig
+from lt.files import atomic_path
+from lt.labels import LabelSpace, number_to_note_name
+from lt.losses import TERMS
+from lt.midi import Note
+from lt.training import Examples
+
+RANGE_DB = 70.0  # below the loudest magnitude of a picture
+FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
+SPECTRUM_MAP, PROBABILITY_MAP = "magma", "Blues"
+TRUTH_COLOUR, ESTIMATE_COLOUR, ERROR_COLOUR = "#1a7f37", "#0969da", "#cf222e"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches, tight around its content, apart from pyplot's global state."""
+    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+
+
+def save_figure(figure: Figure, path: Path | str) -> None:
+    """Write a figure as .png or .pdf by the suffix, without dates, whole or not at all."""
+    path = Path(path)
+    canvas = FigureCanvasPdf if path.suffix == ".pdf" else FigureCanvasAgg
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
+    with atomic_path(path) as temporary:
+        canvas(figure).print_figure(str(temporary), format=path.suffix[1:], metadata=metadata)
+
+
+# --- panels -----------------------------------------------------------------------------------------------
+
+def draw_spectra(axes: Axes, magnitudes: np.ndarray, config: SpectralConfig, title: str, seconds: bool = True,
+                 loudest: float | None = None) -> None:
+    """A constant-Q spectrogram in dB below `loudest` (default: its own maximum), frequency in hertz."""
+    loudest = loudest or float(magnitudes.max()) or 1.0
+    decibels = 20 * np.log10(np.maximum(magnitudes / loudest, 10 ** (-RANGE_DB / 20)))
+    n_frames, n_bins = magnitudes.shape
+    width = n_frames * config.frame_seconds if seconds else n_frames
+    axes.imshow(decibels.T, origin="lower", aspect="auto", cmap=SPECTRUM_MAP, vmin=-RANGE_DB, vmax=0,
+                extent=(0, width, -0.5, n_bins - 0.5), interpolation="nearest")
+    ticks = [hertz for hertz in FREQUENCY_TICKS if config.fmin < hertz < config.fmax]
+    axes.set_yticks([config.bins_per_octave * np.log2(hertz / config.fmin) for hertz in ticks],
+                    [str(hertz) for hertz in ticks])
+    axes.set_ylabel("frequency (Hz)")
+    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_xlabel("time (s)" if seconds else "frame")
+
+
+def draw_notes(axes: Axes, notes: Sequence[Note], colour: str, label: str, offset: float = 0.0,
+               height: float = 0.8) -> None:
+    """A piano roll of one set of notes; `offset` moves it up within its row."""
+    rows = [note.note_number + offset for note in notes]
+    axes.barh(rows, [note.offset - note.onset for note in notes], left=[note.onset for note in notes], height=height,
+              color=colour, label=label, edgecolor="white", linewidth=0.5)
+
+
+def finish_roll(axes: Axes, notes: Sequence[Note], seconds: float) -> None:
+    """Axes of a piano roll: note names up, seconds across."""
+    numbers = [note.note_number for note in notes] or [60, 72]
+    low, high = min(numbers) - 2, max(numbers) + 2
+    step = max(1, (high - low) // 14)
+    axes.set_yticks(range(low, high + 1, step), [number_to_note_name(number) for number in range(low, high + 1, step)])
+    axes.set(xlim=(0, seconds), ylim=(low - 0.6, high + 0.6), xlabel="time (s)", ylabel="note")
+    axes.grid(axis="y", alpha=0.25)
+
+
+def draw_probabilities(axes: Axes, probabilities: np.ndarray, names: Sequence[str], title: str, width: float,
+                       classes: np.ndarray | None = None) -> None:
+    """Class probabilities over time or frames; true `classes` (frames,) as dots where given."""
+    n_frames, n_classes = probabilities.shape
+    axes.imshow(probabilities.T, origin="lower", aspect="auto", cmap=PROBABILITY_MAP, vmin=0, vmax=1,
+                extent=(0, width, -0.5, n_classes - 0.5), interpolation="nearest")
+    if classes is not None:
+        axes.plot((np.arange(n_frames) + 0.5) * width / n_frames, classes, ".", ms=2.5, color=ERROR_COLOUR)
+    axes.set_yticks(range(n_classes), names, fontsize=6)
+    axes.set_title(title, loc="left", fontsize=9)
+
+
+# --- figures of training ----------------------------------------------------------------------------------
+
+def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
+    """Every term over the epochs, training and validation."""
+    names = [name for name in (*TERMS, "total", "critic_own")
+             if any(row.get(f"train_{name}", 0.0) for row in history)]
+    columns = 3
+    rows = -(-len(names) // columns)
+    figure = new_figure(3.6 * columns, 2.3 * rows)
+    epochs = [row["epoch"] for row in history]
+    for axes, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names + [""] * (rows * columns - len(names))):
+        if not name:
+            axes.set_axis_off()
+            continue
+        for part, colour in (("train", ESTIMATE_COLOUR), ("valid", TRUTH_COLOUR)):
+            if f"{part}_{name}" in history[0]:
+                axes.plot(epochs, [row[f"{part}_{name}"] for row in history], color=colour, label=part, linewidth=1.2)
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_xlabel("epoch")
+        axes.legend(fontsize=7)
+    save_figure(figure, path)
+
+
+def plot_reconstructions(examples: Examples, space: LabelSpace, config: SpectralConfig, path: Path | str) -> None:
+    """Validation frames in order of pitch: spectra, reconstruction, transfer; symbols likewise, truth as dots."""
+    n_groups = len(space.group_sizes)
+    figure = new_figure(12, 6.5 + 1.8 * n_groups)
+    grid = figure.add_gridspec(3 + n_groups, 2)
+    loudest = float(examples.original.max())
+    spectra = {"original": examples.original, "reconstruction": examples.reconstruction,
+               "transfer: decoded from the symbols": examples.transfer}
+    for row, (title, magnitudes) in enumerate(spectra.items()):
+        draw_spectra(figure.add_subplot(grid[row, :]), magnitudes.numpy(), config, title, seconds=False, loudest=loudest)
+    for group, column in enumerate(space.columns):
+        names = space.class_names(space.labels[group % len(space.labels)])
+        ways = {"reconstruction": examples.reconstructed, "transfer: heard from the signal": examples.transferred}
+        for way, (title, probabilities) in enumerate(ways.items()):
+            draw_probabilities(figure.add_subplot(grid[3 + group, way]), probabilities[group].numpy(), names,
+                               f"{column}, {title}", len(examples.classes), examples.classes[:, group].numpy())
+    save_figure(figure, path)

@@ -1,0 +1,133 @@
+"""Sound fonts: notes rendered to audio by tinysoundfont, without a system library.
+
+pretty_midi carries a General MIDI font, TimGM6mb.sf2, which is the embedded one. In such fonts velocity often
+changes the level alone, where players also change brightness; so each note passes a gentle low-pass filter whose
+cutoff rises with velocity (`brightness`, 0 switches it off).
+
+Names: `program` counts from 0, `velocity` 1-127, audio is mono (samples,) float32 at `sample_rate` hertz.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Sequence
+
+import numpy as np
+
+from lt.config import SpectralConfig
+from lt.midi import Note
+
+GAIN_DB = -6.0  # of the synthesiser: the loudest notes of the embedded font stay below full scale
+BRIGHTNESS_OCTAVES = 4.0  # by which the cutoff rises from velocity 0 to 127 at brightness 1
+DARKEST_CUTOFF = 2.0  # cutoff at velocity 0, in multiples of the note's frequency
+
+
+@dataclass(frozen=True)
+class GeneralMidiInstrument:
+    """An instrument's General MIDI program and playing range (MIDI numbers, both ends included)."""
+    program: int
+    lowest: int
+    highest: int
+
+
+INSTRUMENTS = {
+    "Flute": GeneralMidiInstrument(73, 59, 101),
+    "Piano": GeneralMidiInstrument(0, 21, 108),
+    "Alto-Sax": GeneralMidiInstrument(65, 49, 81),
+    "Trumpet-C": GeneralMidiInstrument(56, 54, 86),
+    "Violin": GeneralMidiInstrument(40, 55, 100),
+}
+
+
+def embedded_font() -> Path:
+    """The sound font that pretty_midi carries.
+
+    Raises:
+        FileNotFoundError: pretty_midi is not installed, or without its font.
+    """
+    from importlib.util import find_spec  # importing pretty_midi itself would take a second
+    package = find_spec("pretty_midi")
+    font = Path(package.origin).parent / "TimGM6mb.sf2" if package else None
+    if font is None or not font.is_file():
+        raise FileNotFoundError("the sound font of pretty_midi is missing; install it again: pip install pretty_midi")
+    return font
+
+
+@dataclass(frozen=True)
+class SoundFont:
+    """A font that renders notes.
+
+    Attributes:
+        path: an .sf2 or .sf3 file. sample_rate: of what it renders. brightness: see the module.
+    """
+    path: Path
+    sample_rate: int = SpectralConfig.sample_rate
+    brightness: float = 1.0
+
+    @cached_property
+    def _synthesiser(self) -> tuple[Any, int]:
+        """The synthesiser and the font's number in it.
+
+        Raises:
+            ImportError: tinysoundfont is not installed. FileNotFoundError, ValueError: no font at `path`.
+        """
+        try:
+            import tinysoundfont
+        except ImportError as error:
+            raise ImportError("sound fonts need tinysoundfont; install it: pip install --no-deps tinysoundfont "
+                              "(or make setup)") from error
+        if not self.path.is_file():
+            raise FileNotFoundError(f"no sound font at {self.path}")
+        synthesiser = tinysoundfont.Synth(gain=GAIN_DB, samplerate=self.sample_rate)
+        try:
+            return synthesiser, synthesiser.sfload(str(self.path))
+        except Exception as error:  # the library raises its own kind for anything it cannot read
+            raise ValueError(f"{self.path} is not a sound font that can be read ({error})") from error
+
+    def render_note(self, program: int, note_number: int, velocity: int, seconds: float,
+                    release_seconds: float = 0.5) -> np.ndarray:
+        """One note held for `seconds` and its release: (samples,).
+
+        Raises:
+            ImportError, FileNotFoundError, ValueError: the font cannot be used, or has no such program.
+        """
+        synthesiser, font = self._synthesiser
+        synthesiser.sounds_off()
+        if synthesiser.program_select(0, font, 0, program) is False:
+            raise ValueError(f"{self.path}: no program {program}")
+        synthesiser.noteon(0, note_number, velocity)
+        held = self._generate(round(seconds * self.sample_rate))
+        synthesiser.noteoff(0, note_number)
+        audio = np.concatenate([held, self._generate(round(release_seconds * self.sample_rate))])
+        return self._darken(audio, note_number, velocity)
+
+    def render_tune(self, notes: Sequence[Note], program: int, release_seconds: float = 0.5) -> np.ndarray:
+        """Notes at their times, each with its release: (samples,) until the last release."""
+        end = max(note.offset for note in notes) + release_seconds
+        audio = np.zeros(round(end * self.sample_rate) + 1, np.float32)
+        for note in notes:
+            one = self.render_note(program, note.note_number, note.velocity, note.offset - note.onset, release_seconds)
+            start = round(note.onset * self.sample_rate)
+            audio[start:start + len(one)] += one[:len(audio) - start]
+        return audio
+
+    def _generate(self, n_samples: int) -> np.ndarray:
+        """The synthesiser's next samples, both channels averaged."""
+        synthesiser, _ = self._synthesiser
+        if not n_samples:
+            return np.zeros(0, np.float32)
+        stereo = np.frombuffer(bytes(synthesiser.generate_simple(n_samples)), dtype=np.float32)
+        return stereo.reshape(-1, 2).mean(axis=1)
+
+    def _darken(self, audio: np.ndarray, note_number: int, velocity: int) -> np.ndarray:
+        """A first-order low-pass whose cutoff rises with velocity."""
+        if not self.brightness:
+            return audio
+        from scipy.signal import butter, lfilter
+        frequency = 440.0 * 2 ** ((note_number - 69) / 12)
+        octaves = BRIGHTNESS_OCTAVES * (1 - self.brightness * (1 - velocity / 127))
+        cutoff = DARKEST_CUTOFF * frequency * 2 ** octaves
+        if cutoff >= 0.45 * self.sample_rate:
+            return audio
+        return lfilter(*butter(1, cutoff, fs=self.sample_rate), audio).astype(np.float32)

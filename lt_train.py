@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Train a signal VAE and a symbol VAE whose latent spaces match."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lt import cli
+from lt.config import PRESETS, RunConfig, with_preset
+
+EXAMPLE = """python3 lt_train.py --instruments Piano --dims 32
+python3 lt_train.py --instruments Flute --preset robust --name flute
+python3 lt_train.py --load saves/flute__Flute --load_epoch last --epochs 200"""
+
+COUNT, WEIGHT = cli.POSITIVE, cli.Number(min=0)
+
+
+def flag(name: str, help: str, type=None, group: str = "Training", at_least: int | None = None,
+         at_most: int | None = None):
+    """A flag whose default is RunConfig's field of that name."""
+    return cli.option(f"--{name}", of=RunConfig, help=help, type=type, group=group, at_least=at_least, at_most=at_most)
+
+
+def choice(*values: str) -> click.Choice:
+    """One of a few words."""
+    return click.Choice(values)
+
+
+@cli.command("Train a signal VAE and a symbol VAE whose latent spaces match. Writes SAVEDIR/NAME__INSTRUMENTS/.",
+             example=EXAMPLE)
+@flag("dbroot", "data set; absent at the default path, it is built there first", str, "Data")
+@flag("savedir", "output directory", str, "Data")
+@flag("frames", "none: all frames of each note; one: that frame; two: a half-open range", cli.NOT_NEGATIVE, "Data", 0, 2)
+@flag("labels", "conditioning labels: octave, pitch, dynamics", str, "Data", 1)
+@flag("instruments", "instruments of the data set; two or more: their mixtures are heard", str, "Data", 1)
+@flag("random_mode", "weights of the sources in a mixture", choice("constant", "bernoulli"), "Data")
+@flag("zero_extra_class", "each label has one more class, the last, for silence", cli.SWITCH, "Data")
+@flag("silence_share", "with it: share of drawn frames that are silent", cli.Number(min=0, max=1), "Data")
+@flag("split", "what is kept together: a note's takes, a pitch, or nothing", choice("note", "pitch", "frame"), "Data")
+@flag("fold", "cross-validation: the fold that tests (-1: one split of 80/10/10)", click.IntRange(min=-1), "Data")
+@flag("n_folds", "number of folds", click.IntRange(min=3), "Data")
+@flag("features", "scaled log-magnitudes, or shape and level apart", choice("absolute", "relative"), "Hearing")
+@flag("range_db", "dB below the loudest that features resolve", cli.Number(min=6), "Hearing")
+@flag("augment", "1: the encoder hears what the flags below do; its target stays clean", cli.SWITCH, "Hearing")
+@flag("transpose", "up to so many semitones up or down, labels moved along", cli.NOT_NEGATIVE, "Hearing")
+@flag("detune", "up to so many semitones, labels kept", cli.Number(min=0, max=0.5), "Hearing")
+@flag("equalise", "random smooth gain over frequency, standard deviation in dB", WEIGHT, "Hearing")
+@flag("noise_floor", "share of frames that get a noise floor", cli.Number(min=0, max=1), "Hearing")
+@flag("gain", "random level, standard deviation in dB", WEIGHT, "Hearing")
+@flag("dims", "latent dimensions, one a stochastic layer, bottom first", COUNT, "Networks", 1)
+@flag("hidden_dims_1", "signal VAE: hidden width of each layer", COUNT, "Networks", 1)
+@flag("hidden_num_1", "signal VAE: hidden layers of each layer", COUNT, "Networks", 1)
+@flag("hidden_dims_2", "symbol VAE: hidden width of each layer", COUNT, "Networks", 1)
+@flag("hidden_num_2", "symbol VAE: hidden layers of each layer", COUNT, "Networks", 1)
+@flag("label_type", "distribution of the symbols", choice("categorical", "binary"), "Networks")
+@flag("regularization_type", "what pulls the posteriors together", choice("kld", "l2"), "Losses")
+@flag("beta_1", "weight of the signal's prior KL", WEIGHT, "Losses")
+@flag("beta_2", "weight of the symbols' prior KL", WEIGHT, "Losses")
+@flag("cross_1", "weight of D(q_signal, q_symbol)", WEIGHT, "Losses")
+@flag("cross_2", "weight of D(q_symbol, q_signal)", WEIGHT, "Losses")
+@flag("transfer_1", "weight of -log p(signal|z_symbol)", WEIGHT, "Losses")
+@flag("transfer_2", "weight of -log p(symbol|z_signal)", WEIGHT, "Losses")
+@flag("adversarial", "1: a critic on spectra whose judgement reaches the signal decoder", cli.SWITCH, "Losses")
+@flag("adv_dim", "critic: hidden width", COUNT, "Losses")
+@flag("adv_num", "critic: hidden layers", COUNT, "Losses")
+@flag("adv_lr", "critic: learning rate", WEIGHT, "Losses")
+@flag("epochs", "training epochs in all, counted from 1", COUNT)
+@flag("save_epochs", "save at the first epoch, every multiple of this, and the last", COUNT)
+@flag("plot_epochs", "plot likewise", COUNT)
+@flag("save_seconds", "refresh best and last at most this often", WEIGHT)
+@flag("batch_size", "the global batch", COUNT)
+@flag("steps_per_epoch", "0: all frames once an epoch; N: N steps at most", cli.NOT_NEGATIVE)
+@flag("learning_rate", "of Adam; halved at plateaus of the validation loss", cli.Number(min=0, min_open=True))
+@flag("patience", "epochs without a better validation loss that make a plateau", cli.NOT_NEGATIVE)
+@flag("precision", "of matrix products", choice("fp32", "bf16"))
+@flag("tensorboard", "1: also log to RUN/tensorboard, where tensorboard is installed", cli.SWITCH)
+@flag("name", "name of the run", cli.PLAIN_NAME)
+@cli.option("--load", help="continue the run in that folder; flags not given are the run's own", type=cli.PATH)
+@cli.option("--load_epoch", help="from best, last or an epoch", default="best", type=str)
+@flag("preset", "values for every flag not given: this table's, or those for hearing other recordings",
+      choice(*PRESETS))
+@cli.seed_option()
+@cli.cuda_option()
+@click.pass_context
+def main(ctx: click.Context, load: Path | None, load_epoch: str, **flags: object) -> None:
+    chosen = {name: flags[name] for name in cli.given(ctx) if name in flags}
+    if load is None:
+        if "load_epoch" in cli.given(ctx):
+            raise click.UsageError("--load_epoch has no meaning without --load.")
+        check_usage(config := with_preset(chosen, str(flags["preset"])))
+        from lt.sessions import begin
+        session = begin(config)
+    else:
+        from lt.sessions import go_on
+        session = go_on(load, load_epoch, chosen)
+    session.train()
+
+
+def check_usage(config: RunConfig) -> None:
+    """What the command line alone shows to be wrong.
+
+    Raises:
+        click.UsageError: contradictory flags.
+    """
+    if len(config.frames) == 2 and config.frames[0] >= config.frames[1]:
+        raise click.UsageError(f"--frames {config.frames[0]} {config.frames[1]} holds no frame.")
+    if config.fold >= config.n_folds:
+        raise click.UsageError(f"--fold {config.fold} of {config.n_folds} folds: folds count from 0.")
+    for name in ("labels", "instruments"):
+        values = getattr(config, name)
+        if len(set(values)) < len(values):
+            raise click.UsageError(f"--{name} {' '.join(values)}: one is given twice.")
+    for name in ("hidden_dims_1", "hidden_num_1", "hidden_dims_2", "hidden_num_2"):
+        if len(getattr(config, name)) > len(config.dims):
+            raise click.UsageError(f"--{name} has {len(getattr(config, name))} values for {len(config.dims)} "
+                                   "latent layers (--dims).")
+
+
+if __name__ == "__main__":
+    main()
