@@ -2,20 +2,36 @@
 
 The rooms, lowest row first; a room imports only from rows below its own, or from its own without a cycle:
 
-    0  config         the settings that flags refer to, with their defaults (no torch)
+    0  config         the settings that flags refer to, with their defaults
     0  files          whole-or-not-at-all writing, output names, inputs kept safe
-    0  labels         octave, pitch, dynamics, silence: names, numbers, one-hot
+    0  labels         octave, pitch, dynamics, silence: names, numbers, classes
     0  spectra        audio <-> scaled constant-Q log-magnitudes
-    0  audio, midi    sound files and MIDI files in and out; MIDI <-> labels on a frame grid
-    0  cli, devices   the shared parts of the four scripts; the choice of CPU or CUDA
-    0  seeds          one seed a run, one generator a purpose
-    1  datasets       the data set file, its splits and mixtures; `builders` makes it
-    1  networks       MLPs and heads that return distributions
-    2  vae            the signal VAE, the symbol VAE and the pair of them; `critic`, `baselines`
-    3  losses         the terms of the objective by name; `metrics` the figures that judge it
+    0  audio          sound files in and out
+    0  midi           MIDI files in and out; notes <-> labels on the grid of frames
+    0  cli            the scripts' shared command line: errors, exit codes, notes, progress, several inputs
+    0  flags          the kinds of values that flags take, and how a flag is declared
+    0  devices        the choice of CPU or CUDA
+    0  seeds          every draw named by seed, purpose and place
+    0  workers        who this process is among data-parallel ones
+    1  datasets       the data set file
+    1  splits         what is trained on, what chooses the model, what is never looked at
+    1  augment        one recording heard as others would have given it
+    1  mixtures       batches of one or several instruments
+    1  soundfonts     notes rendered to audio
+    1  builders       data sets from sound fonts and recordings
+    1  networks       multilayer perceptrons, and heads that return distributions
+    2  vae            the signal VAE, the symbol VAE, and what passes between them
+    2  critic         a judge of decoded spectra
+    2  baselines      what the VAEs are compared with
+    3  losses         the terms of the objective, by name
+    3  metrics        the figures that judge a model
     4  runs           a run's folder, its settings and checkpoints
-    5  training       step, epoch, evaluate, fit; `generation` symbols -> sound; `transcription` sound -> notes
-    6  plotting       figures from arrays; `report` the HTML page
+    5  training       step, epoch, evaluate, fit
+    5  generation     symbols and latent paths -> sound
+    5  transcription  sound -> notes
+    6  plotting       figures from arrays
+    6  report         the HTML page
+    6  sessions       from flags or a run's folder to a trainer at work
 
 The transform itself lives next door in `nsgt_wrap`, which knows nothing of `lt`.
 """

@@ -103,8 +103,8 @@ class Option(click.Option):
 
 
 def option(*flags: str, help: str, of: type | None = None, default: object = None,
-           default_text: str | None = None, type: click.ParamType | type | None = None, required: bool = False,
-           group: str = "Options", at_least: int | None = None,
+           default_text: str | None = None, type: click.ParamType | type | None = None,
+           required: bool = False, group: str = "Options", at_least: int | None = None,
            at_most: int | None = None) -> Callable[[Callable], Callable]:
     """Declare a flag whose line in the help ends in its default.
 
