@@ -156,21 +156,20 @@ class _Search:
 
     def analyse(self, audio: torch.Tensor) -> Iterator[torch.Tensor]:
         """The state (flat,) of each half of `audio: (halves, half)`."""
-        padded = torch.nn.functional.pad(audio, (0, 0, 1, 1))
-        return self._merged(self.slices.rings(padded[None]))
+        slices = self._grids(self.slices.rings(audio))
+        before = next(slices)
+        for number, after in enumerate(slices):
+            yield self._sum(before, after, number % 2)
+            before = after
 
-    def _merged(self, rings: torch.Tensor) -> Iterator[torch.Tensor]:
-        before: list[torch.Tensor] = []
-        number = -1
-        for some in rings.split(_FFTS_AT_ONCE):
-            for spectrum in torch.fft.rfft(some):
-                after = [
+    def _grids(self, rings: Iterator[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+        """For each slice, the tiers' grids as (bins, places, coefficients)."""
+        for batch in rings:
+            for spectrum in torch.fft.rfft(batch):
+                yield [
                     tier.analyse(spectrum, scratch).view(tier.n_bins, 2, -1)
                     for tier, scratch in zip(self.tiers, self.scratches, strict=True)
                 ]
-                if before:
-                    yield self._sum(before, after, number % 2)
-                before, number = after, number + 1
 
     def _sum(self, before: list[torch.Tensor], after: list[torch.Tensor], place: int) -> torch.Tensor:
         result = before[0].new_empty(sum(self.sizes))

@@ -10,7 +10,7 @@ Names: earlier and later are the two halves of a slice, even and odd the two pla
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nsgt_wrap.design import NSGTDesign
 
-# A batch of one takes torch's FFT on a CPU seven times as long a slice as a batch of many.
+# A batch of one takes torch's FFT on a CPU seven times as long a slice as a batch of many. Even, see `rings`.
 _FFTS_AT_ONCE = 8
 
 
@@ -46,15 +46,11 @@ class Slices(nn.Module):
 
     def analyse(self, audio: torch.Tensor, *, dual: bool = False) -> torch.Tensor:
         """Coefficients (rows, bins, coefficients) of `audio: (rows, samples)`."""
-        rows, n_samples = audio.shape
-        n_halves, width = -(-n_samples // self.half), -(-n_samples // self.hop)
-        halves = audio.new_zeros(rows, n_halves + 2, self.half)
-        halves.view(rows, -1)[:, self.half : self.half + n_samples] = audio
-        grids = self.grids(self.rings(halves, hann=not dual), dual=dual)
-        result = self.bands.windows.new_empty(rows, self.bands.n_bins, width)
-        for row in result:
-            of_row = islice(grids, n_halves + 1)
-            for number, (before, after) in enumerate(overlaps(self._weighted(of_row) if dual else of_row)):
+        width = -(-audio.shape[1] // self.hop)
+        result = _empty((len(audio), self.bands.n_bins, width), self.bands.windows)
+        for samples, row in zip(audio, result, strict=True):
+            grids = self.grids(self.rings(self.halves(samples), hann=not dual), dual=dual)
+            for number, (before, after) in enumerate(overlaps(self._weighted(grids) if dual else grids)):
                 part = row[:, number * before.shape[-1] :][:, : before.shape[-1]]
                 torch.add(before[:, : part.shape[1]], after[:, : part.shape[1]], out=part)
         return result
@@ -70,24 +66,36 @@ class Slices(nn.Module):
                 torch.add(before, after, out=audio[number])
         return result.view(len(coefficients), -1)[:, :n_samples]
 
-    def rings(self, halves: torch.Tensor, *, first: int = 0, hann: bool = True) -> torch.Tensor:
-        """Rings (rows * slices, slice_length) of `halves: (rows, slices + 1, half)`, `first` numbering the
-        slices.
-        """
-        earlier, later = halves[:, :-1], halves[:, 1:]
-        if hann:
-            rise, fall = self.hann.view(2, self.half)
-            earlier, later = earlier * rise, later * fall
-        pairs = torch.stack((later, earlier), 2)
-        odd = pairs[:, 1 - first % 2 :: 2]
-        odd.copy_(odd.flip(2))
-        return pairs.view(-1, 2 * self.half)
+    def halves(self, samples: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The halves (half,) of `samples: (samples,)`, the last one filled up with silence."""
+        *whole, last = samples.split(self.half)
+        yield from whole
+        yield torch.nn.functional.pad(last, (0, self.half - len(last)))
+
+    def rings(self, halves: Iterable[torch.Tensor], *, hann: bool = True) -> Iterator[torch.Tensor]:
+        """The rings of all slices of a signal in `halves: (half,)`, in batches (slices, slice_length)."""
+        silence = self.hann.new_zeros(self.half)
+        earlier, later = silence, chain(halves, [silence])
+        while some := list(islice(later, _FFTS_AT_ONCE)):
+            # Batches are of an even number of slices, so that each begins with an even slice.
+            yield self._lay(torch.stack((earlier, *some)), hann=hann)
+            earlier = some[-1]
+
+    def _lay(self, halves: torch.Tensor, *, hann: bool) -> torch.Tensor:
+        """Rings (slices, slice_length) of `halves: (slices + 1, half)`, the first of them an odd half."""
+        weights = self.hann if hann else torch.ones_like(self.hann)
+        rise, fall = weights.view(2, self.half)
+        rings = halves.new_empty(len(halves) - 1, 2, self.half)
+        for parity in (0, 1):
+            torch.mul(halves[1:][parity::2], fall, out=rings[parity::2, parity])
+            torch.mul(halves[:-1][parity::2], rise, out=rings[parity::2, 1 - parity])
+        return rings.view(-1, 2 * self.half)
 
     def grids(self, rings: Iterable[torch.Tensor], *, dual: bool = False) -> Iterator[torch.Tensor]:
-        """The grid (bins, coefficients) of each ring of `rings: (slice_length,)`."""
-        scratch, rings = self.bands.scratch(), iter(rings)
-        while some := list(islice(rings, _FFTS_AT_ONCE)):
-            for spectrum in torch.fft.rfft(torch.stack(some)):
+        """The grid (bins, coefficients) of each ring in the batches `rings: (slices, slice_length)`."""
+        scratch = self.bands.scratch()
+        for batch in rings:
+            for spectrum in torch.fft.rfft(batch):
                 yield self.bands.analyse(spectrum, scratch, dual=dual)
 
     def ungrid(self, grids: Iterable[torch.Tensor], *, dual: bool = True) -> Iterator[torch.Tensor]:
@@ -120,6 +128,17 @@ class Slices(nn.Module):
         for number, values in enumerate(slices):
             weights = self.hann[:: 2 * self.half // values.shape[-1]]
             yield values * (weights if number % 2 else weights.roll(len(weights) // 2))
+
+
+def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """torch.empty of the type and on the device of `like`.
+
+    On a CPU in numpy's memory: numpy asks Linux for huge pages, and the first touch of as many small ones
+    would take a quarter of the transform's time.
+    """
+    if like.device.type != "cpu":
+        return like.new_empty(shape)
+    return torch.from_numpy(np.empty(shape, np.dtype(str(like.dtype).removeprefix("torch."))))
 
 
 def to_rings(spectra: torch.Tensor) -> torch.Tensor:

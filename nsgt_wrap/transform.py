@@ -11,7 +11,6 @@ Names: magnitudes are absolute values of coefficients; a frame is the mean of th
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,7 +68,7 @@ class NSGT(nn.Module):
         if audio.shape[-1] != self.design.slice_length:
             raise ValueError(f"expected a slice of {self.design.slice_length} samples, got {audio.shape[-1]}")
         rings = audio.detach().reshape(-1, audio.shape[-1])
-        grids = torch.stack(list(self.slices.grids(rings)))
+        grids = torch.stack(list(self.slices.grids([rings])))
         return grids.reshape(*audio.shape[:-1], *grids.shape[1:])
 
     def slice_inverse(self, coefficients: torch.Tensor) -> torch.Tensor:
@@ -93,7 +92,8 @@ class NSGT(nn.Module):
         Raises: ValueError when there are no samples at all.
         """
         lengths: list[int] = []
-        for before, after in overlaps(self.slices.grids(self._streamed_rings(blocks, lengths))):
+        rings = self.slices.rings(self._halves(blocks, lengths))
+        for before, after in overlaps(self.slices.grids(rings)):
             width = -(-lengths.pop(0) // self.design.hop)
             yield before[:, :width] + after[:, :width]
 
@@ -124,34 +124,28 @@ class NSGT(nn.Module):
             magnitudes = magnitude(coefficients)
             yield (magnitudes.view(len(magnitudes), -1, factor) @ mean).T.contiguous()
 
-    def _streamed_rings(self, blocks: Iterable[torch.Tensor], lengths: list[int]) -> Iterator[torch.Tensor]:
-        """The ring of each slice of the stream; how many samples each half of it truly has is added to
-        `lengths`.
-        """
-        earlier = end = self.slices.hann.new_zeros(self.slices.half)
-        for number, later in enumerate(chain(self._halves(blocks, lengths), [end])):
-            yield from self.slices.rings(torch.stack((earlier, later))[None], first=number)
-            earlier = later
-
     def _halves(self, blocks: Iterable[torch.Tensor], lengths: list[int]) -> Iterator[torch.Tensor]:
-        """The stream in halves (half,), the last one filled up with zeros."""
-        half, waiting = self.slices.half, self.slices.hann.new_zeros(0)
+        """The stream in halves (half,), the last one filled up; `lengths` gets how long each truly is."""
+        half, waiting, n_samples = self.slices.half, self.slices.hann.new_zeros(0), 0
         for block in blocks:
             self._check_audio(block, dimensions=1)
+            n_samples += len(block)
             waiting = torch.cat((waiting, block))
             *whole, waiting = waiting.tensor_split(tuple(range(half, len(waiting) + 1, half)))
             lengths.extend([half] * len(whole))
             yield from whole
         if len(waiting):
             lengths.append(len(waiting))
-            yield torch.nn.functional.pad(waiting, (0, half - len(waiting)))
+            yield from self.slices.halves(waiting)
+        if not n_samples:
+            raise ValueError("expected at least one sample, got none")
 
     def _check_audio(self, audio: torch.Tensor, dimensions: int | None = None) -> None:
         if audio.dtype != self.slices.hann.dtype:
             raise ValueError(f"expected {self.slices.hann.dtype} samples, got {audio.dtype}")
         if dimensions and audio.ndim != dimensions:
             raise ValueError(f"expected audio of shape (samples,), got {tuple(audio.shape)}")
-        if audio.ndim < 1 or audio.shape[-1] < 1:
+        if not dimensions and (audio.ndim < 1 or audio.shape[-1] < 1):
             raise ValueError(f"expected at least one sample, got audio of shape {tuple(audio.shape)}")
 
     def check_coefficients(self, coefficients: torch.Tensor, n_samples: int) -> None:
