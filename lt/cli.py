@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from lt.flags import (CUDA, GATHERED, NOT_NEGATIVE, PATH, PLAIN_NAME, POSITIVE, SWITCH, Number, Option,
-                      cuda_option, gather, given, option, refuse_given, seed_option)
+from lt.flags import (CUDA, GATHERED, NO_BREAK, NOT_NEGATIVE, PATH, PLAIN_NAME, POSITIVE, SWITCH, Number,
+                      Option, cuda_option, gather, given, option, refuse_given, seed_option)
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -56,6 +56,10 @@ class Command(click.Command):
         options = {flag: one for one in self.params if isinstance(one, Option) for flag in one.opts}
         rest, ctx.meta[GATHERED] = gather(options, list(args))
         return super().parse_args(ctx, rest)
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help, its defaults on one line each."""
+        return super().get_help(ctx).replace(NO_BREAK, " ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options under the headings of their groups, in order of declaration."""

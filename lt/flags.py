@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 GATHERED = "lt.flags.gathered"  # ctx.meta: the values of the variadic flags
+NO_BREAK = "\xa0"  # keeps a default on one line of the help; `Command` prints it as a space
 _NEGATIVE_NUMBER = re.compile(r"-\.?\d")
 
 
@@ -99,7 +100,8 @@ class Option(click.Option):
         """`--dims N ...` and the help with the default."""
         dots = " ..." if self.at_least is not None else ""
         remark = "required" if self.required else f"default: {self.default_text}"
-        return f"{', '.join(self.opts)} {_metavar(self.type)}{dots}", f"{self.help}  [{remark}]"
+        unbroken = f"[{remark}]".replace(" ", NO_BREAK)
+        return f"{', '.join(self.opts)} {_metavar(self.type)}{dots}", f"{self.help}  {unbroken}"
 
 
 def option(*flags: str, help: str, of: type | None = None, default: object = None,

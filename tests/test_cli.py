@@ -140,7 +140,16 @@ def test_interruption_is_one_line_and_code_130():
     assert (result.exit_code, result.stderr) == (130, "command: error: interrupted\n")
 
 
+def long_default_help():
+    @cli.command("Wrap.", example="")
+    @cli.option("--long", help="words " * 20, default=tuple(range(1, 9)))
+    def command(long):
+        pass
+    return CliRunner().invoke(command, ["-h"]).stdout
+
+
 def test_help_shows_defaults_groups_and_the_example_as_written():
+    assert "[default: 1 2 3 4 5 6 7 8]" in long_default_help()
     for flag in ("-h", "--help"):
         result = run(flag)
         assert result.exit_code == 0 and result.stderr == ""
