@@ -13,11 +13,13 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     0  devices        the choice of CPU or CUDA
     0  seeds          every draw named by seed, purpose and place
     0  workers        who this process is among data-parallel ones
+    0  results        nested results: tables, CSV and JSON of one content
     1  datasets       the data set file
     1  splits         what is trained on, what chooses the model, what is never looked at
     1  augment        one recording heard as others would have given it
     1  mixtures       batches of one or several instruments
     1  soundfonts     notes rendered to audio
+    1  sources        the sound that a note of a data set was made from
     1  builders       data sets from sound fonts and recordings
     1  networks       multilayer perceptrons, and heads that return distributions
     2  vae            the signal VAE, the symbol VAE, and what passes between them
@@ -29,8 +31,14 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     5  training       step, epoch, evaluate, fit
     5  generation     symbols and latent paths -> sound
     5  transcription  sound -> notes
+    5  subjects       a run with its data found again
+    5  analysis       a run judged on a part of its data
+    5  rivals         the baselines at work on a run's data
+    5  examples       whole notes, what a run makes of them, in sound
     6  plotting       figures from arrays
     6  report         the HTML page
+    6  inspection     from a run's folder to its analysis folder
+    6  plotting_analysis  pictures of an analysis
     6  sessions       from flags or a run's folder to a trainer at work
 
 The transform itself lives next door in `nsgt_wrap`, which knows nothing of `lt`.

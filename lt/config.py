@@ -138,3 +138,50 @@ def run_config_from_dict(values: dict[str, object]) -> RunConfig:
         odd = sorted(set(values) ^ known)
         raise ValueError(f"settings of another version (fields {', '.join(odd)} differ)")
     return RunConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """What `lt_analyze.py` does with a model, a field a flag.
+
+    Attributes:
+        partition: train, valid or test. nb_passes: over its frames, in fresh mixtures and latent samples.
+        make_losses ... conv_synth: 1 does it, 0 leaves it out. generate_audio: number of examples; n_samples:
+        transfers of each.
+    """
+    partition: str = "test"
+    nb_passes: int = 1
+    classifier_epochs: int = 1000
+    classifier_bs: int = 64
+    make_losses: int = 1
+    make_figures: int = 1
+    make_classifier: int = 1
+    evaluate_classifier: int = 1
+    conv_classifier: int = 0
+    conv_synth: int = 0
+    generate_audio: int = 4
+    n_samples: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """How to play: the flags of `lt_play.py` with their defaults.
+
+    Attributes:
+        transposition: semitones. latent_sample: draw the latent, else take its mean. graphs: write pictures.
+        dynamics: an index that replaces all dynamics. n_steps: frames; None is the mode's own number.
+        griffinlim_iters: of phase retrieval. out_of_range: `octave` or `skip`. format: wav or flac.
+    """
+    transposition: int = 0
+    latent_sample: int = 1
+    graphs: int = 1
+    dynamics: int | None = None
+    n_steps: int | None = None
+    n_generations: int = 10
+    griffinlim_iters: int = 30
+    interp_order: int = 1
+    traj: tuple[str, ...] = ("line",)
+    out_of_range: str = "octave"
+    format: str = "wav"
+    seed: int = 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-STREAMS = ("init", "split", "order", "mixture", "noise", "valid", "phase", "latent", "scaler", "augment")
+STREAMS = ("init", "split", "order", "mixture", "noise", "valid", "phase", "latent", "scaler", "augment",
+           "analysis", "baseline")
 
 
 def seed_of(seed: int, stream: str, *where: int) -> int:

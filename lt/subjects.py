@@ -1,0 +1,55 @@
+"""Subjects: a trained run together with the data it was trained on, found again and checked."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lt.datasets import DataSet, read_data_set
+from lt.mixtures import Mixer
+from lt.runs import Run
+from lt.splits import Split, split_data
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run with the data it was trained on, and how that was split."""
+    run: Run
+    data: DataSet
+    split: Split
+
+    def mixer(self, part: str, silence_share: float = 0.0) -> Mixer:
+        """Mixtures of a part's frames, heard as they are."""
+        config = replace(self.run.config, silence_share=silence_share)
+        return Mixer(self.data, self.split.frames[part], self.run.space, config, self.run.device)
+
+
+def open_subject(run: Run, dbroot: Path | None = None) -> Subject:
+    """The run's data set, where it lies now, split as it was in training.
+
+    Raises:
+        FileNotFoundError: it is gone. ValueError: it is not the one that the run was trained on.
+    """
+    path = Path(dbroot or run.settings.data["path"])
+    if not path.is_file():
+        raise FileNotFoundError(f"{run.folder.path}: the data set that it was trained on is gone from {path}; "
+                                "say where it is with --dbroot")
+    data = read_data_set(path)
+    if data.fingerprint != run.settings.data["fingerprint"]:
+        raise ValueError(f"{path} is not the data set that {run.folder.path} was trained on: {_difference(run, data)}")
+    return Subject(run, data, split_data(data, run.config))
+
+
+def _difference(run: Run, data: DataSet) -> str:
+    """What differs between a data set and the one that a run was trained on, as far as the run knows."""
+    missing = [name for name in run.config.instruments if name not in data.notes.instruments]
+    if missing:
+        return f"it has no {', '.join(missing)} (its instruments: {', '.join(data.notes.instruments)})"
+    if data.config != run.front_end:
+        return "it was made with another front end (sample rate, bands or frame length)"
+    stored = run.settings.split.get("notes", {})
+    known, there = {note for notes in stored.values() for note in notes}, split_data(data, run.config).notes
+    found = {int(note) for notes in there.values() for note in notes}
+    if stored and known != found:
+        return f"its notes of {', '.join(run.config.instruments)} differ ({len(found)}, in training {len(known)})"
+    return (f"its content differs (fingerprint {data.fingerprint[:12]}, in training "
+            f"{run.settings.data['fingerprint'][:12]})")
