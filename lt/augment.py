@@ -15,7 +15,8 @@ from torch import Tensor
 from lt.config import RunConfig, SpectralConfig
 
 N_CURVES = 6  # cosines in a random smooth curve over frequency
-NOISE_LEVEL_DB = (-110.0, -40.0)  # of a noise floor, relative to the loudest magnitude of the data
+ROOM_NOISE_DB = (-110.0, -40.0)  # of a noise floor, relative to the loudest magnitude of the data
+BREATH_NOISE_DB = (-60.0, -15.0)  # of noise that comes with the note, relative to the frame's peak
 NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
 NOISE_GRAIN_DB = 3.0  # standard deviation from bin to bin
 
@@ -78,10 +79,10 @@ def smooth_curves(n_rows: int, n_bins: int, generator: torch.Generator) -> Tenso
 
 
 def disturb(magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator) -> Tensor:
-    """What a microphone elsewhere would have heard: equalisation, gain and noise floor on (batch, bins).
+    """What a microphone elsewhere would have heard: equalisation, gain and noise on (batch, bins).
 
     Args:
-        reference: the magnitude of 0 dB for noise levels, the data's largest.
+        reference: the magnitude of 0 dB for the noise of rooms, the data's largest.
     """
     n_rows, n_bins = magnitudes.shape
     gain_db = augmentation.gain * torch.randn(n_rows, 1, generator=generator, device=generator.device)
@@ -90,17 +91,19 @@ def disturb(magnitudes: Tensor, augmentation: Augmentation, reference: float, ge
     heard = magnitudes * torch.pow(10.0, gain_db / 20)
     if not augmentation.noise_floor:
         return heard
-    return (heard.square() + _noise(n_rows, n_bins, augmentation, reference, generator).square()).sqrt()
+    loudest = heard.amax(dim=1, keepdim=True)
+    room = _noise(torch.full_like(loudest, reference), n_bins, ROOM_NOISE_DB, augmentation, generator)
+    breath = _noise(loudest, n_bins, BREATH_NOISE_DB, augmentation, generator)
+    return (heard.square() + room.square() + breath.square()).sqrt()
 
 
-def _noise(n_rows: int, n_bins: int, augmentation: Augmentation, reference: float,
+def _noise(loudest: Tensor, n_bins: int, range_db: tuple[float, float], augmentation: Augmentation,
            generator: torch.Generator) -> Tensor:
-    """Coloured noise magnitudes (n_rows, n_bins); rows without noise are zero."""
-    device = generator.device
+    """Coloured noise magnitudes (n_rows, n_bins), `range_db` relative to `loudest` (n_rows, 1); rows without are 0."""
+    n_rows, device = len(loudest), generator.device
     uniform = torch.rand(n_rows, 2, generator=generator, device=device)
-    lowest, highest = NOISE_LEVEL_DB
-    level_db = lowest + (highest - lowest) * uniform[:, :1]
+    level_db = range_db[0] + (range_db[1] - range_db[0]) * uniform[:, :1]
     colour_db = NOISE_COLOUR_DB * smooth_curves(n_rows, n_bins, generator)
     grain_db = NOISE_GRAIN_DB * torch.randn(n_rows, n_bins, generator=generator, device=device)
-    noise = reference * torch.pow(10.0, (level_db + colour_db + grain_db) / 20)
+    noise = loudest * torch.pow(10.0, (level_db + colour_db + grain_db) / 20)
     return noise * (uniform[:, 1:] < augmentation.noise_floor)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 __all__ = ["CUDA", "NOT_NEGATIVE", "PATH", "PLAIN_NAME", "POSITIVE", "SWITCH", "Command", "Number", "command",
-           "cuda_option", "for_each", "given", "note", "one_line", "option", "progress", "refuse_given",
+           "cuda_option", "echo", "for_each", "given", "note", "one_line", "option", "progress", "refuse_given",
            "seed_option"]
 
 Item = TypeVar("Item")
@@ -130,6 +130,11 @@ def note(message: str) -> None:
         tqdm.write(message, file=sys.stderr)
     else:
         click.echo(message, err=True)
+
+
+def echo(result: str) -> None:
+    """Print a result on stdout."""
+    click.echo(result)
 
 
 def progress(total: int | None, description: str, unit: str = "it") -> tqdm:

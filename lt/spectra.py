@@ -19,6 +19,7 @@ from lt.config import SpectralConfig
 from nsgt_wrap import NSGT, NSGTDesign, frames_to_coefficients, griffin_lim
 
 FEATURES = ("absolute", "relative")
+SHAPE_UNITS = 4.0  # a shape's range in units of its feature
 SILENT_LEVEL_DB = -100.0  # the level of digital silence, relative to the scaler's reference
 
 
@@ -127,10 +128,11 @@ class Scaler:
         unit = cls(kind, magnitudes.shape[-1], range_db, reference, 0.0, 1.0)
         features = unit.apply(magnitudes).double()
         shape, level = features[:, :unit.n_bins], features[:, unit.n_bins:]
-        values = [float(shape.mean()), float(shape.std()) or 1.0]
-        if kind == "relative":
-            values += [float(level.mean()), max(float(level.std()), 1.0)]
-        return cls(kind, unit.n_bins, range_db, reference, *values)
+        if kind == "absolute":
+            return cls(kind, unit.n_bins, range_db, reference, float(shape.mean()), float(shape.std()) or 1.0)
+        # most bins of a shape lie on its floor: their spread would blow the partials up
+        return cls(kind, unit.n_bins, range_db, reference, float(shape.mean()), range_db / SHAPE_UNITS,
+                   float(level.mean()), max(float(level.std()), 1.0))
 
     @property
     def n_features(self) -> int:

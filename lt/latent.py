@@ -1,0 +1,63 @@
+"""Paths in the latent space: splines between points, and trajectories through the region that the data occupies.
+
+The prior is a standard normal, so in many dimensions nearly all of it lies near a sphere of radius sqrt(latent);
+trajectories stay on or inside it. Paths are (frames, latent), reproducible by seed.
+"""
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+
+from lt.seeds import numpy_generator
+
+HELIX_TURNS = 4
+RADIUS_SHARE = 0.8  # of the prior's typical radius
+
+
+def spline_path(points: np.ndarray, n_frames: int, order: int) -> np.ndarray:
+    """Points (groups, latent) -> a spline (n_frames, latent) of order 0 (hold), 1 (linear), 2 or 3 through them.
+
+    Raises:
+        ValueError: fewer points than the order needs (order + 1).
+    """
+    n_points = len(points)
+    if n_points <= order or not n_points:
+        raise ValueError(f"a spline of order {order} needs at least {order + 1} labels, got {n_points}")
+    at = np.linspace(0, n_points - 1, n_frames)
+    if order == 0:  # each point is held for an equal share of the frames
+        return points[np.arange(n_frames) * n_points // n_frames]
+    return make_interp_spline(np.arange(n_points), points, k=order)(at)
+
+
+def _directions(n_directions: int, latent: int, seed: int, *where: int) -> np.ndarray:
+    """Random orthonormal directions (n_directions, latent); fewer dimensions than directions repeat them."""
+    chosen = numpy_generator(seed, "latent", *where)
+    basis, _ = np.linalg.qr(chosen.standard_normal((latent, min(n_directions, latent))))
+    return np.stack([basis[:, index % basis.shape[1]] for index in range(n_directions)])
+
+
+def line(n_frames: int, latent: int, seed: int, number: int) -> np.ndarray:
+    """A straight line through the region from one side to the other, past the origin."""
+    along, aside = _directions(2, latent, seed, 1, number)
+    radius = RADIUS_SHARE * np.sqrt(latent)
+    reach = np.linspace(-1, 1, n_frames)[:, None]
+    return radius * (np.sqrt(0.75) * reach * along + 0.5 * aside)
+
+
+def circle(n_frames: int, latent: int, seed: int, number: int) -> np.ndarray:
+    """A great circle, closed: the frame after the last would be the first."""
+    first, second = _directions(2, latent, seed, 2, number)
+    angle = 2 * np.pi * np.arange(n_frames)[:, None] / n_frames
+    return RADIUS_SHARE * np.sqrt(latent) * (np.cos(angle) * first + np.sin(angle) * second)
+
+
+def helix(n_frames: int, latent: int, seed: int, number: int) -> np.ndarray:
+    """Turns around an axis while moving along it, on the region's sphere."""
+    first, second, axis = _directions(3, latent, seed, 3, number)
+    angle = 2 * np.pi * HELIX_TURNS * np.linspace(0, 1, n_frames)[:, None]
+    reach = np.linspace(-0.8, 0.8, n_frames)[:, None]
+    turning = np.cos(angle) * first + np.sin(angle) * second
+    return RADIUS_SHARE * np.sqrt(latent) * (reach * axis + np.sqrt(1 - reach ** 2) * turning)
+
+
+TRAJECTORIES = {"line": line, "circle": circle, "helix": helix}
