@@ -19,7 +19,7 @@ from torch.distributions import Normal
 
 from lt import metrics
 from lt.baselines import ConvSynth
-from lt.labels import N_CLASSES, LabelSpace
+from lt.labels import N_CLASSES, SILENCE, LabelSpace, number_to_note_name
 from lt.mixtures import Batch, Mixer
 from lt.networks import Symbols
 from lt.runs import Run
@@ -203,6 +203,18 @@ def _note_scores(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) 
     if len(space.instruments) > 1:
         scores["accuracy_permutation_invariant"] = metrics.permutation_invariant_accuracy(truth, estimated)
     return scores
+
+
+def note_confusion(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Counts (notes, notes) of octave and pitch together, over the notes that occur, and their names."""
+    def numbers(values: np.ndarray) -> np.ndarray:
+        own = [labels.note_number for labels in space.to_labels(values)]
+        return np.stack(own).ravel()
+
+    truth, heard = numbers(classes), numbers(estimated)
+    present, indices = np.unique(np.concatenate([truth, heard]), return_inverse=True)
+    counts = metrics.confusion(indices[:len(truth)], indices[len(truth):], len(present))
+    return counts, ["silence" if number == SILENCE else number_to_note_name(number) for number in present]
 
 
 def averaged(passes: Sequence[Results]) -> Results:

@@ -13,18 +13,23 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lt import cli
-from lt.analysis import Judged, Results, evaluate
+from lt import cli, metrics
+from lt.analysis import Judged, Results, evaluate, note_confusion
+from lt.audio import write_audio
 from lt.baselines import CLASSIFIER_FILE, read_classifier, write_classifier
 from lt.config import AnalysisConfig
+from lt.examples import Example, make_examples
 from lt.files import atomic_path
-from lt.results import settled, write_results
+from lt.plotting_analysis import plot_confusion, plot_example, plot_latent, plot_units
+from lt.report import Listening, Picture, Player, write_report
+from lt.results import EXPLANATIONS, headline, settled, tables, write_results
 from lt.rivals import find_majority, pyin_scores, train_classifier, train_conv_classifier, train_conv_synth
 from lt.runs import Run, load_run
 from lt.subjects import Subject, open_subject
 
 
-def inspect(path: Path, output: Path | None, dbroot: Path | None, config: AnalysisConfig, device: torch.device) -> Results:
+def inspect(path: Path, output: Path | None, dbroot: Path | None, config: AnalysisConfig, device: torch.device
+            ) -> Results:
     """Analyse one run; returns its settled results.
 
     Raises:
@@ -40,6 +45,9 @@ def inspect(path: Path, output: Path | None, dbroot: Path | None, config: Analys
     results, judged = judge(subject, config)
     results = settled(describe(run, path, subject, config) | results)
     write_results(folder, results)
+    pictures = draw(run, judged, results, folder) if config.make_figures else []
+    write_report(folder / "report.html", path.resolve().name, headline(results), tables(results), pictures,
+                 play(subject, config, folder), EXPLANATIONS)
     return results
 
 
@@ -89,3 +97,51 @@ def baselines(subject: Subject, config: AnalysisConfig) -> dict[str, nn.Module]:
     if not config.evaluate_classifier:
         networks.pop("classifier", None)
     return {**networks, "majority": find_majority(subject, config.seed)}
+
+
+# --- pictures and sounds ----------------------------------------------------------------------------------
+
+def draw(run: Run, judged: Judged, results: Results, folder: Path) -> list[Picture]:
+    """The pictures of an analysis."""
+    pictures = []
+    estimated = judged.symbols["transfer"].classes
+    for index, label in enumerate(run.space.labels):
+        counts = metrics.confusion(judged.classes[:, :, index], estimated[:, :, index], run.space.sizes[index])
+        path = folder / f"confusion_{label}.png"
+        plot_confusion(counts, run.space.class_names(label), f"{label}, read from the signal", path)
+        pictures.append(Picture(path, f"Confusion of {label}: how often each true class (rows) is read as which."))
+    if {"octave", "pitch"} <= set(run.space.labels):
+        path = folder / "confusion_note.png"
+        plot_confusion(*note_confusion(run.space, judged.classes, estimated), "notes, read from the signal", path)
+        pictures.append(Picture(path, "Confusion of notes, octave and pitch together."))
+    plot_latent(judged.means, judged.classes, run.space, folder / "latent.png")
+    plot_units(judged.means, folder / "latent_units.png")
+    return [*pictures, Picture(folder / "latent.png", "The latent space: posterior means of both modalities on their "
+                               "common principal axes. Where the two clouds agree, symbols and sounds mean the same."),
+            Picture(folder / "latent_units.png", "Latent units in use.")]
+
+
+def play(subject: Subject, config: AnalysisConfig, folder: Path) -> list[Listening]:
+    """Write the sound examples and their pictures."""
+    with cli.progress(config.generate_audio, "sound examples", unit="note") as bar:
+        examples = make_examples(subject, config.partition, config.generate_audio, config.n_samples, config.seed,
+                                 bar.update)
+    return [_write_example(example, index, subject.run, folder, config) for index, example in enumerate(examples)]
+
+
+def _write_example(example: Example, index: int, run: Run, folder: Path, config: AnalysisConfig) -> Listening:
+    stem = folder / "audio" / f"ex_{index}"
+    origin = "original" if example.from_source else "original, resynthesised from its spectra (its source is gone)"
+    sounds = {"orig": (origin, example.original), "reco": ("reconstruction", example.reconstruction)}
+    sounds |= {f"tf_{sample}": (f"from the symbols, sample {sample + 1}", audio)
+               for sample, audio in enumerate(example.transfers)}
+    players = []
+    for name, (label, audio) in sounds.items():
+        players.append(Player(stem.with_name(f"{stem.name}_{name}.wav"), label))
+        write_audio(players[-1].path, audio, run.front_end.sample_rate)
+    picture = None
+    if config.make_figures:
+        picture = Picture(folder / f"{stem.name}.png", f"Spectra of {example.title}.")
+        plot_example(example.spectra, run.front_end, example.title, picture.path)
+    return Listening(example.title, f"Made from these symbols. From the sound the model reads {example.read}.", players,
+                     picture)

@@ -25,6 +25,25 @@ MEASURES = {
     "accuracy_sounding": "accuracy where it sounds", "octave_errors": "octave errors", "precision": "precision",
     "recall": "recall", "f1": "F1", "f1_with_offsets": "F1 with offsets", "frame_note": "frames: note",
     "frame_pitch_class": "frames: pitch class", "frame_false_alarm": "frames: false alarms", "frames": "frames judged"}
+EXPLANATIONS = {
+    "reconstruction, transfer": "Through the modality's own latent, and through the other's: signal to symbols, "
+                                "symbols to signal.",
+    "log-likelihood": "Natural logarithm of p(x|z), one latent sample a pass; summed over bins (of the scaled "
+                      "log-magnitudes) or classes, averaged over frames. Higher is better.",
+    "Itakura-Saito divergence": "Mean over bins of P/Q - ln(P/Q) - 1, P the true and Q the model's power spectrum, "
+                                "both floored 40 dB below the true frame's loudest bin. Lower is better.",
+    "log-spectral distance": "Root mean square over bins of the difference in decibels, floored likewise. Lower is "
+                             "better.",
+    "accuracy": "Share of frames whose most probable class, by the posterior's mean, is the true one; silence is a "
+                "class where the model has it.",
+    "balanced accuracy": "Mean of the accuracies of the classes that occur.",
+    "accuracy, any order": "Mixtures: in the best assignment of what was read to the instruments.",
+    "note": "Octave and pitch both right. Octave errors are sounding frames with the right pitch class in another "
+            "octave.",
+    "classifier": "Principal components, as many as the latent has dimensions, and a multilayer perceptron.",
+    "majority": "Always the class that is commonest in the training part.",
+    "pyin": "pYIN on the notes' own sound, rounded to the nearest note; silence where it hears no voice.",
+    "active": "Latent units whose posterior mean varies over frames by more than 0.01 (variance)."}
 CSV_COLUMNS = ("scope", "name", "modality", "way", "label", "measure", "value")
 Results = dict[str, Any]
 Keys = tuple[str, ...]
@@ -95,7 +114,7 @@ def headline(results: Results) -> str:
     parts = [f"{results['partition']} part"] if "partition" in results else []
     parts += [f"split by {results['split']}"] if "split" in results else []
     parts += [f"{name} {results[name]}" for name in ("seed", "epoch") if name in results]
-    parts += [f"{results[name]} {name}" for name in ("passes", "frames") if name in results]
+    parts += [f"{name} {results[name]}" for name in ("passes", "frames") if name in results]
     return f"{results['model']}: {', '.join(parts)}"
 
 
