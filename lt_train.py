@@ -8,12 +8,16 @@ import click
 
 from lt import cli
 from lt.config import PRESETS, RunConfig, with_preset
+from lt.labels import LABELS
 
 EXAMPLE = """python3 lt_train.py --instruments Piano --dims 32
 python3 lt_train.py --instruments Flute --preset robust --name flute
 python3 lt_train.py --load saves/flute__Flute --load_epoch last --epochs 200"""
 
 COUNT, WEIGHT = cli.POSITIVE, cli.Number(min=0)
+# flags that do nothing unless another is set: said, so that nobody waits for their effect
+IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "noise_floor", "gain"),
+                "adversarial": ("adv_dim", "adv_num", "adv_lr"), "zero_extra_class": ("silence_share",)}
 
 
 def flag(name: str, help: str, type=None, group: str = "Training", at_least: int | None = None,
@@ -27,12 +31,25 @@ def choice(*values: str) -> click.Choice:
     return click.Choice(values)
 
 
+class Tag(click.ParamType):
+    """A checkpoint: best, last, or the number of an epoch."""
+    name = "best|last|N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
+        if value in ("best", "last") or isinstance(value, int):
+            return value
+        if not str(value).isdecimal():
+            self.fail(f"'{value}' is neither best, last nor an epoch.", param, ctx)
+        return int(str(value))
+
+
 @cli.command("Train a signal VAE and a symbol VAE whose latent spaces match. Writes SAVEDIR/NAME__INSTRUMENTS/.",
              example=EXAMPLE)
 @flag("dbroot", "data set; absent at the default path, it is built there first", str, "Data")
 @flag("savedir", "output directory", str, "Data")
-@flag("frames", "none: all frames of each note; one: that frame; two: a half-open range", cli.NOT_NEGATIVE, "Data", 0, 2)
-@flag("labels", "conditioning labels: octave, pitch, dynamics", str, "Data", 1)
+@flag("frames", "none: all frames of each note; one: that frame; two: a half-open range", cli.NOT_NEGATIVE, "Data", 0,
+      2)
+@flag("labels", "conditioning labels", choice(*LABELS), "Data", 1)
 @flag("instruments", "instruments of the data set; two or more: their mixtures are heard", str, "Data", 1)
 @flag("random_mode", "weights of the sources in a mixture", choice("constant", "bernoulli"), "Data")
 @flag("zero_extra_class", "each label has one more class, the last, for silence", cli.SWITCH, "Data")
@@ -77,24 +94,34 @@ def choice(*values: str) -> click.Choice:
 @flag("tensorboard", "1: also log to RUN/tensorboard, where tensorboard is installed", cli.SWITCH)
 @flag("name", "name of the run", cli.PLAIN_NAME)
 @cli.option("--load", help="continue the run in that folder; flags not given are the run's own", type=cli.PATH)
-@cli.option("--load_epoch", help="from best, last or an epoch", default="best", type=str)
+@cli.option("--load_epoch", help="from best, last or an epoch", default="best", type=Tag())
 @flag("preset", "values for every flag not given: this table's, or those for hearing other recordings",
       choice(*PRESETS))
 @cli.seed_option()
 @cli.cuda_option()
 @click.pass_context
-def main(ctx: click.Context, load: Path | None, load_epoch: str, **flags: object) -> None:
+def main(ctx: click.Context, load: Path | None, load_epoch: str | int, **flags: object) -> None:
     chosen = {name: flags[name] for name in cli.given(ctx) if name in flags}
     if load is None:
-        if "load_epoch" in cli.given(ctx):
-            raise click.UsageError("--load_epoch has no meaning without --load.")
+        cli.refuse_given(ctx, ["load_epoch"], "a run that begins (no --load)")
         check_usage(config := with_preset(chosen, str(flags["preset"])))
+        speak_of_idle(chosen, config)
         from lt.sessions import begin
         session = begin(config)
     else:
+        if Path(str(chosen.pop("savedir", load.parent))).resolve() != load.resolve().parent:
+            raise click.UsageError(f"--savedir has no meaning with --load: the run goes on in {load}.")
         from lt.sessions import go_on
         session = go_on(load, load_epoch, chosen)
     session.train()
+
+
+def speak_of_idle(chosen: dict[str, object], config: RunConfig) -> None:
+    """A note on flags that were given and do nothing."""
+    for switch, names in IDLE_WITHOUT.items():
+        idle = [f"--{name}" for name in names if name in chosen]
+        if idle and not getattr(config, switch):
+            cli.note(f"{', '.join(idle)}: no effect without --{switch} 1")
 
 
 def check_usage(config: RunConfig) -> None:

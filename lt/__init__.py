@@ -14,6 +14,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     0  seeds          every draw named by seed, purpose and place
     0  workers        who this process is among data-parallel ones
     0  results        nested results: tables, CSV and JSON of one content
+    0  symbols        label lists and note names as people type them; tables of labels
     1  datasets       the data set file
     1  splits         what is trained on, what chooses the model, what is never looked at
     1  augment        one recording heard as others would have given it
@@ -22,13 +23,18 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     1  sources        the sound that a note of a data set was made from
     1  builders       data sets from sound fonts and recordings
     1  networks       multilayer perceptrons, and heads that return distributions
+    1  latent         splines and trajectories in the latent space
     2  vae            the signal VAE, the symbol VAE, and what passes between them
     2  critic         a judge of decoded spectra
     2  baselines      what the VAEs are compared with
     3  losses         the terms of the objective, by name
     3  metrics        the figures that judge a model
-    4  runs           a run's folder, its settings and checkpoints
-    5  training       step, epoch, evaluate, fit
+    3  objective      the model's loss and the critic's, as modules
+    4  checkpoints    the files of a run's folder, whole at every moment
+    4  runs           what makes a run, and how its models are read again
+    4  validation     what a model makes of the part that chooses it
+    5  learner        networks, optimisers, schedules: one batch learnt
+    5  training       step, epoch, fit, and going on
     5  generation     symbols and latent paths -> sound
     5  transcription  sound -> notes
     5  subjects       a run with its data found again
@@ -39,6 +45,11 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     6  report         the HTML page
     6  inspection     from a run's folder to its analysis folder
     6  plotting_analysis  pictures of an analysis
+    6  plotting_sound pictures of sound and notes on one time axis
+    6  playing        what each mode of lt_play writes
+    6  modes          the modes' needs and flags, run over models and inputs
+    6  info           a run at a glance
+    6  monitor        bar, figures, TensorBoard
     6  sessions       from flags or a run's folder to a trainer at work
 
 The transform itself lives next door in `nsgt_wrap`, which knows nothing of `lt`.

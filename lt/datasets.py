@@ -31,10 +31,11 @@ import numpy as np
 
 from lt.config import SpectralConfig
 from lt.files import atomic_path
-from lt.labels import CLASS_NAMES
+from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
 
 FORMAT, VERSION = "latent-transcription data set", 1
-MEMBERS = ("magnitudes", "peaks", "starts", "labels", "instrument", "instruments", "group", "fold", "sources", "settings")
+MEMBERS = ("magnitudes", "peaks", "starts", "labels", "instrument", "instruments", "group", "fold", "sources",
+           "settings")
 ALIGNMENT = 64  # bytes
 SILENCE_DB = -45.0  # frames this far below their note's peak are silence
 _DATE = (1980, 1, 1, 0, 0, 0)  # one date in every file: equal content, equal bytes
@@ -94,7 +95,7 @@ class DataSet:
     @cached_property
     def note_of_frame(self) -> np.ndarray:
         """(frames,) the note that each frame belongs to."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+        return np.repeat(np.arange(len(self.lengths), dtype=np.int32), self.lengths)
 
     def notes_of(self, instrument: str) -> np.ndarray:
         """Indices of an instrument's notes.
@@ -113,9 +114,10 @@ class DataSet:
         Returns:
             Indices into `magnitudes`, and the number of notes without a frame in range.
         """
-        begin, end = {0: (0, np.inf), 1: (frames[0], frames[0] + 1) if frames else (0, 0)}.get(len(frames), frames[:2])
-        pieces = [np.arange(self.starts[note] + min(begin, length), self.starts[note] + min(end, length), dtype=np.int64)
-                  for note, length in zip(notes, self.lengths[notes])]
+        begin = frames[0] if frames else 0
+        end = {0: np.inf, 1: begin + 1}.get(len(frames)) or frames[1]
+        pieces = [self.starts[note] + np.arange(min(begin, length), min(end, length), dtype=np.int64)
+                  for note, length in zip(notes, self.lengths[notes], strict=True)]
         return np.concatenate(pieces or [np.zeros(0, np.int64)]), sum(not len(piece) for piece in pieces)
 
 
@@ -192,31 +194,35 @@ def read_data_set(path: Path | str) -> DataSet:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no data set at {path} (build one with: python3 -m lt.builders SOURCE --output {path})")
+        raise FileNotFoundError(f"no data set at {path} (build one with: python3 -m lt.builders SOURCE "
+                                f"--output {path})")
     try:
         with zipfile.ZipFile(path) as archive:
-            missing = [name for name in MEMBERS if f"{name}.npy" not in archive.namelist()]
-            if missing:
-                raise ValueError(f"{path} is no data set of this project (no member {missing[0]})")
-            fingerprint = _fingerprint(archive)
+            names, fingerprint = archive.namelist(), _fingerprint(archive)
+    except (zipfile.BadZipFile, EOFError, struct.error) as error:
+        raise ValueError(f"{path} is damaged or no data set ({error})") from error
+    missing = [name for name in MEMBERS if f"{name}.npy" not in names]
+    if missing:
+        raise ValueError(f"{path} is no data set of this project (no member {missing[0]})")
+    try:
         with np.load(path, allow_pickle=False) as members:
             arrays = {name: members[name] for name in MEMBERS if name != "magnitudes"}
         magnitudes = _map_member(path, "magnitudes.npy")
-    except (zipfile.BadZipFile, EOFError, KeyError, OSError, struct.error) as error:
-        raise ValueError(f"{path} is damaged or no data set ({error})") from error
-    settings = _read_settings(path, str(arrays["settings"]), fingerprint)
+    except (zipfile.BadZipFile, EOFError, ValueError, struct.error) as error:
+        raise ValueError(f"{path} is damaged ({error}): build it again") from error
+    settings, config = _read_settings(path, str(arrays["settings"]), fingerprint)
     notes = NoteTable(arrays["labels"], arrays["instrument"], tuple(str(name) for name in arrays["instruments"]),
                       arrays["group"], arrays["fold"], arrays["sources"])
-    data = DataSet(path, magnitudes, arrays["peaks"], arrays["starts"], notes, SpectralConfig(**settings["front_end"]), fingerprint,
-                   settings)
+    data = DataSet(path, magnitudes, arrays["peaks"], arrays["starts"], notes, config, fingerprint, settings)
     _check_shapes(data)
     return data
 
 
-def _read_settings(path: Path, text: str, fingerprint: str) -> dict[str, object]:
+def _read_settings(path: Path, text: str, fingerprint: str) -> tuple[dict[str, object], SpectralConfig]:
     try:
         settings = json.loads(text)
         format_, version, stored = (settings[key] for key in ("format", "version", "fingerprint"))
+        config = SpectralConfig(**settings["front_end"]) if version == VERSION else SpectralConfig()
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no data set of this project (its settings cannot be read)") from error
     if format_ != FORMAT or version != VERSION:
@@ -224,7 +230,7 @@ def _read_settings(path: Path, text: str, fingerprint: str) -> dict[str, object]
                          "build it again")
     if stored != fingerprint:
         raise ValueError(f"{path} was changed after it was built (its fingerprint does not match): build it again")
-    return settings
+    return settings, config
 
 
 def _map_member(path: Path, name: str) -> np.ndarray:
@@ -232,7 +238,7 @@ def _map_member(path: Path, name: str) -> np.ndarray:
     with zipfile.ZipFile(path) as archive:
         entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{path}: member {name} is compressed, so it cannot be mapped")
+        raise ValueError(f"member {name} is compressed, so it cannot be mapped")
     with open(path, "rb") as stream:
         stream.seek(entry.header_offset)
         name_length, extra_length = struct.unpack("<HH", stream.read(_LOCAL_HEADER)[26:30])
@@ -247,6 +253,10 @@ def _check_shapes(data: DataSet) -> None:
     lengths = {len(column) for column in (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources)}
     if n_notes < 1 or lengths != {n_notes}:
         raise ValueError(f"{data.path} holds no notes, or tables of unlike length")
+    if (notes.labels < 0).any() or (notes.labels >= [N_CLASSES[label] for label in LABELS]).any():
+        raise ValueError(f"{data.path}: a label is outside its classes")
+    if (notes.instrument < 0).any() or (notes.instrument >= len(notes.instruments)).any():
+        raise ValueError(f"{data.path}: a note is of no instrument")
     if data.starts[0] != 0 or (np.diff(data.starts) < 1).any():
         raise ValueError(f"{data.path}: note boundaries are not increasing")
     if data.peaks.shape != data.starts[-1:]:

@@ -1,8 +1,8 @@
 """Batches: frames of one or several instruments drawn, weighed and mixed, with their labels.
 
 Sources are independent, so their powers add: mixture = sqrt(sum of (weight * magnitude)^2). A source of weight 0
-is silent and carries the silence class. Every random choice is drawn for the whole batch from one generator, so
-the same generator gives the same batch on any number of workers.
+is silent and carries the silence class; where a model has none, it keeps its note's labels (the article's way).
+Every random choice is drawn for the whole batch from one generator, so any number of workers sees the same batch.
 """
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Source:
     """One instrument's frames of a part.
 
     Attributes:
-        rows: (n,) indices of frames in the pool.
-        note_number, dynamics: (n,) labels. silent: (n,) bool.
+        rows: (n,) indices of frames in the pool, where the pool is: on the device, or on the CPU for one on disk.
+        note_number, dynamics: (n,) int16 labels. silent: (n,) bool.
     """
     rows: Tensor
     note_number: Tensor
@@ -63,8 +63,10 @@ class Mixer:
     def __init__(self, data: DataSet, frames: tuple[np.ndarray, ...], space: LabelSpace, config: RunConfig,
                  device: torch.device) -> None:
         used = np.unique(np.concatenate(frames))
-        self._pool, self._resident = _pool(data, used, device)
-        self.sources = [_source(data, used, rows, self._resident, device) for rows in frames]
+        self._pool = _pool(data, used, device)
+        self.resident = isinstance(self._pool, Tensor)
+        self.sources = [_source(data, rows, np.searchsorted(used, rows) if self.resident else None, device)
+                        for rows in frames]
         self.space, self.config, self.device = space, config, device
         self.augmentation, self.reference = Augmentation(), 1.0
         self._bins_per_semitone = bins_per_semitone(data.config)
@@ -81,14 +83,17 @@ class Mixer:
         return max(len(source.rows) for source in self.sources)
 
     def order(self, seed: int, *where: int) -> Tensor:
-        """A shuffled epoch: (n_frames, instruments) positions in each source, shorter ones begun again."""
+        """A shuffled epoch: (n_frames, instruments) positions in each source, shorter ones begun again.
+
+        They lie where the sources' `rows` do, so that reading a batch makes no device wait.
+        """
         columns = []
         for index, source in enumerate(self.sources):
             rounds = -(-self.n_frames // len(source.rows))
             chosen = generator(seed, "order", index, *where)
             shuffled = [torch.randperm(len(source.rows), generator=chosen) for _ in range(rounds)]
             columns.append(torch.cat(shuffled)[:self.n_frames])
-        return torch.stack(columns, dim=1).to(self.device)
+        return torch.stack(columns, dim=1).to(self.sources[0].rows.device)
 
     def batch(self, positions: Tensor, seed: int, *where: int, stream: str = "mixture") -> Batch:
         """The batch at positions (batch, instruments), its draws named by (seed, stream, where)."""
@@ -116,14 +121,16 @@ class Mixer:
               chosen: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Clean and detuned magnitudes (batch, bins) of one source, and its classes (batch, labels)."""
         magnitudes = self._read(source.rows[positions]) * weights[:, None]
-        numbers, silent = source.note_number[positions], source.silent[positions] | (weights == 0)
+        positions = positions.to(self.device, non_blocking=True)
+        numbers, dynamics = source.note_number[positions].long(), source.dynamics[positions].long()
+        silent = source.silent[positions] | (weights == 0)
         heard = magnitudes
         if self.augmentation.transpose or self.augmentation.detune:
             steps, fine = self._shifts(numbers, chosen)
             numbers = numbers + steps
             heard = shift_bins(magnitudes, (steps + fine) * self._bins_per_semitone)
             magnitudes = shift_bins(magnitudes, steps * self._bins_per_semitone)
-        return magnitudes, heard, self._classes(numbers, source.dynamics[positions], silent)
+        return magnitudes, heard, self._classes(numbers, dynamics, silent)
 
     def _shifts(self, numbers: Tensor, chosen: torch.Generator) -> tuple[Tensor, Tensor]:
         """Whole semitones that keep each note inside C0-B8, and a detuning in semitones: (batch,) each."""
@@ -134,30 +141,40 @@ class Mixer:
         return moved - numbers, fine
 
     def _classes(self, numbers: Tensor, dynamics: Tensor, silent: Tensor) -> Tensor:
-        """(batch, labels) in the order of the space's labels."""
+        """(batch, labels) in the order of the space's labels; silence is the last class, where there is one."""
         values = {"octave": numbers // 12 - 1, "pitch": numbers % 12, "dynamics": dynamics}
-        columns = [values[label].masked_fill(silent, N_CLASSES[label]) for label in self.space.labels]
+        columns = [values[label].masked_fill(silent & self.space.silence, N_CLASSES[label])
+                   for label in self.space.labels]
         return torch.stack(columns, dim=1)
 
     def _read(self, rows: Tensor) -> Tensor:
-        """Magnitudes of pool rows (batch,), from memory or from disk."""
-        if self._resident:
+        """Magnitudes of pool rows (batch,), from the device or from disk."""
+        if self.resident:
             return self._pool[rows]
-        return torch.from_numpy(np.asarray(self._pool[rows.cpu().numpy()])).to(self.device)
+        magnitudes = torch.from_numpy(np.array(self._pool[rows.numpy()]))
+        if self.device.type == "cuda":
+            magnitudes = magnitudes.pin_memory()
+        return magnitudes.to(self.device, non_blocking=True)
+
+    def note_numbers(self, positions: Tensor) -> Tensor:
+        """MIDI numbers of the first instrument's frames at positions (batch, instruments), before transposition."""
+        return self.sources[0].note_number[positions[:, 0].to(self.device)]
 
 
-def _pool(data: DataSet, used: np.ndarray, device: torch.device) -> tuple[Tensor | np.ndarray, bool]:
+def _pool(data: DataSet, used: np.ndarray, device: torch.device) -> Tensor | np.ndarray:
     """The frames in use as a tensor on the device where they fit, else the mapped file."""
     n_bytes = len(used) * data.config.n_bins * 4
     room = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_POOL_BYTES
     if n_bytes > room:
-        return data.magnitudes, False
-    return torch.from_numpy(np.asarray(data.magnitudes[used])).to(device), True
+        return data.magnitudes
+    return torch.from_numpy(np.array(data.magnitudes[used])).to(device)
 
 
-def _source(data: DataSet, used: np.ndarray, frames: np.ndarray, resident: bool, device: torch.device) -> Source:
+def _source(data: DataSet, frames: np.ndarray, rows: np.ndarray | None, device: torch.device) -> Source:
+    """Frames of the data set as a source; `rows` of a pool on the device, or none for the mapped file."""
     note = data.note_of_frame[frames]
-    octave, pitch, dynamics = data.notes.labels[note].T
-    rows = np.searchsorted(used, frames) if resident else frames
-    columns = (rows, octave_pitch_to_note_number(octave, pitch), dynamics, ~data.sounding[frames])
-    return Source(*(torch.from_numpy(np.ascontiguousarray(column)).to(device) for column in columns))
+    octave, pitch, dynamics = data.notes.labels.T
+    numbers = octave_pitch_to_note_number(octave, pitch)
+    columns = (numbers.astype(np.int16)[note], dynamics.astype(np.int16)[note], ~data.sounding[frames])
+    where = torch.from_numpy(frames) if rows is None else torch.from_numpy(rows).to(device)
+    return Source(where, *(torch.from_numpy(column).to(device) for column in columns))

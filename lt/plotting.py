@@ -19,7 +19,7 @@ from lt.files import atomic_path
 from lt.labels import LabelSpace, number_to_note_name
 from lt.losses import TERMS
 from lt.midi import Note
-from lt.training import Examples
+from lt.validation import Examples
 
 RANGE_DB = 70.0  # below the loudest magnitude of a picture
 FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
@@ -100,10 +100,8 @@ def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
     rows = -(-len(names) // columns)
     figure = new_figure(3.6 * columns, 2.3 * rows)
     epochs = [row["epoch"] for row in history]
-    for axes, name in zip(figure.subplots(rows, columns, squeeze=False).flat, names + [""] * (rows * columns - len(names))):
-        if not name:
-            axes.set_axis_off()
-            continue
+    for index, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, index + 1)
         for part, colour in (("train", ESTIMATE_COLOUR), ("valid", TRUTH_COLOUR)):
             if f"{part}_{name}" in history[0]:
                 axes.plot(epochs, [row[f"{part}_{name}"] for row in history], color=colour, label=part, linewidth=1.2)
@@ -122,7 +120,8 @@ def plot_reconstructions(examples: Examples, space: LabelSpace, config: Spectral
     spectra = {"original": examples.original, "reconstruction": examples.reconstruction,
                "transfer: decoded from the symbols": examples.transfer}
     for row, (title, magnitudes) in enumerate(spectra.items()):
-        draw_spectra(figure.add_subplot(grid[row, :]), magnitudes.numpy(), config, title, seconds=False, loudest=loudest)
+        draw_spectra(figure.add_subplot(grid[row, :]), magnitudes.numpy(), config, title, seconds=False,
+                     loudest=loudest)
     for group, column in enumerate(space.columns):
         names = space.class_names(space.labels[group % len(space.labels)])
         ways = {"reconstruction": examples.reconstructed, "transfer: heard from the signal": examples.transferred}

@@ -1,71 +1,69 @@
-"""A training session: from flags or a run folder to a `Trainer` that is running, with bar, figures and notes.
+"""A training session: from flags or a run folder to a `Trainer` that is running.
 
-`begin` starts a run, `go_on` continues one; both return a `Session` whose `train` does the rest.
+`begin` starts a run, `go_on` continues one; both return a `Session` whose `train` does the rest. Under torchrun what
+can fail at the door (data, folders, flags) fails in the writer, and the other workers leave without a word.
 """
 from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 
 from lt import cli
 from lt.builders import build_embedded_set, font_notes
+from lt.checkpoints import RunFolder
 from lt.config import CHANGEABLE, DEFAULT_DATA_SET, RunConfig
 from lt.datasets import DataSet, read_data_set
 from lt.devices import device as find_device
 from lt.labels import LabelSpace
 from lt.mixtures import Mixer
-from lt.plotting import plot_losses, plot_reconstructions
-from lt.runs import RunFolder, RunSettings, read_settings, run_id
+from lt.monitor import Monitor
+from lt.runs import RunSettings, load_checkpoint, read_settings, run_id
 from lt.splits import PARTS, Split, split_data
 from lt.training import Trainer, TrainingStopped, fit_scaler
 from lt.workers import Workers, join_workers, local_cuda
 
 PACKAGES = ("torch", "numpy", "librosa", "nsgt", "pretty_midi")
+SIGNAL_EXIT = 128  # the shell's code of a process that a signal ended: 128 + its number
 
 
 @dataclass(frozen=True)
 class Session:
-    """A trainer and where it speaks."""
+    """A trainer about to run, or one that has nothing left to do."""
     trainer: Trainer
-    workers: Workers
 
     def train(self) -> None:
         """Train to the last epoch; bar and notes on stderr.
 
         Raises:
-            KeyboardInterrupt: the run was stopped by a signal; `last` is saved.
+            click.exceptions.Exit: the run was stopped by a signal; `last` is saved.
+            ValueError, OSError: as `Trainer.fit`. SystemExit: the same, in workers that are not the writer.
         """
-        trainer, say = self.trainer, cli.note if self.workers.writer else lambda message: None
-        left = trainer.config.epochs - trainer.epochs_done
-        if left <= 0:
-            say(f"{trainer.folder.path}: all {trainer.epochs_done} epochs are done already; --epochs is the total")
+        trainer, writer = self.trainer, self.trainer.workers.writer
+        if trainer.epochs_done >= trainer.config.epochs:
+            _note(trainer.workers, f"{trainer.folder.path}: {trainer.epochs_done} epochs are done already; --epochs "
+                                   "is the total")
             return
-        n_frames = left * min(trainer.mixer.n_frames, trainer.steps_per_epoch * trainer.config.batch_size)
-        log = _tensorboard(trainer) if trainer.config.tensorboard and self.workers.writer else None
-        with cli.progress(n_frames, "training", unit="frame") as bar:
-            bar.disable = bar.disable or not self.workers.writer
-
-            def on_epoch(trainer: Trainer, row: dict[str, float]) -> None:
-                bar.set_description(f"epoch {row['epoch']}/{trainer.config.epochs}")
-                bar.set_postfix_str(f"loss {row['train_total']:.1f} valid {row['valid_total']:.1f}")
-                _draw(trainer, row)
-                if log:
-                    for name, value in row.items():
-                        log.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
-            try:
-                trainer.fit(bar.update, on_epoch)
-            except TrainingStopped:
-                say(f"stopped in epoch {trainer.epochs_done + 1}, step {trainer.steps_done}; go on with "
-                    f"--load {trainer.folder.path} --load_epoch last")
-                raise KeyboardInterrupt from None
-        say(f"{trainer.folder.path}: {trainer.epochs_done} epochs, best validation loss {trainer.best_valid:.2f}")
+        try:
+            with Monitor(trainer) as monitor:
+                trainer.fit(monitor.on_step, monitor.on_epoch)
+        except TrainingStopped as stop:
+            _note(trainer.workers, f"stopped in epoch {trainer.epochs_done + 1} after step {trainer.steps_done}; go on "
+                                   f"with --load {trainer.folder.path} --load_epoch last")
+            raise click.exceptions.Exit(SIGNAL_EXIT + stop.signal_number) from None
+        except ValueError as error:
+            raise error if writer else SystemExit(1) from None
+        finally:
+            trainer.workers.leave()
+        _note(trainer.workers, f"{trainer.folder.path}: {trainer.epochs_done} epochs, best validation loss "
+                               f"{trainer.best_valid:.2f}")
 
 
 def begin(config: RunConfig) -> Session:
@@ -77,48 +75,57 @@ def begin(config: RunConfig) -> Session:
     """
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
+    folder = RunFolder(Path(config.savedir) / f"{config.name}__{'_'.join(config.instruments)}", config.name)
+
+    def prepare() -> tuple[DataSet, Split]:
+        if workers.writer:
+            folder.make_writable()
+        data = _open_data(config)
+        return data, split_data(data, config)
+
+    data, split = workers.after_writer(prepare)
     space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
-    data = _open_data(config, workers)
-    split = split_data(data, config)
-    folder = RunFolder.of(config)
-    folder.make_writable()
     scaler = fit_scaler(Mixer(data, split.frames["train"], space, config, torch.device("cpu")), config)
-    settings = RunSettings(run_id(config, data.fingerprint), config, data.config, scaler, _describe(split, config, data),
-                           {"path": str(Path(config.dbroot).resolve()), "fingerprint": data.fingerprint},
-                           _provenance(continued=[]))
-    trainer = Trainer(settings, data, split, folder, device, workers)
-    if workers.writer:
-        _speak_of(split, data, config)
-        folder.drop_later(0)
-        folder.write_settings(settings)
-    return Session(trainer, workers)
+    settings = RunSettings(run_id(config, data.fingerprint), config, data.config, scaler, _describe(split, config),
+                           _source(data), _provenance())
+    _speak_of(split, config, workers)
+    return Session(Trainer(settings, data, split, folder, device, workers))
 
 
-def go_on(path: Path, tag: str, chosen: dict[str, Any]) -> Session:
+def go_on(path: Path, tag: str | int, chosen: dict[str, Any]) -> Session:
     """Continue a run from a checkpoint, with the flags that were given in place of the run's own.
 
     Raises:
         FileNotFoundError, ValueError: no such run or checkpoint, its data has gone or changed, or a flag was given
-            that a run cannot change.
+            that a run cannot change. OSError: its folder cannot be written.
     """
-    settings = read_settings(path)
-    config = _changed(settings.config, chosen, path)
+    before = read_settings(path)
+    config = _changed(before.config, chosen, path)
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
     folder = RunFolder(path, config.name)
-    checkpoint = folder.load(int(tag) if tag.isdecimal() else tag)
-    data = read_data_set(config.dbroot if "dbroot" in chosen else settings.data["path"])
-    if data.fingerprint != settings.data["fingerprint"]:
-        raise ValueError(f"{data.path} is not the data set that {path} was trained on (its fingerprint differs)")
-    folder.make_writable()
-    settings = replace(settings, config=config, provenance=_provenance(settings.provenance["continued"] + [sys.argv[1:]],
-                                                                       settings.provenance))
-    trainer = Trainer(settings, data, split_data(data, config), folder, device, workers)
-    trainer.resume(checkpoint)
-    if workers.writer:
-        folder.write_settings(settings)
-        cli.note(f"{path}: going on after epoch {checkpoint.epoch}, step {checkpoint.step}")
-    return Session(trainer, workers)
+
+    def prepare() -> tuple[DataSet, Split]:
+        data = read_data_set(chosen.get("dbroot", before.data["path"]))
+        if data.fingerprint != before.data["fingerprint"]:
+            raise ValueError(f"{data.path} is not the data set that {path} was trained on (its fingerprint differs); "
+                             "give that one with --dbroot")
+        if workers.writer:
+            folder.make_writable()
+        return data, split_data(data, config)
+
+    data, split = workers.after_writer(prepare)
+    checkpoint = workers.after_writer(lambda: load_checkpoint(folder, before, tag))
+    settings = replace(before, config=config, data=_source(data), provenance=_provenance(before.provenance))
+    trainer = Trainer(settings, data, split, folder, device, workers)
+    if checkpoint.epoch > config.epochs:
+        trainer.epochs_done = checkpoint.epoch
+        return Session(trainer)
+    trainer.resume(checkpoint, before.config)
+    workers.wait()
+    _note(workers, f"{path}: going on after epoch {checkpoint.epoch}" +
+          (f", step {trainer.steps_done}" if trainer.steps_done else ""))
+    return Session(trainer)
 
 
 def _changed(own: RunConfig, chosen: dict[str, Any], path: Path) -> RunConfig:
@@ -134,17 +141,21 @@ def _shown(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _open_data(config: RunConfig, workers: Workers) -> DataSet:
+def _open_data(config: RunConfig) -> DataSet:
     """The data set; at its default path it is built when missing."""
-    if config.dbroot == DEFAULT_DATA_SET and not Path(config.dbroot).exists() and workers.writer:
+    if config.dbroot == DEFAULT_DATA_SET and not Path(config.dbroot).exists():
         cli.note(f"{config.dbroot} is not there: building it from the sound font that pretty_midi carries")
         with cli.progress(len(font_notes()), "rendering notes", unit="note") as bar:
             build_embedded_set(config.dbroot, bar.update)
-    workers.wait()
     return read_data_set(config.dbroot)
 
 
-def _describe(split: Split, config: RunConfig, data: DataSet) -> dict[str, Any]:
+def _source(data: DataSet) -> dict[str, Any]:
+    """What config.json says of the data set."""
+    return {"path": str(data.path.resolve()), "fingerprint": data.fingerprint}
+
+
+def _describe(split: Split, config: RunConfig) -> dict[str, Any]:
     """The split as config.json keeps it; single frames are too many to list, and follow from the seed."""
     described: dict[str, Any] = {"kind": split.kind, "seed": config.seed, "fold": config.fold,
                                  "n_folds": config.n_folds,
@@ -154,37 +165,25 @@ def _describe(split: Split, config: RunConfig, data: DataSet) -> dict[str, Any]:
     return described
 
 
-def _speak_of(split: Split, data: DataSet, config: RunConfig) -> None:
+def _note(workers: Workers, message: str) -> None:
+    if workers.writer:
+        cli.note(message)
+
+
+def _speak_of(split: Split, config: RunConfig, workers: Workers) -> None:
     sizes = ", ".join(f"{part} {len(split.notes[part])} notes ({sum(map(len, split.frames[part]))} frames)"
                       for part in PARTS)
-    cli.note(f"split by {split.kind}, seed {config.seed}: {sizes}")
+    fold = f", fold {config.fold} of {config.n_folds}" if config.fold >= 0 else ""
+    _note(workers, f"split by {split.kind}, seed {config.seed}{fold}: {sizes}")
     if split.notes_without_frames:
-        cli.note(f"{split.notes_without_frames} notes have no frame in --frames {_shown(config.frames)}")
+        _note(workers, f"{split.notes_without_frames} notes have no frame in --frames {_shown(config.frames)}")
 
 
-def _provenance(continued: list[list[str]], first: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Command, versions and dates."""
+def _provenance(first: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Command, versions and dates; `first` is that of the run which is continued."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    begun = first or {"command": sys.argv, "begun": now,
-                      "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-                      "machine": f"{platform.machine()}, {torch.get_num_threads()} threads"}
-    return {**begun, "continued": continued, "changed": now}
-
-
-def _draw(trainer: Trainer, row: dict[str, float]) -> None:
-    """The figures that are due after an epoch."""
-    epoch, config = int(row["epoch"]), trainer.config
-    if epoch in (1, config.epochs) or epoch % config.plot_epochs == 0:
-        figures = trainer.folder.path / "figures"
-        plot_losses(trainer.history, figures / "losses.png")
-        for suffix in ("png", "pdf"):
-            plot_reconstructions(trainer.examples(), trainer.settings.space, trainer.settings.front_end,
-                                 figures / f"reconstructions_{epoch}.{suffix}")
-
-
-def _tensorboard(trainer: Trainer) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError("--tensorboard 1 needs tensorboard; install it: pip install tensorboard") from error
-    return SummaryWriter(str(trainer.folder.path / "tensorboard"))
+    if first:
+        return {**first, "continued": [*first["continued"], sys.argv], "changed": now}
+    return {"command": sys.argv, "begun": now,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads", "continued": [], "changed": now}

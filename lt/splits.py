@@ -50,6 +50,8 @@ def split_data(data: DataSet, config: RunConfig) -> Split:
         parts = _assign(_units(data, inside, config.split), _folds(data, inside, config), config, instrument)
         for index, part in enumerate(PARTS):
             frames[part].append(inside[parts == index])
+            if not len(frames[part][-1]):
+                raise ValueError(f"{instrument}: no frame is left for the {part} part with --fold {config.fold}")
     notes = {part: np.unique(data.note_of_frame[np.concatenate(frames[part])]) for part in PARTS}
     return Split(config.split, {part: tuple(frames[part]) for part in PARTS}, notes, without)
 
@@ -60,7 +62,9 @@ def _frames_of(data: DataSet, instrument: str, config: RunConfig) -> tuple[np.nd
     if not config.zero_extra_class:
         inside = inside[data.sounding[inside]]
     if not len(inside):
-        raise ValueError(f"no frame of {instrument} lies in the range --frames {' '.join(map(str, config.frames))}")
+        longest = data.lengths[data.notes_of(instrument)].max()
+        raise ValueError(f"no frame of {instrument} lies in the range --frames {' '.join(map(str, config.frames))}; "
+                         f"its longest note has {longest}")
     return inside, missed
 
 
@@ -85,8 +89,9 @@ def _assign(units: np.ndarray, folds: np.ndarray | None, config: RunConfig, inst
     """(frames,) index into PARTS."""
     distinct, inverse = np.unique(units, return_inverse=True)
     if len(distinct) < max(3, config.n_folds if config.fold >= 0 else 0):
-        raise ValueError(f"{instrument}: {len(distinct)} units of --split {config.split} are too few to be parted "
-                         "into train, valid and test")
+        raise ValueError(f"{instrument}: --split {config.split} finds {len(distinct)} of what it keeps together, too "
+                         "few to be parted into train, valid and test" +
+                         (f" by {config.n_folds} folds" if config.fold >= 0 else ""))
     if folds is None:
         order = numpy_generator(config.seed, "split").permutation(len(distinct))
         rank = np.empty(len(distinct), np.int64)

@@ -8,13 +8,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = {
-    0: "config files labels spectra audio midi cli flags devices seeds workers results",
-    1: "datasets splits mixtures augment builders soundfonts networks sources",
+    0: "config files labels spectra audio midi cli flags devices seeds workers results symbols",
+    1: "datasets splits mixtures augment builders soundfonts networks sources latent",
     2: "vae critic baselines",
-    3: "losses metrics",
-    4: "runs",
-    5: "training generation transcription subjects analysis rivals examples",
-    6: "plotting report sessions plotting_analysis inspection",
+    3: "losses metrics objective",
+    4: "checkpoints runs validation",
+    5: "learner training generation transcription subjects analysis rivals examples",
+    6: "plotting report sessions monitor plotting_analysis inspection plotting_sound playing modes info",
 }
 ROW_OF = {f"lt.{name}": row for row, names in ROWS.items() for name in names.split()} | {"lt": 0}
 LIGHT = ("config", "files", "labels", "audio", "midi", "cli", "flags", "devices")

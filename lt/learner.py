@@ -1,0 +1,166 @@
+"""The learner: networks, objectives, optimisers and schedules, and how one batch is learnt from.
+
+The model's two halves and the critic have an optimiser each. Under torchrun a worker is given its rows of the global
+batch; what is learnt is what one process would learn from all of them.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from lt.checkpoints import HALVES, Checkpoint, State
+from lt.config import RunConfig
+from lt.critic import Critic
+from lt.losses import TERMS, LossWeights
+from lt.objective import CriticObjective, Objective
+from lt.runs import RunSettings, build_model, load_model_state
+from lt.seeds import seed_of
+from lt.vae import Noise
+from lt.workers import Workers
+
+LEARNING_RATE_FACTOR = 0.5  # at each plateau
+MIN_LEARNING_RATE = 1e-6
+CRITIC_BETAS = (0.5, 0.999)  # Adam's, as is usual for critics
+STEP_TERMS = (*TERMS, "critic_own", "gradient_norm")  # what a step reports; the critic's own loss is not the model's
+OBJECTIVE_FIELDS = ("regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1", "transfer_2")
+
+
+class Learner:
+    """All that changes while a run learns.
+
+    Args:
+        settings: of the run. device: of the networks. workers: under torchrun.
+    """
+
+    def __init__(self, settings: RunSettings, device: torch.device, workers: Workers) -> None:
+        self.config, self.device, self.workers = settings.config, device, workers
+        config, n_features = self.config, settings.scaler.n_features
+        torch.manual_seed(seed_of(config.seed, "init"))
+        self.model = build_model(config, settings.space, settings.scaler).to(device)
+        self.critic = Critic(n_features, config.adv_dim, config.adv_num).to(device) if config.adversarial else None
+        self.optimizers = {half: Adam(getattr(self.model, half).parameters(), config.learning_rate)
+                           for half in HALVES}
+        self.critic_optimizer = Adam(self.critic.parameters(), config.adv_lr, CRITIC_BETAS) if self.critic else None
+        self.schedulers = {half: ReduceLROnPlateau(optimizer, factor=LEARNING_RATE_FACTOR, patience=config.patience,
+                                                   min_lr=MIN_LEARNING_RATE)
+                           for half, optimizer in self.optimizers.items()}
+        self.objective = Objective(self.model, LossWeights.of(config), config.regularization_type, self.critic)
+        self._objective = self._parallel(self.objective)
+        self._critic_objective = self._parallel(CriticObjective(self.critic)) if self.critic else None
+
+    def _parallel(self, module: nn.Module) -> nn.Module:
+        if self.workers.count == 1:
+            return module
+        # where a weight is 0, the priors between layers are in no term
+        return DistributedDataParallel(module, find_unused_parameters=len(self.config.dims) > 1)
+
+    @property
+    def learning_rate(self) -> float:
+        """The model's, as the schedule has it."""
+        return self.optimizers["signal"].param_groups[0]["lr"]
+
+    # --- learning -----------------------------------------------------------------------------------------
+
+    def learn(self, heard: Tensor, target: Tensor, classes: Tensor, noise: dict[str, Noise], share: float) -> Tensor:
+        """A step from this worker's rows, `share` of the global batch.
+
+        Args:
+            heard, target: features (batch, features). classes: (batch, instruments, labels).
+        Returns:
+            STEP_TERMS times the share (terms,): they add up over the workers.
+        """
+        self._freeze_critic(True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            total, terms, fake = self._objective(heard, target, classes, noise)
+        self._descend(total, share, list(self.optimizers.values()))
+        norm = gradient_norm(self.model)
+        critic_own = self._teach_critic(target, fake, share)
+        return torch.cat([terms * share, (critic_own * share).reshape(1), (norm / self.workers.count).reshape(1)])
+
+    def _teach_critic(self, real: Tensor, fake: Tensor, share: float) -> Tensor:
+        if self.critic is None:
+            return real.new_zeros(())
+        self._freeze_critic(False)
+        loss = self._critic_objective(real, fake)
+        self._descend(loss, share, [self.critic_optimizer])
+        return loss.detach()
+
+    def _descend(self, loss: Tensor, share: float, optimizers: list[Optimizer]) -> None:
+        """A step down the gradient. DDP takes the mean over workers: scaled so, it is the mean over all rows."""
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        (loss * (self.workers.count * share)).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def _freeze_critic(self, frozen: bool) -> None:
+        """While the decoder learns from its judgement, the critic itself must not."""
+        if self.critic is not None:
+            self.critic.requires_grad_(not frozen)
+
+    def schedule(self, valid_total: float) -> None:
+        """Halve the learning rate where validation has not become better for `--patience` epochs."""
+        for scheduler in self.schedulers.values():
+            scheduler.step(valid_total)
+
+    # --- state --------------------------------------------------------------------------------------------
+
+    def state(self, half: str) -> State:
+        """A copy of one half, on its device, where copying is quick; the critic goes with the signal."""
+        state = {"model": getattr(self.model, half).state_dict(), "optimizer": self.optimizers[half].state_dict(),
+                 "scheduler": self.schedulers[half].state_dict()}
+        if self.critic is not None and half == "signal":
+            state |= {"critic": self.critic.state_dict(), "critic_optimizer": self.critic_optimizer.state_dict()}
+        return copied(state)
+
+    def load(self, checkpoint: Checkpoint, before: RunConfig) -> None:
+        """Go on from a checkpoint that was trained with the settings `before`; changed ones come into force.
+
+        Raises:
+            ValueError: the checkpoint does not fit the networks.
+        """
+        load_model_state(self.model, checkpoint)
+        for half in HALVES:
+            self.optimizers[half].load_state_dict(getattr(checkpoint, half)["optimizer"])
+            self.schedulers[half].load_state_dict(getattr(checkpoint, half)["scheduler"])
+            self.schedulers[half].patience = self.config.patience
+        if self.config.learning_rate != before.learning_rate:
+            _set_learning_rate(self.optimizers.values(), self.config.learning_rate)
+        if self.critic is not None:
+            self.critic.load_state_dict(checkpoint.signal["critic"])
+            self.critic_optimizer.load_state_dict(checkpoint.signal["critic_optimizer"])
+            if self.config.adv_lr != before.adv_lr:
+                _set_learning_rate([self.critic_optimizer], self.config.adv_lr)
+
+    def forget_best(self) -> None:
+        """The losses so far cannot be compared with those to come."""
+        for scheduler in self.schedulers.values():
+            scheduler.best, scheduler.num_bad_epochs = math.inf, 0
+
+
+def gradient_norm(model: nn.Module) -> Tensor:
+    """The Euclidean norm of all gradients of a model, a scalar."""
+    return torch.stack([p.grad.square().sum() for p in model.parameters() if p.grad is not None]).sum().sqrt()
+
+
+def _set_learning_rate(optimizers: Iterable[Optimizer], learning_rate: float) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+
+
+def copied(state: Any, device: torch.device | None = None) -> Any:
+    """A deep copy (tuples become lists); given a device, tensors are moved there, which copies only those elsewhere."""
+    if isinstance(state, Tensor):
+        return state.detach().clone() if device is None else state.to(device)
+    if isinstance(state, dict):
+        return {key: copied(value, device) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [copied(value, device) for value in state]
+    return state
