@@ -32,6 +32,8 @@ DRIFT_SECONDS = 0.3  # correlation time of a note's drift
 DRIFT_SHARE = 0.1  # of the latent's variance that drifts; the rest is drawn once a note
 GAP_FRAMES = 8  # of silence between notes that are made together: low bands ring for a quarter of a second
 TAPE_FRAMES = 4096  # of notes that are made together
+PART_FRAMES = 4096  # of a long sound whose phases are found together: 131 s
+MEETING_FRAMES = 8  # beyond a part's borders, so that phase retrieval has no edge there
 
 
 @dataclass(frozen=True)
@@ -193,9 +195,39 @@ def reconstruct(run: Run, magnitudes: Tensor, seed: int | None = None) -> Tensor
 
 
 def frames_to_sound(run: Run, magnitudes: Tensor, n_iter: int, seed: int) -> np.ndarray:
-    """Magnitudes (frames, bins) of a whole recording or path -> audio (samples,), faded at both ends."""
-    audio = magnitudes_to_audio(run, magnitudes, n_iter, seed)
-    n_fade = min(round(FADE_SECONDS * run.front_end.sample_rate), len(audio) // 2)
+    """Magnitudes (frames, bins) of a whole recording or path -> audio (samples,), faded at both ends.
+
+    Phases are found for up to PART_FRAMES at once, which bounds the memory; parts meet where it is quietest.
+    """
+    hop = run.front_end.frame_hop
+    audio = np.zeros(len(magnitudes) * hop, np.float32)
+    for number, (start, end) in enumerate(_parts(magnitudes)):
+        first, last = max(start - MEETING_FRAMES, 0), min(end + MEETING_FRAMES, len(magnitudes))
+        part = magnitudes_to_audio(run, magnitudes[first:last], n_iter, seed, number)
+        begin, stop = start * hop, end * hop
+        if start:  # the frame before the border is faded from part to part
+            begin -= hop
+            rise = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
+            audio[begin:begin + hop] *= 1 - rise
+            part[begin - first * hop:begin - first * hop + hop] *= rise
+        audio[begin:stop] += part[begin - first * hop:stop - first * hop]
+    return _faded(audio, round(FADE_SECONDS * run.front_end.sample_rate))
+
+
+def _parts(magnitudes: Tensor) -> list[tuple[int, int]]:
+    """Half-open ranges of frames, each at most PART_FRAMES long, that meet at quiet frames."""
+    level, parts, start = magnitudes.amax(dim=1), [], 0
+    while len(magnitudes) - start > PART_FRAMES:
+        half = start + PART_FRAMES // 2
+        end = half + 1 + int(level[half:start + PART_FRAMES - 1].argmin())
+        parts.append((start, end))
+        start = end
+    return [*parts, (start, len(magnitudes))]
+
+
+def _faded(audio: np.ndarray, n_fade: int) -> np.ndarray:
+    """Audio (samples,) with linear fades over n_fade samples at both ends."""
+    n_fade = min(n_fade, len(audio) // 2)
     fade = np.linspace(0, 1, n_fade, endpoint=False, dtype=np.float32)
     audio[:n_fade] *= fade
     audio[len(audio) - n_fade:] *= fade[::-1]

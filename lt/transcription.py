@@ -33,7 +33,9 @@ SHORTEST_SECONDS = 0.05  # of a note
 ONSET_DB, OFFSET_DB = -12.0, -18.0  # a note begins and ends where its level passes these, relative to its peak
 DIP_DB = 9.0  # a note whose level falls by this much and quickly rises again was struck twice
 RISE_SECONDS = 0.08  # how quickly
-EDGE_SECONDS = 0.1  # how far from a change of state the edge of a note is looked for
+REPEAT_SECONDS = 0.1  # between strokes of one note at least
+EDGE_SECONDS = 0.12  # how far from a change of state the level's dip is looked for
+SNAP_DB = 3.0  # and how deep it must be
 QUIETEST_DB = -60.0  # below the loudest frame of a recording nothing is heard
 
 
@@ -214,13 +216,29 @@ def _heard_numbers(hearing: Hearing, instrument: int) -> np.ndarray:
 
 def _strokes(heard: np.ndarray, hearing: Hearing) -> Iterator[tuple[int, int, int]]:
     """Runs of one number (number, start, end), split where the level dips: the note was struck again."""
-    edges = np.flatnonzero(np.diff(heard)) + 1
-    for start, end in zip([0, *edges], [*edges, len(heard)]):
-        if heard[start] == SILENCE:
+    n_edge, n_rise, n_shortest = (round(seconds / hearing.step)
+                                  for seconds in (EDGE_SECONDS, RISE_SECONDS, REPEAT_SECONDS))
+    bounds = _snap(np.flatnonzero(np.diff(heard)) + 1, hearing.level_db, n_edge)
+    middles = (np.array([0, *bounds]) + np.array([*bounds, len(heard)])) // 2
+    for middle, start, end in zip(middles, [0, *bounds], [*bounds, len(heard)]):
+        if end <= start or heard[middle] == SILENCE:
             continue
-        dips = _dips(hearing.level_db[start:end], round(RISE_SECONDS / hearing.step))
+        dips = _dips(hearing.level_db[start:end], n_rise, n_shortest)
         for first, last in zip([0, *dips], [*dips, end - start]):
-            yield heard[start], start + first, start + last
+            yield heard[middle], start + first, start + last
+
+
+def _snap(bounds: np.ndarray, level_db: np.ndarray, n_edge: int) -> list[int]:
+    """Changes of state moved to the quietest frame within n_edge, where the level dips there by SNAP_DB; the bands
+    of low notes ring, so that a change is heard too late or too early, but the sound itself shows it."""
+    snapped: list[int] = []
+    for bound in bounds:
+        first, last = max(bound - n_edge, snapped[-1] if snapped else 0), min(bound + n_edge, len(level_db))
+        around = level_db[first:last]
+        at = int(around.argmin())
+        deep = min(around[:at + 1].max(), around[at:].max()) - around[at] >= SNAP_DB
+        snapped.append(first + at if deep else max(int(bound), first))
+    return snapped
 
 
 def _edges(level_db: np.ndarray, start: int, end: int) -> tuple[int, int]:
@@ -231,14 +249,16 @@ def _edges(level_db: np.ndarray, start: int, end: int) -> tuple[int, int]:
     return start + int(before_peak[0]), start + int(np.flatnonzero(own >= peak + OFFSET_DB)[-1]) + 1
 
 
-def _dips(level_db: np.ndarray, n_rise: int) -> list[int]:
-    """Frames at the bottom of each dip: the level falls by DIP_DB, and rises by as much within n_rise frames."""
+def _dips(level_db: np.ndarray, n_rise: int, n_shortest: int) -> list[int]:
+    """Frames at the bottom of each dip: the level falls by DIP_DB, and rises by as much within n_rise frames; strokes
+    shorter than n_shortest frames are one note's uneven attack."""
     dips, peak, bottom, at = [], -np.inf, np.inf, 0
     for index, level in enumerate(level_db):
         if level <= bottom:
             bottom, at = level, index
         if min(level, peak) > bottom + DIP_DB:
-            if level - level_db[max(index - n_rise, 0):index].min() > DIP_DB:
+            quick = level - level_db[max(index - n_rise, 0):index].min() > DIP_DB
+            if quick and at - (dips[-1] if dips else 0) >= n_shortest:
                 dips.append(at)
             peak, bottom = level, level
         elif level > peak:

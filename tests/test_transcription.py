@@ -1,0 +1,143 @@
+"""Transcription: posteriors that are certain give back their notes, edges are where the sound's are."""
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lt.config import SpectralConfig
+from lt.labels import N_CLASSES, LabelSpace, NoteLabels
+from lt.midi import Note, notes_to_labels
+from lt.spectra import audio_to_spectra
+from lt.transcription import (Hearing, LevelMeter, decode_states, fine_frames, hearing_to_labels, hearing_to_notes,
+                              note_probabilities, transcribe)
+
+RATE = 22050
+STEP = 128 / RATE
+
+
+def certain(notes, seconds, space=LabelSpace(instruments=("Flute",)), certainty=0.9):
+    """The Hearing of a listener who is nearly certain of `notes`, with a level that follows them."""
+    n_frames = int(seconds / STEP)
+    labels = notes_to_labels(notes, n_frames, STEP)
+    classes = space.to_classes([labels] + [NoteLabels.of_silence(n_frames)] * (len(space.instruments) - 1))
+    groups = []
+    for column, size in zip(classes.reshape(n_frames, -1).T, space.group_sizes):
+        group = np.full((n_frames, size), (1 - certainty) / (size - 1))
+        group[np.arange(n_frames), column] = certainty
+        groups.append(group)
+    level_db = np.full(n_frames, -80.0)
+    times = np.arange(n_frames) * STEP
+    for note in notes:
+        held = (times >= note.onset) & (times < note.offset - 0.02)
+        level_db[held] = -20.0
+    return Hearing(space, tuple(groups), level_db, times, 704 / RATE)
+
+
+@st.composite
+def melodies(draw):
+    """Notes that do not overlap, at least 0.15 s long, pauses of at least 0.05 s."""
+    notes, at = [], draw(st.floats(0.1, 0.5))
+    for _ in range(draw(st.integers(1, 8))):
+        length = draw(st.floats(0.15, 0.6))
+        notes.append(Note(at, at + length, draw(st.integers(40, 100)), draw(st.sampled_from([13, 39, 64, 90, 115]))))
+        at += length + draw(st.floats(0.05, 0.3))
+    return notes
+
+
+@settings(max_examples=25, deadline=None)
+@given(melodies())
+def test_a_certain_posterior_gives_back_the_notes(notes):
+    heard = hearing_to_notes(certain(notes, notes[-1].offset + 0.3))
+    assert [note.note_number for note in heard] == [note.note_number for note in notes]
+    assert [note.velocity for note in heard] == [note.velocity for note in notes]
+    for reference, estimated in zip(notes, heard):
+        assert abs(reference.onset - estimated.onset) < 0.03
+        assert abs(reference.offset - estimated.offset) < 0.05
+
+
+def test_silence_has_no_notes():
+    assert hearing_to_notes(certain([], 1.0)) == []
+
+
+def test_a_repeated_note_is_struck_twice_and_a_vibrato_is_not():
+    one = Note(0.2, 1.2, 69, 64)
+    hearing = certain([one], 1.5)
+    dipped, trembling = hearing.level_db.copy(), hearing.level_db.copy()
+    at = int(0.7 / STEP)
+    dipped[at - 3:at + 3] -= 15
+    trembling[40:180] += 3 * np.sin(2 * np.pi * 5 * hearing.times[40:180])
+    for level, count in ((hearing.level_db, 1), (dipped, 2), (trembling, 1)):
+        again = Hearing(hearing.space, hearing.probabilities, level, hearing.times, hearing.frame_seconds)
+        assert len(hearing_to_notes(again)) == count
+
+
+def test_flickering_frames_do_not_break_a_note():
+    hearing = certain([Note(0.2, 1.2, 69, 64)], 1.5)
+    pitch = hearing.probabilities[1].copy()
+    pitch[80:84] = np.roll(pitch[80:84], 5, axis=1)
+    groups = (hearing.probabilities[0], pitch, hearing.probabilities[2])
+    flickering = Hearing(hearing.space, groups, hearing.level_db, hearing.times, hearing.frame_seconds)
+    assert [note.note_number for note in hearing_to_notes(flickering)] == [69]
+
+
+def test_note_probabilities_are_a_distribution_over_silence_and_every_note():
+    hearing = certain([Note(0.1, 0.4, 60, 64)], 0.5)
+    numbers, states = note_probabilities(hearing, 0)
+    assert numbers[0] == -1 and len(numbers) == 1 + N_CLASSES["octave"] * N_CLASSES["pitch"]
+    np.testing.assert_allclose(states.sum(axis=1), 1)
+    assert numbers[states[int(0.25 / STEP)].argmax()] == 60
+
+
+@pytest.mark.parametrize("labels, number", [(("pitch",), 60 + 9), (("octave", "pitch"), 81)])
+def test_models_with_fewer_labels_still_transcribe(labels, number):
+    space = LabelSpace(labels=labels, instruments=("Flute",))
+    notes = hearing_to_notes(certain([Note(0.2, 0.8, 81, 64)], 1.0, space))
+    assert [note.note_number for note in notes] == [number]
+
+
+def test_a_model_without_pitch_hears_no_notes():
+    space = LabelSpace(labels=("octave", "dynamics"), instruments=("Flute",))
+    assert hearing_to_notes(certain([Note(0.2, 0.8, 81, 64)], 1.0, space)) == []
+
+
+def test_mixtures_give_a_track_an_instrument():
+    space = LabelSpace(instruments=("Piano", "Violin"))
+    tracks = transcribe(certain([Note(0.2, 0.8, 62, 64)], 1.0, space))
+    assert [(track.name, track.program, len(track.notes)) for track in tracks] == [("Piano", 0, 1), ("Violin", 40, 0)]
+    assert hearing_to_labels(certain([], 0.2, space))[1].silent.all()
+
+
+def test_a_path_stays_where_it_is_unless_the_evidence_is_strong():
+    states = np.full((100, 3), [0.8, 0.1, 0.1])
+    states[50] = [0.1, 0.8, 0.1]
+    assert (decode_states(states, 0.99) == 0).all()
+    states[40:60] = [0.1, 0.8, 0.1]
+    assert (decode_states(states, 0.99)[40:60] == 1).all()
+
+
+def test_fine_frames_are_means_over_a_model_frame_around_every_second_coefficient():
+    rng = np.random.default_rng(0)
+    audio = torch.from_numpy(rng.standard_normal(30000).astype(np.float32)) * 0.1
+    config = SpectralConfig()
+    fine = torch.cat(list(fine_frames(iter(audio.split(7000)), config, torch.device("cpu"))))
+    # model frame n covers coefficients 11n to 11n + 10, whose centre is 11n + 5: an even one where n is odd
+    whole = audio_to_spectra(audio, config).magnitudes
+    for frame in range(1, len(whole) - 1, 2):
+        torch.testing.assert_close(fine[(11 * frame + 5) // 2], whole[frame], rtol=1e-4, atol=1e-6)
+
+
+def test_the_level_is_that_of_the_sound_whatever_the_blocks():
+    times = np.arange(RATE) / RATE
+    audio = torch.from_numpy((0.1 * np.sin(2 * np.pi * 440 * times) * (times > 0.5)).astype(np.float32))
+    levels = []
+    for size in (RATE, 1000, 77):
+        meter = LevelMeter(128)
+        assert sum(len(block) for block in meter.watch(iter(audio.split(size)))) == RATE
+        levels.append(meter.level_db(len(audio) // 128))
+    np.testing.assert_allclose(levels[0], levels[1], atol=1e-3)
+    np.testing.assert_allclose(levels[0], levels[2], atol=1e-3)
+    assert levels[0][:80].max() < -100
+    np.testing.assert_allclose(levels[0][92:-4], 20 * np.log10(0.1 / np.sqrt(2)), atol=1.0)
+
+
