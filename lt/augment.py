@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lt.config import RunConfig, SpectralConfig
 
-N_CURVES = 6  # cosines in a random smooth curve over frequency
+N_WAVES = 20  # in a random smooth curve over frequency
 ROOM_NOISE_DB = (-110.0, -40.0)  # of a noise floor, relative to the loudest magnitude of the data
 BREATH_NOISE_DB = (-60.0, -15.0)  # of noise that comes with the note, relative to the frame's peak
 NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
@@ -66,16 +66,12 @@ def _gather_bins(magnitudes: Tensor, index: Tensor) -> Tensor:
 
 
 def smooth_curves(n_rows: int, n_bins: int, generator: torch.Generator) -> Tensor:
-    """Random smooth functions of frequency with unit variance: (n_rows, n_bins)."""
+    """Random smooth functions of frequency with unit variance: (n_rows, n_bins). The finest of their waves are so
+    narrow that neighbouring partials of a note can differ: instruments do."""
     device = generator.device
-    x = torch.linspace(0, math.pi, n_bins, device=device)
-    orders = torch.arange(1, N_CURVES + 1, device=device)
-    phases = 2 * math.pi * torch.rand(n_rows, N_CURVES, 1, generator=generator, device=device)
-    heights = torch.randn(n_rows, 1, N_CURVES, generator=generator, device=device)
-    # heights fall with the order: broad resonances are stronger than narrow ones
-    decay = orders.float().rsqrt()
-    waves = torch.cos(orders[:, None] * x + phases) * decay[:, None]
-    return (heights @ waves)[:, 0] * math.sqrt(2.0 / float(decay.square().sum()))
+    angle = torch.outer(torch.arange(1, N_WAVES + 1, device=device), torch.linspace(0, math.pi, n_bins, device=device))
+    waves = torch.cat([angle.cos(), angle.sin()]) / math.sqrt(N_WAVES)
+    return torch.randn(n_rows, 2 * N_WAVES, generator=generator, device=device) @ waves
 
 
 def disturb(magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator) -> Tensor:

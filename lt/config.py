@@ -114,9 +114,9 @@ PRESETS: dict[str, dict[str, object]] = {
     "article": {},
     "robust": {
         "frames": (), "features": "relative", "range_db": 40.0,
-        "augment": 1, "transpose": 4, "detune": 0.3, "equalise": 12.0, "noise_floor": 1.0, "gain": 3.0,
+        "augment": 1, "transpose": 4, "detune": 0.45, "equalise": 12.0, "noise_floor": 0.5, "gain": 3.0,
         "hidden_dims_1": (512,), "hidden_dims_2": (256,), "silence_share": 0.1,
-        "transfer_1": 1.0, "transfer_2": 10.0,
+        "transfer_1": 1.0, "transfer_2": 50.0,
         "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,
     },
 }
