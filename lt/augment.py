@@ -81,13 +81,17 @@ def disturb(magnitudes: Tensor, augmentation: Augmentation, reference: float, ge
         reference: the magnitude of 0 dB for the noise of rooms, the data's largest.
     """
     n_rows, n_bins = magnitudes.shape
-    gain_db = augmentation.gain * torch.randn(n_rows, 1, generator=generator, device=generator.device)
+    loudest = magnitudes.amax(dim=1, keepdim=True)
+    heard = magnitudes
     if augmentation.equalise:
-        gain_db = gain_db + augmentation.equalise * smooth_curves(n_rows, n_bins, generator)
-    heard = magnitudes * torch.pow(10.0, gain_db / 20)
+        curve = torch.pow(10.0, augmentation.equalise / 20 * smooth_curves(n_rows, n_bins, generator))
+        # the loudest partial may be another one now, but not louder: the level carries the dynamics
+        heard = heard * curve
+        heard = heard * (loudest / heard.amax(dim=1, keepdim=True).clamp_min(torch.finfo(heard.dtype).tiny))
+    gain = torch.pow(10.0, augmentation.gain / 20 * torch.randn(n_rows, 1, generator=generator, device=heard.device))
+    heard, loudest = heard * gain, loudest * gain
     if not augmentation.noise_floor:
         return heard
-    loudest = heard.amax(dim=1, keepdim=True)
     room = _noise(torch.full_like(loudest, reference), n_bins, ROOM_NOISE_DB, augmentation, generator)
     breath = _noise(loudest, n_bins, BREATH_NOISE_DB, augmentation, generator)
     return (heard.square() + room.square() + breath.square()).sqrt()
