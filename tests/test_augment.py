@@ -1,0 +1,82 @@
+"""Augmentation: pitch moves as bins, levels stay, silence stays silent, and what is off changes nothing."""
+import pytest
+import torch
+
+from lt.augment import Augmentation, bins_per_semitone, disturb, shift_bins, smooth_curves
+from lt.config import RunConfig, SpectralConfig, with_preset
+
+
+def chosen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def spectra(n_rows=64, n_bins=410):
+    return torch.rand(n_rows, n_bins, generator=chosen(1))
+
+
+def test_a_shift_moves_bins_and_brings_in_zeros():
+    rows = spectra(3)
+    moved = shift_bins(rows, torch.tensor([4.0, -4.0, 0.0]))
+    torch.testing.assert_close(moved[0, 4:], rows[0, :-4])
+    torch.testing.assert_close(moved[1, :-4], rows[1, 4:])
+    torch.testing.assert_close(moved[2], rows[2])
+    assert (moved[0, :4] == 0).all() and (moved[1, -4:] == 0).all()
+
+
+def test_a_fraction_of_a_bin_lies_between():
+    rows = spectra(1)
+    half = shift_bins(rows, torch.tensor([0.5]))
+    torch.testing.assert_close(half[0, 1:], (rows[0, 1:] + rows[0, :-1]) / 2)
+
+
+def test_four_bins_are_a_semitone():
+    assert bins_per_semitone(SpectralConfig()) == 4
+
+
+def test_curves_are_smooth_and_of_unit_variance():
+    curves = smooth_curves(2000, 410, chosen())
+    assert abs(float(curves.std()) - 1) < 0.05 and abs(float(curves.mean())) < 0.05
+    assert float(curves.diff(dim=1).abs().mean()) < 0.15
+
+
+def test_nothing_switched_on_changes_nothing():
+    torch.testing.assert_close(disturb(spectra(), Augmentation(), 1.0, chosen()), spectra(), rtol=0, atol=0)
+
+
+def test_equalisation_keeps_the_level_and_changes_the_shape():
+    rows = spectra()
+    heard = disturb(rows, Augmentation(equalise=12.0), 1.0, chosen())
+    torch.testing.assert_close(heard.amax(dim=1), rows.amax(dim=1))
+    assert float((20 * torch.log10((heard / rows).clamp_min(1e-9))).std()) > 6
+
+
+def test_a_gain_changes_the_level_alone():
+    rows = spectra()
+    heard = disturb(rows, Augmentation(gain=6.0), 1.0, chosen())
+    ratio = heard / rows
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
+    assert 4 < float((20 * torch.log10(ratio[:, 0])).std()) < 8
+
+
+def test_silence_stays_silent_but_for_noise():
+    silence = torch.zeros(8, 410)
+    assert (disturb(silence, Augmentation(equalise=12.0, gain=6.0), 1.0, chosen()) == 0).all()
+    noisy = disturb(silence, Augmentation(noise_floor=1.0), 1.0, chosen())
+    assert torch.isfinite(noisy).all() and (noisy > 0).all() and float(noisy.max()) < 1
+
+
+def test_the_same_generator_gives_the_same_sound():
+    everything = Augmentation(equalise=12.0, gain=3.0, noise_floor=0.5)
+    torch.testing.assert_close(disturb(spectra(), everything, 1.0, chosen(5)),
+                               disturb(spectra(), everything, 1.0, chosen(5)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("augment, expected", [(0, Augmentation()), (1, Augmentation(transpose=2))])
+def test_augment_0_is_the_articles_way(augment, expected):
+    assert Augmentation.of(RunConfig(augment=augment, transpose=2)) == expected
+
+
+def test_the_articles_preset_does_not_augment_and_the_robust_one_does():
+    assert Augmentation.of(with_preset({}, "article")) == Augmentation()
+    assert Augmentation.of(with_preset({}, "robust")).transpose > 0
+    assert Augmentation.of(with_preset({"augment": 0}, "robust")) == Augmentation()
