@@ -1,0 +1,34 @@
+"""Fixtures that several test modules share: a tiny data set, and lt_train.py on it."""
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from training_helpers import TINY, write_tiny_set
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory) -> Path:
+    """A data set of two instruments with 30 notes of 6 frames each."""
+    return write_tiny_set(tmp_path_factory.mktemp("data") / "tiny.npz")
+
+
+@pytest.fixture
+def lt_train(tiny_set, tmp_path):
+    """Run lt_train.py in this process: `lt_train("--epochs 2")` -> click's result; a list keeps spaces."""
+    from lt_train import main
+
+    def run(flags="", base=(*TINY, "--dbroot", str(tiny_set), "--instruments", "Flute")):
+        flags = flags.split() if isinstance(flags, str) else list(map(str, flags))
+        if "--load" in flags:
+            base = ()
+        elif "--savedir" not in flags:
+            base = (*base, "--savedir", str(tmp_path / "saves"))
+        return CliRunner().invoke(main, [*base, *flags])
+    return run
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Training without its figures, which take longer than the training of tiny models."""
+    for name in ("plot_losses", "plot_reconstructions"):
+        monkeypatch.setattr(f"lt.monitor.{name}", lambda *arguments: None)
