@@ -21,6 +21,14 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     1  mixtures       batches of one or several instruments
     1  soundfonts     notes rendered to audio
     1  sources        the sound that a note of a data set was made from
+    1  takes          the notes that a data set shall be built from, and what others call them
+    1  layouts        published collections whose file names say what is played
+    1  indexes        collections whose labels stand in a file of their own
+    1  aligned        recordings with aligned MIDI, cut into their notes
+    1  surveys        what kind of source a path is, and all the takes in it
+    1  cutting        the sound of takes -> spectra: trimmed, tuning measured
+    1  parts          the frames of each source file, by several processes, kept until all are there
+    1  accounts       what became of every file
     1  builders       data sets from sound fonts and recordings
     1  networks       multilayer perceptrons, and heads that return distributions
     1  latent         splines and trajectories in the latent space

@@ -2,80 +2,186 @@
 
     python3 -m lt.builders SOURCE --output data/my_set.npz
 
-The embedded set is every instrument of `lt.soundfonts.INSTRUMENTS`, over its range, at five dynamics.
+A survey finds the notes (`lt.surveys`), parts hold their frames (`lt.cutting`, `lt.parts`), the data set is
+written whole, and `lt.accounts` says what became of every file. The embedded set is the five instruments of
+`lt.soundfonts.EMBEDDED`, each over its range, at five dynamics.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
 
+import click
 import numpy as np
-import torch
 
+from lt import cli
+from lt.accounts import Account, Outcome, print_account, write_account
 from lt.config import SpectralConfig
 from lt.datasets import NoteTable, write_data_set
-from lt.labels import DYNAMICS_VELOCITIES, NoteLabels
-from lt.soundfonts import INSTRUMENTS, SoundFont, embedded_font
-from lt.spectra import audio_to_spectra
+from lt.files import refuse_overwriting_inputs
+from lt.labels import NoteLabels
+from lt.parts import Job, do_jobs, jobs_of, parts_folder, read_part
+from lt.soundfonts import embedded_font
+from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
+from lt.takes import BuildConfig, Survey, Take, choose
 
-NOTE_SECONDS = 1.5  # held
-RELEASE_SECONDS = 0.5
+CONFIG = SpectralConfig()
+EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
+python3 -m lt.builders FluidR3_GM.sf2 --instruments Flute Oboe --output data/winds.npz
+python3 -m lt.builders TinySOL --dry_run 1"""
 
 
 @dataclass(frozen=True)
-class FontNote:
-    """One note that a sound font shall render."""
-    instrument: str
-    program: int
-    note_number: int
-    dynamics: int
+class Chosen:
+    """The takes that become notes, in order: `outcomes` of those, and where in which part their frames lie."""
+    outcomes: tuple[Outcome, ...]
+    parts: tuple[Path, ...]
+    starts: np.ndarray
 
 
-def font_notes(instruments: Sequence[str] = tuple(INSTRUMENTS)) -> list[FontNote]:
-    """Every note of the instruments' ranges at every dynamic, in order."""
-    return [FontNote(name, INSTRUMENTS[name].program, number, dynamics)
-            for name in instruments
-            for number in range(INSTRUMENTS[name].lowest, INSTRUMENTS[name].highest + 1)
-            for dynamics in range(len(DYNAMICS_VELOCITIES))]
-
-
-def build_from_font(path: Path | str, font: SoundFont, notes: Sequence[FontNote],
-                    on_note: Callable[[], None] = lambda: None, config: SpectralConfig = SpectralConfig()) -> None:
-    """Render notes and write them as a data set, byte for byte the same each time.
+def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[str, object], processes: int = 0,
+          on_note: Callable[[], None] = lambda: None) -> Account:
+    """Build a data set from what a survey found; equal sources give equal bytes.
 
     Args:
-        on_note: told after each note.
+        processes: 0: one a core. on_note: told of each note.
     Raises:
-        ImportError, FileNotFoundError, ValueError: as `SoundFont.render_note`. OSError: it cannot be written.
+        ValueError: no note can be used. ImportError: fonts cannot be rendered. OSError: it cannot be written.
     """
-    n_samples = round(NOTE_SECONDS * config.sample_rate) + round(RELEASE_SECONDS * config.sample_rate)
-    n_frames = -(-n_samples // config.frame_hop)
-
-    def blocks() -> Iterator[np.ndarray]:
-        for note in notes:
-            audio = font.render_note(note.program, note.note_number, DYNAMICS_VELOCITIES[note.dynamics],
-                                     NOTE_SECONDS, RELEASE_SECONDS)
-            yield audio_to_spectra(torch.from_numpy(audio), config).magnitudes.numpy()
+    def on_job(job: Job) -> None:
+        for _ in job.takes:
             on_note()
 
-    table = _font_table(font, notes)
-    built_from = {"kind": "sound font", "font": font.path.name, "brightness": font.brightness,
-                  "note_seconds": NOTE_SECONDS, "release_seconds": RELEASE_SECONDS}
-    write_data_set(path, blocks(), np.arange(len(notes) + 1) * n_frames, table, config, built_from)
+    refuse_overwriting_inputs([output], {take.sound.path for take in survey.takes})
+    with parts_folder(output) as folder:
+        jobs = jobs_of(survey.takes, folder, CONFIG)
+        failures = do_jobs(jobs, CONFIG, processes or _n_cores(), on_job)
+        outcomes, chosen = _outcomes(jobs, failures, config)
+        account = Account(tuple(outcomes), survey.skipped, survey.indexes)
+        if not chosen.outcomes:
+            raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
+        starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
+        write_data_set(output, _frames(chosen), starts, note_table([one.take for one in chosen.outcomes]), CONFIG,
+                       built_from)
+    return account
 
 
-def _font_table(font: SoundFont, notes: Sequence[FontNote]) -> NoteTable:
-    """The note table of rendered notes; each is a group of its own."""
-    names = tuple(dict.fromkeys(note.instrument for note in notes))
-    labels = NoteLabels.from_notes(np.array([note.note_number for note in notes]),
-                                   np.array([note.dynamics for note in notes]))
-    sources = [f"{font.path.name}:{note.program}:{note.note_number}:{DYNAMICS_VELOCITIES[note.dynamics]}"
-               for note in notes]
-    return NoteTable(labels.table(), np.array([names.index(note.instrument) for note in notes]), names,
-                     np.arange(len(notes)), np.full(len(notes), -1), np.array(sources))
+def _n_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _outcomes(jobs: Sequence[Job], failures: dict[Path, str], config: BuildConfig) -> tuple[list[Outcome], Chosen]:
+    """What became of every take, and those that become notes."""
+    every, chosen, parts, places = [], [], [], []
+    for job in jobs:
+        if job.path in failures:
+            every += [Outcome(take, 0, float("nan"), failures[job.path]) for take in job.takes]
+            continue
+        part, at = read_part(job.path), 0
+        for take, length, cents, reason in zip(job.takes, part.lengths, part.cents, part.reasons, strict=True):
+            if not reason and config.max_detuning and abs(cents) > config.max_detuning:
+                reason = f"off by {cents:+.0f} cents (--max_detuning {config.max_detuning:g})"
+            every.append(Outcome(take, int(length), float(cents), str(reason)))
+            if not reason:
+                chosen.append(every[-1])
+                parts.append(job.path)
+                places.append(at)
+            at += int(length)
+    return every, Chosen(tuple(chosen), tuple(parts), np.array(places, np.int64))
+
+
+def _frames(chosen: Chosen) -> Iterator[np.ndarray]:
+    """The frames of each note, each part read once."""
+    at, magnitudes = None, np.zeros((0, 0))
+    for outcome, path, start in zip(chosen.outcomes, chosen.parts, chosen.starts, strict=True):
+        if path != at:
+            at, magnitudes = path, read_part(path, magnitudes=True).magnitudes
+        yield magnitudes[start:start + outcome.n_frames]
+
+
+def note_table(takes: Sequence[Take]) -> NoteTable:
+    """The note table of takes, in their order."""
+    names = tuple(dict.fromkeys(take.instrument for take in takes))
+    groups = {group: index for index, group in enumerate(dict.fromkeys(take.group for take in takes))}
+    labels = NoteLabels.from_notes(np.array([take.note_number for take in takes]),
+                                   np.array([take.dynamics for take in takes]))
+    return NoteTable(labels.table(), np.array([names.index(take.instrument) for take in takes]), names,
+                     np.array([groups[take.group] for take in takes]), np.array([take.fold for take in takes]),
+                     np.array([take.source for take in takes]))
+
+
+# --- the embedded set -------------------------------------------------------------------------------------
+
+def font_notes(instruments: Sequence[str] = ()) -> tuple[Take, ...]:
+    """Every note that the embedded font gives at its five instruments, or at others."""
+    return survey_font(embedded_font(), BuildConfig(instruments=tuple(instruments))).takes
 
 
 def build_embedded_set(path: Path | str, on_note: Callable[[], None] = lambda: None) -> None:
     """The set that `lt_train.py` trains on unless told otherwise, from the font that pretty_midi carries."""
-    build_from_font(path, SoundFont(embedded_font()), font_notes(), on_note)
+    config = BuildConfig(kind="font")
+    build(Survey(font_notes()), Path(path), config, _built_from([embedded_font()], config), on_note=on_note)
+
+
+def _built_from(sources: Sequence[Path], config: BuildConfig) -> dict[str, object]:
+    """What the data set says of its making; no folders, dates or machines, so that equal sets have equal bytes."""
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}
+    return {**settings, "midiroot": Path(config.midiroot).name,
+            "sources": [Path(os.path.abspath(source)).name for source in sources]}
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+def flag(name: str, help: str, type: click.ParamType | type | None = None, at_least: int | None = None) -> Callable:
+    """A flag whose default is BuildConfig's field of that name."""
+    return cli.option(f"--{name}", of=BuildConfig, help=help, type=type, at_least=at_least,
+                      default_text="none" if getattr(BuildConfig, name) in ("", ()) else None)
+
+
+@cli.command("Build a data set for --dbroot from SOURCE: sound fonts, folders of recordings, data sets to be merged. "
+             "Prints what became of every file; the whole list goes beside the output, to NAME.files.csv.",
+             example=EXAMPLE)
+@click.argument("source", nargs=-1, required=True, type=cli.PATH)
+@cli.option("--output", help="the data set; needed but for a dry run", type=cli.PATH)
+@cli.option("--dry_run", help="1: only say what would be used; no sound is read", default=0, type=cli.SWITCH)
+@flag("kind", f"of the sources: {' '.join(KINDS)}, or {MIRDATA}LOADER", str)
+@flag("instruments", "to keep; fonts: NAME or NAME:PROGRAM:LOWEST-HIGHEST (Marimba:12:C3-C6)", str, 0)
+@flag("lowest", "lowest note to keep, by name or MIDI number", str)
+@flag("highest", "highest note to keep", str)
+@flag("dynamics", "dynamics to keep", str, 1)
+@flag("note_seconds", "fonts: how long notes are held", cli.Number(min=0.1, max=60))
+@flag("release_seconds", "fonts: how long they are heard after", cli.Number(min=0, max=60))
+@flag("brightness", "fonts: how much velocity shapes brightness; 0: level alone", cli.Number(min=0, max=1))
+@flag("instrument", "of recordings whose source names none", str)
+@flag("default_dynamics", "of recordings whose source names none", str)
+@flag("midiroot", "folder of aligned MIDI, where it is not the source", str)
+@flag("max_detuning", "leave out notes further from their label, in cents; 0: none", cli.Number(min=0))
+@cli.option("--jobs", help="processes; 0: one a core", default=0, type=cli.NOT_NEGATIVE)
+@click.pass_context
+def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_run: int, jobs: int,
+         **flags: object) -> None:
+    config = BuildConfig(**flags)
+    if config.kind not in KINDS and not config.kind.removeprefix(MIRDATA).isidentifier():
+        raise click.UsageError(f"--kind '{config.kind}' is none of {' '.join(KINDS)}, {MIRDATA}LOADER.")
+    if output is None and not dry_run:
+        raise click.UsageError("--output is missing.")
+    if output is not None and output.suffix != ".npz":
+        raise click.UsageError(f"--output {output} does not end in .npz.")
+    survey = choose(survey_sources(source, config), config)
+    if dry_run:
+        print_account(Account.foreseen(survey))
+        if not survey.takes:
+            raise ValueError(f"nothing to build from ({Account.foreseen(survey).main_reason})")
+        return
+    with cli.progress(len(survey.takes), "hearing notes", unit="note") as bar:
+        account = build(survey, output, config, _built_from(source, config), jobs, bar.update)
+    files = output.with_suffix(".files.csv")
+    write_account(files, account)
+    print_account(account)
+    cli.note(f"wrote {output} and {files}")
+
+
+if __name__ == "__main__":
+    main()

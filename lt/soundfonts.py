@@ -21,6 +21,7 @@ from lt.midi import Note
 GAIN_DB = -6.0  # of the synthesiser: the loudest notes of the embedded font stay below full scale
 BRIGHTNESS_OCTAVES = 4.0  # by which the cutoff rises from velocity 0 to 127 at brightness 1
 DARKEST_CUTOFF = 2.0  # cutoff at velocity 0, in multiples of the note's frequency
+FADE_OUT_SECONDS = 0.1  # the synthesiser silences a voice over some hundredths of a second
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,14 @@ class GeneralMidiInstrument:
     highest: int
 
 
-INSTRUMENTS = {
-    "Flute": GeneralMidiInstrument(73, 59, 101),
-    "Piano": GeneralMidiInstrument(0, 21, 108),
-    "Alto-Sax": GeneralMidiInstrument(65, 49, 81),
-    "Trumpet-C": GeneralMidiInstrument(56, 54, 86),
-    "Violin": GeneralMidiInstrument(40, 55, 100),
-}
+INSTRUMENTS = {name: GeneralMidiInstrument(*numbers) for name, numbers in {
+    "Flute": (73, 59, 101), "Piano": (0, 21, 108), "Alto-Sax": (65, 49, 81), "Trumpet-C": (56, 54, 86),
+    "Violin": (40, 55, 100), "Viola": (41, 48, 88), "Violoncello": (42, 36, 76), "Contrabass": (43, 28, 67),
+    "Horn": (60, 34, 77), "Trombone": (57, 40, 72), "Bass-Tuba": (58, 28, 62), "Oboe": (68, 58, 91),
+    "English-Horn": (69, 52, 81), "Bassoon": (70, 34, 72), "Clarinet-Bb": (71, 50, 94), "Piccolo": (72, 74, 108),
+    "Soprano-Sax": (64, 56, 87), "Tenor-Sax": (66, 44, 76), "Baritone-Sax": (67, 36, 69), "Accordion": (21, 34, 101),
+    "Guitar": (24, 40, 83)}.items()}
+EMBEDDED = ("Flute", "Piano", "Alto-Sax", "Trumpet-C", "Violin")
 
 
 def embedded_font() -> Path:
@@ -94,6 +96,7 @@ class SoundFont:
         """
         synthesiser, font = self._synthesiser
         synthesiser.sounds_off()
+        self._generate(round(FADE_OUT_SECONDS * self.sample_rate))  # whatever sounded before leaves no trace
         if synthesiser.program_select(0, font, 0, program) is False:
             raise ValueError(f"{self.path}: no program {program}")
         synthesiser.noteon(0, note_number, velocity)
