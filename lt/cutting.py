@@ -142,9 +142,9 @@ def trim(audio: np.ndarray, sample_rate: int) -> tuple[np.ndarray, str]:
 
 def _levels_db(audio: np.ndarray) -> np.ndarray:
     """(blocks,) RMS in decibels below that of the loudest block."""
-    blocks = np.pad(audio.astype(np.float64), (0, -len(audio) % BLOCK)).reshape(-1, BLOCK)
+    blocks = np.pad(audio - np.median(audio), (0, -len(audio) % BLOCK)).astype(np.float64).reshape(-1, BLOCK)
     power = (blocks ** 2).mean(axis=1)
-    return 10 * np.log10(np.maximum(power / power.max(), 1e-12))
+    return 10 * np.log10(np.maximum(power / max(power.max(), 1e-20), 1e-12))
 
 
 # --- tuning -----------------------------------------------------------------------------------------------
@@ -157,7 +157,8 @@ def detuning_cents(audio: np.ndarray, sample_rate: int, note_number: int) -> flo
     one half as long nearly so for sounds of weak odd partials.
     """
     period = sample_rate * OVERSAMPLING / (440.0 * 2 ** ((note_number - 69) / 12))  # in lags
-    nsdf = _nsdf(_loudest(audio, round(STEADY_SECONDS * sample_rate)), round(2.6 * period))
+    loudest = _loudest(audio, round(STEADY_SECONDS * sample_rate))
+    nsdf = _nsdf(loudest - loudest.mean(), round(2.6 * period))  # some recordings stand on a constant
     semitone = 2 ** (1 / 12)
     near = slice(int(period / semitone), min(int(period * semitone) + 2, len(nsdf)))
     if near.stop - near.start < 3:

@@ -22,6 +22,7 @@ GAIN_DB = -6.0  # of the synthesiser: the loudest notes of the embedded font sta
 BRIGHTNESS_OCTAVES = 4.0  # by which the cutoff rises from velocity 0 to 127 at brightness 1
 DARKEST_CUTOFF = 2.0  # cutoff at velocity 0, in multiples of the note's frequency
 FADE_OUT_SECONDS = 0.1  # the synthesiser silences a voice over some hundredths of a second
+WHEEL_CENTRE, WHEEL_SEMITONES = 8192, 2  # of MIDI's pitch wheel
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,30 @@ class SoundFont:
                     release_seconds: float = 0.5) -> np.ndarray:
         """One note held for `seconds` and its release: (samples,).
 
+        Where the font has a gap (the embedded one has no E4 on the alto saxophone), its neighbour is bent there.
+
         Raises:
             ImportError, FileNotFoundError, ValueError: the font cannot be used, or has no such program.
         """
+        for bend in (0, -1, 1):
+            audio = self._play(program, note_number - bend, bend, velocity, seconds, release_seconds)
+            if audio.any():
+                break
+        return self._darken(audio, note_number, velocity)
+
+    def _play(self, program: int, key: int, bend: int, velocity: int, seconds: float,
+              release_seconds: float) -> np.ndarray:
+        """A key pressed and released, sounding `bend` semitones away from itself."""
         synthesiser, font = self._synthesiser
         synthesiser.sounds_off()
         self._generate(round(FADE_OUT_SECONDS * self.sample_rate))  # whatever sounded before leaves no trace
         if synthesiser.program_select(0, font, 0, program) is False:
             raise ValueError(f"{self.path}: no program {program}")
-        synthesiser.noteon(0, note_number, velocity)
+        synthesiser.pitchbend(0, WHEEL_CENTRE + round(bend * WHEEL_CENTRE / WHEEL_SEMITONES))
+        synthesiser.noteon(0, key, velocity)
         held = self._generate(round(seconds * self.sample_rate))
-        synthesiser.noteoff(0, note_number)
-        audio = np.concatenate([held, self._generate(round(release_seconds * self.sample_rate))])
-        return self._darken(audio, note_number, velocity)
+        synthesiser.noteoff(0, key)
+        return np.concatenate([held, self._generate(round(release_seconds * self.sample_rate))])
 
     def render_tune(self, notes: Sequence[Note], program: int, release_seconds: float = 0.5) -> np.ndarray:
         """Notes at their times, each with its release: (samples,) until the last release."""
