@@ -26,6 +26,8 @@ def flag(name: str, help: str, type=cli.SWITCH, group: str = "What is done", sho
 @cli.option("-m", "--models", help="folders that lt_train.py wrote", type=cli.PATH, required=True, at_least=1)
 @cli.option("-o", "--output", help="results folder; of several models, one folder each in it", type=cli.PATH,
             default_text="MODEL/analysis")
+@cli.option("--sources", help="folders where the notes' recordings or fonts lie, for pYIN and the original sounds",
+            type=cli.PATH, at_least=1, default=(), default_text="beside the data set")
 @flag("partition", "part of the data that is judged", click.Choice(["train", "valid", "test"]))
 @flag("nb_passes", "passes over it, in fresh mixtures and samples", cli.POSITIVE, short=("-n",))
 @flag("make_losses", "1: judge the model")
@@ -40,7 +42,8 @@ def flag(name: str, help: str, type=cli.SWITCH, group: str = "What is done", sho
 @flag("classifier_bs", "batch size of the baselines", cli.POSITIVE, "Baselines")
 @cli.seed_option()
 @cli.cuda_option("-c")
-def main(dbroot: Path | None, models: tuple[Path, ...], output: Path | None, cuda: int | str, **flags: object) -> None:
+def main(dbroot: Path | None, models: tuple[Path, ...], output: Path | None, sources: tuple[Path, ...],
+         cuda: int | str, **flags: object) -> None:
     config = AnalysisConfig(**{field.name: flags[field.name] for field in fields(AnalysisConfig)})
     from lt.devices import device
     from lt.files import unique_names
@@ -51,7 +54,7 @@ def main(dbroot: Path | None, models: tuple[Path, ...], output: Path | None, cud
 
     def one(index: int) -> tuple[str, dict]:
         folder = output / names[index] if output and len(models) > 1 else output
-        results = inspect(models[index], folder, dbroot, config, chosen)
+        results = inspect(models[index], folder, dbroot, sources, config, chosen)
         click.echo(text(results) + "\n")
         return names[index], results
 

@@ -20,7 +20,6 @@ from lt.generation import magnitudes_to_audio
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
 from lt.runs import Run
 from lt.seeds import generator, numpy_generator
-from lt.sources import note_audio
 from lt.subjects import Subject
 from lt.vae import draw_noise
 
@@ -53,7 +52,7 @@ def make_examples(subject: Subject, part: str, n_examples: int, n_samples: int, 
     """Examples from notes of a part, spread over its range; fewer where it has fewer notes."""
     examples = []
     for index, notes in enumerate(choose_notes(subject, part, n_examples, seed)):
-        examples.append(make_example(subject.run, subject.data, notes, n_samples, seed, index))
+        examples.append(make_example(subject, notes, n_samples, seed, index))
         on_example()
     return examples
 
@@ -74,15 +73,16 @@ def choose_notes(subject: Subject, part: str, n_examples: int, seed: int) -> lis
 
 
 @torch.no_grad()
-def make_example(run: Run, data: DataSet, notes: Sequence[int], n_samples: int, seed: int, index: int) -> Example:
+def make_example(subject: Subject, notes: Sequence[int], n_samples: int, seed: int, index: int) -> Example:
     """One example from a note of each instrument; `index` names its draws."""
+    run, data = subject.run, subject.data
     n_frames = int(data.lengths[list(notes)].max())
     mixture = torch.from_numpy(_mixture(data, notes, n_frames)).to(run.device)
     features = run.scaler.apply(mixture)
     reconstruction = run.scaler.invert(run.model.signal(features).px.mean)
     classes, sounds = _classes(run.space, data, notes, n_frames)
     transfers = [_transfer(run, classes, sounds, seed, index, sample) for sample in range(n_samples)]
-    audio = note_sounds(data, notes)
+    audio = note_sounds(subject, notes)
     made = [reconstruction, *transfers] + ([mixture] if audio is None else [])
     heard = _audio(run, made, seed, index)
     original = heard.pop() if audio is None else audio
@@ -102,9 +102,9 @@ def finished(audio: np.ndarray, run: Run) -> np.ndarray:
     return to_peak(audio * shape)
 
 
-def note_sounds(data: DataSet, notes: Sequence[int]) -> np.ndarray | None:
+def note_sounds(subject: Subject, notes: Sequence[int]) -> np.ndarray | None:
     """The notes' own sounds added up (samples,); None where one is gone."""
-    sounds = [note_audio(data, note) for note in notes]
+    sounds = [subject.note_audio(note) for note in notes]
     if any(one is None for one in sounds):
         return None
     total = np.zeros(max(map(len, sounds)), np.float32)

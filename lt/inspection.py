@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 import torch
 from torch import nn
@@ -28,16 +29,20 @@ from lt.runs import Run, load_run
 from lt.subjects import Subject, open_subject
 
 
-def inspect(path: Path, output: Path | None, dbroot: Path | None, config: AnalysisConfig, device: torch.device
-            ) -> Results:
+def inspect(path: Path, output: Path | None, dbroot: Path | None, sources: Sequence[Path], config: AnalysisConfig,
+            device: torch.device) -> Results:
     """Analyse one run; returns its settled results.
+
+    Args:
+        output: folder; None: MODEL/analysis. dbroot: None: the set it was trained on, where it lay.
+        sources: folders where the notes' recordings or fonts lie.
 
     Raises:
         FileNotFoundError, ValueError: no run at `path`, or its data set has gone or changed.
         OSError: a file cannot be written.
     """
     run = load_run(path, device=device)
-    subject = open_subject(run, dbroot)
+    subject = open_subject(run, dbroot, sources)
     folder = output or path / "analysis"
     with atomic_path(folder / ".lt-probe") as probe:  # that it cannot be written is better known now than in an hour
         probe.write_bytes(b"")
@@ -131,9 +136,9 @@ def play(subject: Subject, config: AnalysisConfig, folder: Path) -> list[Listeni
 
 def _write_example(example: Example, index: int, run: Run, folder: Path, config: AnalysisConfig) -> Listening:
     stem = folder / "audio" / f"ex_{index}"
-    origin = "original" if example.from_source else "original, resynthesised from its spectra (its source is gone)"
+    origin = "original" if example.from_source else "original, made from its spectra (source gone)"
     sounds = {"orig": (origin, example.original), "reco": ("reconstruction", example.reconstruction)}
-    sounds |= {f"tf_{sample}": (f"from the symbols, sample {sample + 1}", audio)
+    sounds |= {f"tf_{sample}": (f"from the symbols {example.title}, sample {sample}", audio)
                for sample, audio in enumerate(example.transfers)}
     players = []
     for name, (label, audio) in sounds.items():
@@ -143,5 +148,4 @@ def _write_example(example: Example, index: int, run: Run, folder: Path, config:
     if config.make_figures:
         picture = Picture(folder / f"{stem.name}.png", f"Spectra of {example.title}.")
         plot_example(example.spectra, run.front_end, example.title, picture.path)
-    return Listening(example.title, f"Made from these symbols. From the sound the model reads {example.read}.", players,
-                     picture)
+    return Listening(example.title, f"From the original the model reads: {example.read}.", players, picture)

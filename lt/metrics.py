@@ -20,7 +20,7 @@ from lt.midi import Note
 FLOOR_DB = 40.0  # spectra are compared down to so far below the true frame's loudest bin
 SILENT_MAGNITUDE = 1e-10  # stands for the loudest bin of a frame of digital silence
 ACTIVE_VARIANCE = 0.01  # of a latent unit's posterior mean over frames, above which it counts as used
-SECONDS_PER_TICK = 0.01  # grid of the frame figures of transcriptions
+TICKS_PER_SECOND = 100  # grid of the frame figures of transcriptions
 
 
 class Distribution(Protocol):
@@ -164,7 +164,7 @@ def _intervals_and_pitches(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarra
 def frame_counts(reference: Sequence[Note], estimated: Sequence[Note]) -> FrameCounts:
     """Compare two lists of notes tick by tick; of notes that overlap, the one that ends last is seen."""
     end = max((note.offset for note in (*reference, *estimated)), default=0.0)
-    n_ticks = int(end / SECONDS_PER_TICK) + 2
+    n_ticks = int(end * TICKS_PER_SECOND) + 2
     truth, heard = _roll(reference, n_ticks), _roll(estimated, n_ticks)
     sounds = truth >= 0
     return FrameCounts(sounding=int(sounds.sum()), right_note=int((truth == heard)[sounds].sum()),
@@ -176,7 +176,7 @@ def _roll(notes: Sequence[Note], n_ticks: int) -> np.ndarray:
     """(n_ticks,) MIDI number at each tick, -1 where nothing sounds."""
     roll = np.full(n_ticks, -1)
     for note in sorted(notes, key=lambda note: note.offset):
-        begin, end = (round(time / SECONDS_PER_TICK) for time in (note.onset, max(note.offset, note.onset + 1e-3)))
+        begin, end = (round(time * TICKS_PER_SECOND) for time in (note.onset, max(note.offset, note.onset + 1e-3)))
         roll[begin:end] = note.note_number
     return roll
 

@@ -27,7 +27,7 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: P
     """A confusion matrix, each row in shares of its true class; counts are written in up to 15 classes."""
     n_classes = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = 2.2 + 0.36 * min(n_classes, 24)
+    size = 2.2 + 0.3 * min(n_classes, 24)
     figure = new_figure(size + 0.6, size)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -35,7 +35,7 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: P
         for row, column in zip(*np.nonzero(counts)):
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=6,
                       color="white" if shares[row, column] > 0.55 else "black")
-    fontsize = 8 if n_classes <= 15 else 5
+    fontsize = 8 if n_classes <= 15 else 7 if n_classes <= 30 else 4
     axes.set_xticks(range(n_classes), names, rotation=90 if n_classes > 6 else 0, fontsize=fontsize)
     axes.set_yticks(range(n_classes), names, fontsize=fontsize)
     axes.set(xlabel="read from the signal", ylabel="true")

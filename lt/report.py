@@ -43,6 +43,8 @@ img { max-width: 100%; height: auto; background: #fff; border-radius: .5rem; bor
   margin: .6rem 0 }
 .players span { font-size: .9rem } audio { width: 100%; display: block }
 dt { font-weight: 600 } dd { margin: 0 0 .5rem 1rem; max-width: 46rem }
+@media (max-width: 40rem) { th:first-child { white-space: normal; min-width: 7.5rem } th, td { padding: .25rem .45rem }
+  table { font-size: .8rem } }
 summary { cursor: pointer; padding: .3rem 0 }
 """
 

@@ -115,7 +115,7 @@ def headline(results: Results) -> str:
     parts += [f"split by {results['split']}"] if "split" in results else []
     parts += [f"{name} {results[name]}" for name in ("seed", "epoch") if name in results]
     parts += [f"{name} {results[name]}" for name in ("passes", "frames") if name in results]
-    return f"{results['model']}: {', '.join(parts)}"
+    return f"{results['model']}: {', '.join(parts)}" if parts else results["model"]
 
 
 def tables(results: Results) -> list[Table]:

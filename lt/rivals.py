@@ -15,7 +15,6 @@ from lt.analysis import Results, SymbolGuess, symbol_scores
 from lt.baselines import ConvClassifier, ConvSynth, Lessons, Majority, PcaClassifier, fit
 from lt.labels import SILENCE, LabelSpace, NoteLabels, octave_pitch_to_note_number
 from lt.seeds import seed_of
-from lt.sources import note_audio
 from lt.subjects import Subject
 
 BATCH = 4096  # frames mixed at once
@@ -129,7 +128,7 @@ def pyin_scores(subject: Subject, part: str, on_note: Report = lambda: None) -> 
     low, high = _range(subject)
     truth, heard = [], []
     for note in np.unique(data.note_of_frame[frames]):
-        audio = note_audio(data, int(note))
+        audio = subject.note_audio(int(note))
         on_note()
         if audio is None:
             continue

@@ -3,27 +3,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Sequence
+
+import numpy as np
 
 from lt.datasets import DataSet, read_data_set
 from lt.mixtures import Mixer
 from lt.runs import Run
+from lt.sources import note_audio
 from lt.splits import Split, split_data
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A run with the data it was trained on, and how that was split."""
+    """A run with the data it was trained on, how that was split, and the folders where its sound may lie."""
     run: Run
     data: DataSet
     split: Split
+    folders: tuple[Path, ...] = ()
 
     def mixer(self, part: str, silence_share: float = 0.0) -> Mixer:
         """Mixtures of a part's frames, heard as they are."""
         config = replace(self.run.config, silence_share=silence_share)
         return Mixer(self.data, self.split.frames[part], self.run.space, config, self.run.device)
 
+    def note_audio(self, note: int) -> np.ndarray | None:
+        """A note's own sound (samples,); None where it is gone."""
+        return note_audio(self.data, note, self.folders)
 
-def open_subject(run: Run, dbroot: Path | None = None) -> Subject:
+
+def open_subject(run: Run, dbroot: Path | None = None, folders: Sequence[Path] = ()) -> Subject:
     """The run's data set, where it lies now, split as it was in training.
 
     Raises:
@@ -36,7 +45,7 @@ def open_subject(run: Run, dbroot: Path | None = None) -> Subject:
     data = read_data_set(path)
     if data.fingerprint != run.settings.data["fingerprint"]:
         raise ValueError(f"{path} is not the data set that {run.folder.path} was trained on: {_difference(run, data)}")
-    return Subject(run, data, split_data(data, run.config))
+    return Subject(run, data, split_data(data, run.config), tuple(folders))
 
 
 def _difference(run: Run, data: DataSet) -> str:
