@@ -163,7 +163,7 @@ def flag(name: str, help: str, type: click.ParamType | type | None = None, at_le
 def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_run: int, jobs: int,
          **flags: object) -> None:
     config = BuildConfig(**flags)
-    if config.kind not in KINDS and not config.kind.removeprefix(MIRDATA).isidentifier():
+    if config.kind not in KINDS and not config.kind.startswith(MIRDATA):
         raise click.UsageError(f"--kind '{config.kind}' is none of {' '.join(KINDS)}, {MIRDATA}LOADER.")
     if output is None and not dry_run:
         raise click.UsageError("--output is missing.")

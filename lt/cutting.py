@@ -30,6 +30,7 @@ FADE_SECONDS = 0.005  # where a note is cut out of others
 SHORTEST_SECONDS = 0.1
 SILENT_PEAK = 1e-4  # of full scale
 STEADY_SECONDS = 0.5  # of a note, for its tuning
+CLEAR_PITCH = 0.7  # of the normalised square difference function, 1 at best
 OVERSAMPLING = 4  # of lags: at 4 kHz a period is 5.5 samples
 
 
@@ -152,33 +153,43 @@ def _levels_db(audio: np.ndarray) -> np.ndarray:
 def detuning_cents(audio: np.ndarray, sample_rate: int, note_number: int) -> float:
     """Deviation of a note from its label, NaN where the sound has no clear pitch.
 
-    The period is read from the normalised square difference function (McLeod and Wyvill 2005). Its peak near
-    the label is believed unless another is much better: a period twice as long is as good for every sound, and
-    one half as long nearly so for sounds of weak odd partials.
+    Measured where the note is loudest, or right after, where an attack of other frequencies has passed.
     """
     period = sample_rate * OVERSAMPLING / (440.0 * 2 ** ((note_number - 69) / 12))  # in lags
-    loudest = _loudest(audio, round(STEADY_SECONDS * sample_rate))
-    nsdf = _nsdf(loudest - loudest.mean(), round(2.6 * period))  # some recordings stand on a constant
-    semitone = 2 ** (1 / 12)
+    n_samples = round(STEADY_SECONDS * sample_rate)
+    start = _loudest(audio, n_samples)
+    for begin in (start, start + n_samples):
+        stretch = audio[begin:begin + n_samples]
+        found = _period(stretch - stretch.mean(), period) if len(stretch) > n_samples // 8 else None
+        if found:
+            return float(1200 * np.log2(period / found))
+    return float("nan")
+
+
+def _period(audio: np.ndarray, period: float) -> float | None:
+    """The period of a sound that should have `period`, in lags; None if it has none that is clear.
+
+    It is read from the normalised square difference function (McLeod and Wyvill 2005). Its peak near the
+    expected period is believed unless another is much better: a period twice as long is as good for every
+    sound, and one half as long nearly so for sounds of weak odd partials.
+    """
+    nsdf, semitone = _nsdf(audio, round(2.6 * period)), 2 ** (1 / 12)
     near = slice(int(period / semitone), min(int(period * semitone) + 2, len(nsdf)))
-    if near.stop - near.start < 3:
-        return float("nan")
-    own = near.start + int(np.argmax(nsdf[near]))
     other = _first_high_peak(nsdf)
-    if other is None or nsdf[other] < 0.5:
-        return float("nan")
+    if near.stop - near.start < 3 or other is None or nsdf[other] < CLEAR_PITCH:
+        return None
+    own = near.start + int(np.argmax(nsdf[near]))
     apart = abs(np.log2(other / own)) > 1 / 24
     better = nsdf[own] < 0.7 * nsdf[other] or (other < own and 1 - nsdf[own] > 0.5 * (1 - nsdf[other]))
-    return float(1200 * np.log2(period / _summit(nsdf, other if apart and better else own)))
+    return _summit(nsdf, other if apart and better else own)
 
 
-def _loudest(audio: np.ndarray, n_samples: int) -> np.ndarray:
-    """The stretch of greatest energy."""
+def _loudest(audio: np.ndarray, n_samples: int) -> int:
+    """Where the stretch of greatest energy begins."""
     if len(audio) <= n_samples:
-        return audio
+        return 0
     energy = np.concatenate([[0.0], np.cumsum(audio.astype(np.float64) ** 2)])
-    start = int(np.argmax(energy[n_samples:] - energy[:-n_samples]))
-    return audio[start:start + n_samples]
+    return int(np.argmax(energy[n_samples:] - energy[:-n_samples]))
 
 
 def _nsdf(audio: np.ndarray, max_lag: int) -> np.ndarray:

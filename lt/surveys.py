@@ -90,6 +90,8 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
         return kind
     if config.midiroot or midi_pairs(folder, folder):
         return "midi"
+    if not folder.files:
+        raise ValueError(f"{folder.root} holds no files")
     midi = ", MIDI files" if any(file.lower().endswith(MIDI_SUFFIXES) for file in folder.files) else ""
     raise ValueError(f"{folder.root}: what kind of source it is cannot be told from its {len(folder.files)} files"
                      f"{midi} ({complaint}); add a CSV (file,instrument,note,dynamics) or name it: --kind KIND")
