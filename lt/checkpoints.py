@@ -7,8 +7,8 @@
         vae_2/NAME_TAG.t7        symbol VAE, likewise; TAG is an epoch, `best` or `last`
         figures/
 
-The two halves of a checkpoint carry one run id, epoch and step. Both are first written whole to hidden staging
-folders beside them and then moved in place, one after the other. A kill between the moves leaves one half in place
+The two halves of a checkpoint carry one run id, epoch and step. Both are first written whole to hidden files beside
+them (the stage) and then moved in place, one after the other. A kill between the moves leaves one half in place
 and the other staged; readers take the two together, and the next writer finishes the move first. So a pair that can
 be loaded exists at every moment.
 """
@@ -17,7 +17,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,9 +85,8 @@ class RunFolder:
         return self.path / HALVES[half] / f"{self.name}_{tag}.t7"
 
     def _staged(self, half: str, tag: str | int) -> Path:
-        # in a folder of its own, because torch writes the file's own name into the file
         path = self.half(half, tag)
-        return path.parent / f".{path.name}.next" / path.name
+        return path.parent / f".{path.name}.next"
 
     def make_writable(self) -> None:
         """Make the folders and try a write in each, before hours are spent.
@@ -136,7 +134,6 @@ class RunFolder:
         self._finish_move(tag)
         try:
             for half in HALVES:
-                make_folder(self._staged(half, tag).parent)
                 _write_half(self._staged(half, tag), checkpoint, half)
         except BaseException:
             self._clear_stage(tag)
@@ -152,7 +149,7 @@ class RunFolder:
 
     def _clear_stage(self, tag: str | int) -> None:
         for half in HALVES:
-            shutil.rmtree(self._staged(half, tag).parent, ignore_errors=True)
+            self._staged(half, tag).unlink(missing_ok=True)
 
     def _finish_move(self, tag: str | int) -> None:
         """What a killed process left in the stage: moved in place where it completes a pair, else removed."""
@@ -214,11 +211,12 @@ def _write_half(path: Path, checkpoint: Checkpoint, half: str) -> None:
                "epoch": checkpoint.epoch, "step": checkpoint.step, "state": getattr(checkpoint, half),
                "training": checkpoint.training}
     try:
-        torch.save(content, path)
-    except RuntimeError as error:  # torch's zip writer reports a full disk so
-        raise OSError(f"{path.name} could not be written to {path.parents[1]}: is the disk full? "
+        with open(path, "wb") as stream:  # given a path, torch writes its name into the file where it is all ASCII
+            torch.save(content, stream)
+        fsync_path(path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as the latter
+        raise OSError(f"{path.name[1:-5]} could not be written to {path.parent}: is the disk full? "
                       "The checkpoint before it is kept") from error
-    fsync_path(path)
 
 
 def _read_half(path: Path, half: str, device: torch.device | str, mmap: bool = False) -> State:

@@ -6,6 +6,7 @@ batch; what is learnt is what one process would learn from all of them.
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Iterable
 
 import torch
@@ -156,11 +157,14 @@ def _set_learning_rate(optimizers: Iterable[Optimizer], learning_rate: float) ->
 
 
 def copied(state: Any, device: torch.device | None = None) -> Any:
-    """A deep copy (tuples become lists); given a device, tensors are moved there, which copies only those elsewhere."""
+    """A deep copy (tuples become lists); given a device, tensors are moved there, which copies only those elsewhere.
+
+    Equal strings become one object, so that equal states are saved as equal bytes wherever their strings came from.
+    """
     if isinstance(state, Tensor):
         return state.detach().clone() if device is None else state.to(device)
     if isinstance(state, dict):
-        return {key: copied(value, device) for key, value in state.items()}
+        return {copied(key): copied(value, device) for key, value in state.items()}
     if isinstance(state, (list, tuple)):
         return [copied(value, device) for value in state]
-    return state
+    return sys.intern(state) if isinstance(state, str) else state

@@ -1,5 +1,8 @@
 """What the tests of training share: a tiny data set, and ways to look into a run's files."""
 import csv
+import multiprocessing
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +86,47 @@ def assert_equal_checkpoints(one, other):
     for place, value in first.items():
         same = torch.equal(value, second[place]) if isinstance(value, torch.Tensor) else value == second[place]
         assert same, f"{one} and {other} differ at {place}"
+
+
+# --- lt_train.py in processes of its own ------------------------------------------------------------------
+
+def children():
+    """Makes processes from one that has imported the heavy libraries and done nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lt.sessions", "training_helpers"])
+    return context
+
+
+def train_in_child(flags, environment=(), figures=False):
+    """The target of a child: lt_train.py with these flags, without figures unless they are asked for."""
+    from lt import monitor
+    from lt_train import main
+    os.environ.update(environment)
+    if not figures:
+        monitor.plot_losses = monitor.plot_reconstructions = lambda *arguments: None
+    main(flags)
+
+
+def train_in_process(flags, environment=(), figures=False):
+    """Start lt_train.py in a process of its own."""
+    process = children().Process(target=train_in_child, args=(list(map(str, flags)), dict(environment), figures))
+    process.start()
+    return process
+
+
+def wait_for(condition, seconds=60.0):
+    """Until a condition holds; False where it does not within some time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def assert_equal_runs(one, other, tags=("best", "last")):
+    """Checkpoints bit for bit, history but for its times."""
+    assert without_times(history_of(one)) == without_times(history_of(other))
+    for tag in tags:
+        for half in ("vae_1", "vae_2"):
+            assert_equal_checkpoints(*(next((Path(run) / half).glob(f"*_{tag}.t7")) for run in (one, other)))
