@@ -30,6 +30,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     1  parts          the frames of each source file, by several processes, kept until all are there
     1  accounts       what became of every file
     1  builders       data sets from sound fonts and recordings
+    1  convert_lt_set the article's data set, read with care, in our format
     1  networks       multilayer perceptrons, and heads that return distributions
     1  latent         splines and trajectories in the latent space
     2  vae            the signal VAE, the symbol VAE, and what passes between them
@@ -43,7 +44,9 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     4  validation     what a model makes of the part that chooses it
     5  learner        networks, optimisers, schedules: one batch learnt
     5  training       step, epoch, fit, and going on
+    5  rendering      magnitudes -> audio, of any length
     5  generation     symbols and latent paths -> sound
+    5  arranging      MIDI tracks -> what a model can play
     5  transcription  sound -> notes
     5  subjects       a run with its data found again
     5  analysis       a run judged on a part of its data
