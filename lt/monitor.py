@@ -10,6 +10,7 @@ from lt.training import Trainer
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+    from tqdm import tqdm
 
 
 class Monitor:
@@ -22,10 +23,13 @@ class Monitor:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self._log = _tensorboard(trainer) if trainer.config.tensorboard and trainer.workers.writer else None
+        self._bar = self._start_bar() if trainer.workers.writer else None
+
+    def _start_bar(self) -> tqdm:
+        trainer = self.trainer
         n_frames = (trainer.config.epochs - trainer.epochs_done) * trainer.frames_per_epoch
         n_frames -= trainer.steps_done * trainer.config.batch_size
-        self._bar = cli.progress(n_frames, self._place(trainer.epochs_done + 1), unit="frame")
-        self._bar.disable = self._bar.disable or not trainer.workers.writer
+        return cli.progress(n_frames, self._place(trainer.epochs_done + 1), unit="frame")
 
     def _place(self, epoch: int) -> str:
         return f"epoch {min(epoch, self.trainer.config.epochs)}/{self.trainer.config.epochs}"
@@ -35,16 +39,18 @@ class Monitor:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         if self._log is not None:
             self._log.close()
 
     def on_step(self, n_frames: int) -> None:
         """Move the bar; it shows frames a second and the time left by itself."""
-        self._bar.update(n_frames)
+        if self._bar is not None:
+            self._bar.update(n_frames)
 
     def on_epoch(self, row: dict[str, float]) -> None:
-        """Show a row of the history."""
+        """Show a row of the history; called on the writer."""
         self._bar.set_description(self._place(int(row["epoch"]) + 1))
         self._bar.set_postfix_str(f"loss {row['train_total']:.1f}, valid {row['valid_total']:.1f}")
         self._draw(int(row["epoch"]))
