@@ -11,7 +11,8 @@ import pytest
 from builder_helpers import build_at, labels_of, run, tone
 
 from lt.builders import build, font_notes
-from lt.datasets import read_data_set
+from lt.config import SpectralConfig
+from lt.datasets import NoteTable, read_data_set, write_data_set
 from lt.labels import PITCH_NAMES
 from lt.soundfonts import EMBEDDED, INSTRUMENTS
 from lt.surveys import parse_instrument, survey_sources
@@ -65,6 +66,14 @@ def test_sets_merge_and_groups_stay_apart(tmp_path):
         data.magnitudes[:data.starts[3]], read_data_set(tmp_path / "a.npz").magnitudes)
     code, _, stderr = run(tmp_path / "a.npz", "--output", tmp_path / "a.npz")
     assert code == 1 and "replace the input" in stderr
+
+
+def test_sets_of_another_front_end_are_not_merged(tmp_path):
+    other = SpectralConfig(bins_per_octave=24)
+    table = NoteTable(np.array([[4, 9, 2]]), np.zeros(1), ("Flute",), np.zeros(1), np.full(1, -1), np.array(["x"]))
+    write_data_set(tmp_path / "other.npz", [np.ones((3, other.n_bins), np.float32)], np.array([0, 3]), table, other, {})
+    code, _, stderr = run(tmp_path / "other.npz", "--output", tmp_path / "x.npz")
+    assert code == 1 and "other front-end settings" in stderr and not (tmp_path / "x.npz").exists()
 
 
 @pytest.mark.parametrize("arguments, code, words", (
@@ -131,7 +140,7 @@ def scale_of(root, n_files, seconds=0.2):
 
 
 def test_bytes_are_the_same_with_two_processes_and_after_a_kill(tmp_path):
-    root = scale_of(tmp_path / "s", 40)  # those that are left after the kill are enough for two processes
+    root = scale_of(tmp_path / "s", 60)  # those that are left after the kill are enough for two processes
     assert run(root, "--output", tmp_path / "one" / "x.npz", "--jobs", 1)[0] == 0
     folder = tmp_path / "two" / ".x.npz.parts"
     killed = command(root, "--output", tmp_path / "two" / "x.npz", "--jobs", 1)
