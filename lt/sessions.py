@@ -26,6 +26,7 @@ from lt.labels import LabelSpace
 from lt.mixtures import Mixer
 from lt.monitor import Monitor
 from lt.runs import RunSettings, load_checkpoint, read_settings, run_id
+from lt.spectra import Scaler
 from lt.splits import PARTS, Split, split_data
 from lt.training import Trainer, TrainingStopped, fit_scaler
 from lt.workers import Workers, join_workers, local_cuda
@@ -50,6 +51,7 @@ class Session:
         if trainer.epochs_done >= trainer.config.epochs:
             _note(trainer.workers, f"{trainer.folder.path}: {trainer.epochs_done} epochs are done already; --epochs "
                                    "is the total")
+            trainer.workers.leave()
             return
         try:
             with Monitor(trainer) as monitor:
@@ -77,15 +79,16 @@ def begin(config: RunConfig) -> Session:
     workers = join_workers(device)
     folder = RunFolder(Path(config.savedir) / f"{config.name}__{'_'.join(config.instruments)}", config.name)
 
-    def prepare() -> tuple[DataSet, Split]:
+    def prepare() -> tuple[DataSet, Split, Scaler]:
         if workers.writer:
             folder.make_writable()
         data = _open_data(config)
-        return data, split_data(data, config)
+        split = split_data(data, config)
+        space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
+        mixer = Mixer(data, split.frames["train"], space, config, torch.device("cpu"))
+        return data, split, fit_scaler(mixer, config)
 
-    data, split = workers.after_writer(prepare)
-    space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
-    scaler = fit_scaler(Mixer(data, split.frames["train"], space, config, torch.device("cpu")), config)
+    data, split, scaler = workers.after_writer(prepare)
     settings = RunSettings(run_id(config, data.fingerprint), config, data.config, scaler, _describe(split, config),
                            _source(data), _provenance())
     _speak_of(split, config, workers)
