@@ -59,6 +59,7 @@ class Tag(click.ParamType):
 @flag("n_folds", "number of folds", click.IntRange(min=3), "Data")
 @flag("features", "scaled log-magnitudes, or shape and level apart", choice("absolute", "relative"), "Hearing")
 @flag("range_db", "dB below the loudest that features resolve", cli.Number(min=6), "Hearing")
+@flag("retune", "notes are brought into tune, and recordings that are heard as a whole", cli.SWITCH, "Hearing")
 @flag("augment", "1: the encoder hears what the flags below do; its target stays clean", cli.SWITCH, "Hearing")
 @flag("transpose", "up to so many semitones up or down, labels moved along", cli.NOT_NEGATIVE, "Hearing")
 @flag("detune", "up to so many semitones, labels kept", cli.Number(min=0, max=0.5), "Hearing")

@@ -32,6 +32,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     1  builders       data sets from sound fonts and recordings
     1  convert_lt_set the article's data set, read with care, in our format
     1  networks       multilayer perceptrons, and heads that return distributions
+    1  tuning         how far a recording lies from A = 440 Hz
     1  latent         splines and trajectories in the latent space
     2  vae            the signal VAE, the symbol VAE, and what passes between them
     2  critic         a judge of decoded spectra

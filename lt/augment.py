@@ -15,7 +15,7 @@ from torch import Tensor
 from lt.config import RunConfig, SpectralConfig
 
 N_WAVES = 20  # in a random smooth curve over frequency
-ROOM_NOISE_DB = (-110.0, -40.0)  # of a noise floor, relative to the loudest magnitude of the data
+ROOM_NOISE_DB = (-110.0, -55.0)  # of a noise floor, relative to the loudest magnitude of the data
 BREATH_NOISE_DB = (-60.0, -15.0)  # of noise that comes with the note, relative to the frame's peak
 NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
 NOISE_GRAIN_DB = 3.0  # standard deviation from bin to bin

@@ -63,7 +63,7 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
         if not chosen.outcomes:
             raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
         starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
-        write_data_set(output, _frames(chosen), starts, note_table([one.take for one in chosen.outcomes]), CONFIG,
+        write_data_set(output, _frames(chosen), starts, note_table(chosen.outcomes), CONFIG,
                        built_from)
     return account
 
@@ -101,15 +101,16 @@ def _frames(chosen: Chosen) -> Iterator[np.ndarray]:
         yield magnitudes[start:start + outcome.n_frames]
 
 
-def note_table(takes: Sequence[Take]) -> NoteTable:
-    """The note table of takes, in their order."""
+def note_table(outcomes: Sequence[Outcome]) -> NoteTable:
+    """The note table of takes that became notes, in their order."""
+    takes = [outcome.take for outcome in outcomes]
     names = tuple(dict.fromkeys(take.instrument for take in takes))
     groups = {group: index for index, group in enumerate(dict.fromkeys(take.group for take in takes))}
     labels = NoteLabels.from_notes(np.array([take.note_number for take in takes]),
                                    np.array([take.dynamics for take in takes]))
     return NoteTable(labels.table(), np.array([names.index(take.instrument) for take in takes]), names,
                      np.array([groups[take.group] for take in takes]), np.array([take.fold for take in takes]),
-                     np.array([take.source for take in takes]))
+                     np.array([take.source for take in takes]), np.array([outcome.cents for outcome in outcomes]))
 
 
 # --- the embedded set -------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class RunConfig:
     # what is heard: augmentation of the encoder's input, and the features themselves
     features: str = "absolute"
     range_db: float = 80.0
+    retune: int = 0
     augment: int = 0
     transpose: int = 0
     detune: float = 0.0
@@ -113,10 +114,10 @@ CHANGEABLE = ("dbroot", "savedir", "random_mode", "silence_share", "augment", "t
 PRESETS: dict[str, dict[str, object]] = {
     "article": {},
     "robust": {
-        "frames": (), "features": "relative", "range_db": 40.0,
-        "augment": 1, "transpose": 4, "detune": 0.45, "equalise": 12.0, "noise_floor": 0.5, "gain": 3.0,
+        "frames": (), "features": "relative", "range_db": 30.0, "retune": 1,
+        "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "noise_floor": 0.5, "gain": 3.0,
         "hidden_dims_1": (512,), "hidden_dims_2": (256,), "silence_share": 0.1,
-        "transfer_1": 1.0, "transfer_2": 50.0,
+        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3,
         "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,
     },
 }
@@ -161,6 +162,23 @@ class AnalysisConfig:
     conv_synth: int = 0
     generate_audio: int = 4
     n_samples: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CrossConfig:
+    """What `lt_midi.py` does with recordings and their MIDI, a field a flag.
+
+    Attributes:
+        plot ... classifier: 1 does it, 0 leaves it out.
+        griffinlim_iters: of phase retrieval. jobs: recordings worked on at once; 0: as many as there are cores.
+    """
+    plot: int = 1
+    losses: int = 1
+    resynthesize: int = 1
+    classifier: int = 1
+    griffinlim_iters: int = 30
+    jobs: int = 0
     seed: int = 0
 
 

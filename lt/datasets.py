@@ -11,6 +11,7 @@ A data set is one `.npz` that `np.load(path, allow_pickle=False)` reads. Its mem
     instruments  (instruments,) str
     group        (notes,) int64           takes of one note share a group; a split keeps it together
     fold         (notes,) int64           the publisher's fold, or -1
+    cents        (notes,) float32         deviation of the sound from its label, NaN where it is not known
     sources      (notes,) str             where the note came from: a file, or font:program:number:velocity
     settings     () str                   JSON: format, version, front end, class names, how it was built,
                                           fingerprint
@@ -34,7 +35,7 @@ from lt.files import atomic_path
 from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
 
 FORMAT, VERSION = "latent-transcription data set", 1
-MEMBERS = ("magnitudes", "peaks", "starts", "labels", "instrument", "instruments", "group", "fold", "sources",
+MEMBERS = ("magnitudes", "peaks", "starts", "labels", "instrument", "instruments", "group", "fold", "cents", "sources",
            "settings")
 ALIGNMENT = 64  # bytes
 SILENCE_DB = -45.0  # frames this far below their note's peak are silence
@@ -54,6 +55,7 @@ class NoteTable:
         instruments: names.
         group, fold: (notes,); see the module's docstring.
         sources: (notes,) str.
+        cents: (notes,) deviation of the sound from its label, NaN (also if not given) where it is not known.
     """
     labels: np.ndarray
     instrument: np.ndarray
@@ -61,6 +63,11 @@ class NoteTable:
     group: np.ndarray
     fold: np.ndarray
     sources: np.ndarray
+    cents: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.cents is None:
+            object.__setattr__(self, "cents", np.full(len(self.labels), np.nan, np.float32))
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def write_data_set(path: Path | str, magnitudes: Iterable[np.ndarray], starts: n
     arrays = {"starts": np.asarray(starts, np.int64), "labels": np.asarray(notes.labels, np.int64),
               "instrument": np.asarray(notes.instrument, np.int64), "instruments": np.asarray(notes.instruments, str),
               "group": np.asarray(notes.group, np.int64), "fold": np.asarray(notes.fold, np.int64),
-              "sources": np.asarray(notes.sources, str)}
+              "cents": np.asarray(notes.cents, np.float32), "sources": np.asarray(notes.sources, str)}
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         peaks: list[np.ndarray] = []
         _write_member(archive, "magnitudes", (int(starts[-1]), config.n_bins), np.dtype(np.float32),
@@ -212,7 +219,7 @@ def read_data_set(path: Path | str) -> DataSet:
         raise ValueError(f"{path} is damaged ({error}): build it again") from error
     settings, config = _read_settings(path, str(arrays["settings"]), fingerprint)
     notes = NoteTable(arrays["labels"], arrays["instrument"], tuple(str(name) for name in arrays["instruments"]),
-                      arrays["group"], arrays["fold"], arrays["sources"])
+                      arrays["group"], arrays["fold"], arrays["sources"], arrays["cents"])
     data = DataSet(path, magnitudes, arrays["peaks"], arrays["starts"], notes, config, fingerprint, settings)
     _check_shapes(data)
     return data
@@ -250,7 +257,7 @@ def _map_member(path: Path, name: str) -> np.ndarray:
 
 def _check_shapes(data: DataSet) -> None:
     n_notes, notes = len(data.starts) - 1, data.notes
-    lengths = {len(column) for column in (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources)}
+    lengths = {len(column) for column in (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources, notes.cents)}
     if n_notes < 1 or lengths != {n_notes}:
         raise ValueError(f"{data.path} holds no notes, or tables of unlike length")
     if (notes.labels < 0).any() or (notes.labels >= [N_CLASSES[label] for label in LABELS]).any():

@@ -20,6 +20,7 @@ from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, N_CLASSES, LabelSpace
 from lt.seeds import generator, seed_of
 
 RANDOM_MODES = ("constant", "bernoulli")
+MOST_SHARP = 1.0  # semitones; a larger deviation was misread
 CPU_POOL_BYTES = 1 << 30  # larger pools stay on disk and are read by the batch
 
 
@@ -50,11 +51,13 @@ class Source:
     Attributes:
         rows: (n,) indices of frames in the pool, where the pool is: on the device, or on the CPU for one on disk.
         note_number, dynamics: (n,) int16 labels. silent: (n,) bool.
+        sharp: (n,) float32 semitones by which the sound is above its label; 0 where it is not known.
     """
     rows: Tensor
     note_number: Tensor
     dynamics: Tensor
     silent: Tensor
+    sharp: Tensor
 
 
 class Mixer:
@@ -124,13 +127,14 @@ class Mixer:
         positions = positions.to(self.device, non_blocking=True)
         numbers, dynamics = source.note_number[positions].long(), source.dynamics[positions].long()
         silent = source.silent[positions] | (weights == 0)
-        heard = magnitudes
-        if self.augmentation.transpose or self.augmentation.detune:
-            steps, fine = self._shifts(numbers, chosen)
-            numbers = numbers + steps
-            heard = shift_bins(magnitudes, (steps + fine) * self._bins_per_semitone)
-            magnitudes = shift_bins(magnitudes, steps * self._bins_per_semitone)
-        return magnitudes, heard, self._classes(numbers, dynamics, silent)
+        augmented = bool(self.augmentation.transpose or self.augmentation.detune)
+        if not (augmented or self.config.retune):
+            return magnitudes, magnitudes, self._classes(numbers, dynamics, silent)
+        steps, fine = self._shifts(numbers, chosen)
+        move = steps - source.sharp[positions] * self.config.retune
+        clean = shift_bins(magnitudes, move * self._bins_per_semitone)
+        heard = shift_bins(magnitudes, (move + fine) * self._bins_per_semitone) if augmented else clean
+        return clean, heard, self._classes(numbers + steps, dynamics, silent)
 
     def _shifts(self, numbers: Tensor, chosen: torch.Generator) -> tuple[Tensor, Tensor]:
         """Whole semitones that keep each note inside C0-B8, and a detuning in semitones: (batch,) each."""
@@ -175,6 +179,7 @@ def _source(data: DataSet, frames: np.ndarray, rows: np.ndarray | None, device: 
     note = data.note_of_frame[frames]
     octave, pitch, dynamics = data.notes.labels.T
     numbers = octave_pitch_to_note_number(octave, pitch)
-    columns = (numbers.astype(np.int16)[note], dynamics.astype(np.int16)[note], ~data.sounding[frames])
+    sharp = np.nan_to_num(data.notes.cents / 100).clip(-MOST_SHARP, MOST_SHARP).astype(np.float32)
+    columns = (numbers.astype(np.int16)[note], dynamics.astype(np.int16)[note], ~data.sounding[frames], sharp[note])
     where = torch.from_numpy(frames) if rows is None else torch.from_numpy(rows).to(device)
     return Source(where, *(torch.from_numpy(column).to(device) for column in columns))

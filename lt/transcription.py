@@ -24,14 +24,15 @@ from lt.labels import (DEFAULT_DYNAMICS, DEFAULT_OCTAVE, N_CLASSES, SILENCE, Lab
 from lt.midi import Note, Track
 from lt.runs import Run
 from lt.soundfonts import INSTRUMENTS
-from lt.spectra import nsgt
+from lt.spectra import nsgt, stream_spectra
+from lt.tuning import TuningMeter, tune
 
 STRIDE = 2  # coefficients between heard frames: 128 samples, 5.8 ms
 BATCH = 4096  # frames encoded at once
 CHANGE_SECONDS = 0.35  # mean time between changes of state that the hidden Markov model expects
 SHORTEST_SECONDS = 0.05  # of a note
 ONSET_DB, OFFSET_DB = -12.0, -18.0  # a note begins and ends where its level passes these, relative to its peak
-DIP_DB = 9.0  # a note whose level falls by this much and quickly rises again was struck twice
+DIP_DB = 12.0  # a note whose level falls by this much and quickly rises again was struck twice
 RISE_SECONDS = 0.08  # how quickly
 REPEAT_SECONDS = 0.1  # between strokes of one note at least
 EDGE_SECONDS = 0.12  # how far from a change of state the level's dip is looked for
@@ -82,19 +83,21 @@ class Hearing:
 # --- spectra to frames of probabilities -------------------------------------------------------------------
 
 @torch.no_grad()
-def symbol_probabilities(run: Run, magnitudes: Tensor) -> tuple[Tensor, ...]:
-    """Magnitudes (frames, bins) -> one (frames, classes) a group, by the posterior mean."""
-    blocks = [run.model.signal_to_symbol(run.scaler.apply(block.to(run.device))).probabilities()
-              for block in magnitudes.split(BATCH)]
+def symbol_probabilities(run: Run, magnitudes: Tensor, sharp: float = 0.0) -> tuple[Tensor, ...]:
+    """Magnitudes (frames, bins) of a recording `sharp` semitones above its nominal pitch -> one (frames, classes) a
+    group, by the posterior mean."""
+    tuned = (tune(block.to(run.device), -sharp, run.front_end) for block in magnitudes.split(BATCH))
+    blocks = [run.model.signal_to_symbol(run.scaler.apply(block)).probabilities() for block in tuned]
     return tuple(torch.cat(groups).cpu() for groups in zip(*blocks))
 
 
-def hear(run: Run, blocks: Iterable[Tensor]) -> Hearing:
-    """Blocks of audio (samples,) -> Hearing on the fine grid, in memory bounded but for the result."""
+def hear(run: Run, blocks: Iterable[Tensor], sharp: float = 0.0) -> Hearing:
+    """Blocks of audio (samples,), `sharp` semitones above its nominal pitch -> Hearing on the fine grid, in memory
+    bounded but for the result."""
     probabilities: list[tuple[Tensor, ...]] = []
     meter = LevelMeter(STRIDE * run.front_end.hop)
     for frames in fine_frames(meter.watch(blocks), run.front_end, run.device):
-        probabilities.append(symbol_probabilities(run, frames))
+        probabilities.append(symbol_probabilities(run, frames, sharp))
     groups = tuple(torch.cat(group).numpy() for group in zip(*probabilities))
     level_db = meter.level_db(len(groups[0]))
     hop_seconds = STRIDE * run.front_end.hop / run.front_end.sample_rate
@@ -283,14 +286,32 @@ def _velocity(dynamics: np.ndarray) -> int:
 
 def hear_file(run: Run, path: Path | str) -> Hearing:
     """A sound file -> Hearing on the fine grid. Raises as `lt.audio.stream_audio`."""
-    blocks = (torch.from_numpy(block) for block in stream_audio(path, run.front_end.sample_rate))
-    return hear(run, blocks)
+    return hear(run, _blocks(run, path), file_tuning(run, path))
+
+
+def file_tuning(run: Run, path: Path | str) -> float:
+    """Semitones by which a recording is sharp, for a run that hears tuned sound (`--retune 1`); else 0."""
+    if not run.config.retune:
+        return 0.0
+    meter = TuningMeter(run.front_end)
+    for spectra in stream_spectra(_blocks(run, path), run.front_end, run.device):
+        meter.add(spectra.magnitudes)
+    return meter.semitones
+
+
+def _blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
+    return (torch.from_numpy(block) for block in stream_audio(path, run.front_end.sample_rate))
 
 
 def transcribe(hearing: Hearing) -> list[Track]:
     """Hearing -> one track an instrument, named and with its General MIDI program where that is known."""
     return [Track(name, INSTRUMENTS[name].program if name in INSTRUMENTS else 0,
                   tuple(hearing_to_notes(hearing, index))) for index, name in enumerate(hearing.space.instruments)]
+
+
+def transcribe_file(run: Run, path: Path | str) -> list[Track]:
+    """A sound file -> one track an instrument. Raises as `lt.audio.stream_audio`."""
+    return transcribe(hear_file(run, path))
 
 
 def hearing_to_labels(hearing: Hearing) -> list[NoteLabels]:
