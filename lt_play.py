@@ -32,7 +32,7 @@ def flag(*names: str, help: str, type=None, at_least: int | None = None, default
 @flag("--n_steps", help="frames", type=cli.POSITIVE,
       default_text="500 in all for morphing and trajectory, 50 a label for sequence")
 @flag("--n_generations", help="trajectories of each type", type=cli.POSITIVE)
-@flag("--griffinlim_iters", help="iterations of phase retrieval", type=cli.NOT_NEGATIVE)
+@flag("--griffinlim_iters", help="iterations of phase retrieval", type=cli.POSITIVE)
 @flag("--interp_order", help="spline between labels: 0 hold, 1 linear, 2, 3 cubic", type=click.IntRange(0, 3))
 @flag("--traj", help="any of line circle helix", type=click.Choice(("line", "circle", "helix")), at_least=1)
 @flag("--out_of_range", help="notes outside C0-B8: moved by octaves, or left out",

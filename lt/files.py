@@ -35,6 +35,19 @@ def make_folder(folder: str | Path) -> Path:
     return folder
 
 
+def check_folder(folder: str | Path) -> None:
+    """Make sure that `folder` is there or can be made, without making it: long work is not done in vain.
+
+    Raises:
+        NotADirectoryError: a file is in the way. PermissionError: nothing may be written there.
+    """
+    there = next(path for path in (Path(folder).absolute(), *Path(folder).absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"the folder {folder} cannot be made: {there} is a file; choose another output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"the folder {there} may not be written; choose another output")
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a path to write to; on success it becomes `path`, on any failure it vanishes.

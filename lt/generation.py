@@ -1,10 +1,12 @@
 """Generation: symbols, MIDI or a path in the latent space, made into sound.
 
-The ladder: classes or latent points -> magnitudes (the signal decoder's mean) -> audio (phase retrieval). Notes
-are made one by one, each with its own phase, then shaped and laid over one another at their exact samples: so
-onsets are sharp, notes join without clicks, and any number may sound at once.
+The ladder: classes -> latent points -> magnitudes (the signal decoder's mean) -> audio (phase retrieval). Notes are
+made one by one, each with its own phase, then shaped and laid over one another at their exact samples: so onsets
+are sharp, notes join without clicks, any number may sound at once, and rests are silent.
 
-A note is a path, not a point: its latent is drawn once and drifts a little, as a player's tone does.
+What is drawn: the posterior of a symbol covers every moment of such notes, from attack to release. A draw of its own
+for each note would be a lottery of moments, loud beside soft; so one draw, of half the spread, is shared by all notes
+of a piece (a player's tone that day), and around it each note drifts a little.
 
 Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` top latent, times in seconds.
 """
@@ -18,22 +20,24 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from lt.labels import LabelSpace, NoteLabels, velocity_to_dynamics
+from lt.labels import N_CLASSES, LabelSpace, NoteLabels, velocity_to_dynamics
+from lt.latent import Region
 from lt.midi import Note
+from lt.rendering import magnitudes_to_audio
 from lt.runs import Run
-from lt.seeds import generator, numpy_generator
-from lt.spectra import Spectra, spectra_to_audio
+from lt.seeds import numpy_generator
+from lt.symbols import parse_symbols
 
 ATTACK_SECONDS = 0.015
 RELEASE_SECONDS = 0.08
-FADE_SECONDS = 0.01  # at the ends of what is not made of notes
-MARGIN_FRAMES = 2  # made beyond both ends of a note, so that phase retrieval has no edge inside it
+MARGIN_FRAMES = 1  # made beyond both ends of a note, so that phase retrieval has no edge inside it
+SPREAD = 0.5  # of a draw, in standard deviations of the posterior
 DRIFT_SECONDS = 0.3  # correlation time of a note's drift
-DRIFT_SHARE = 0.1  # of the latent's variance that drifts; the rest is drawn once a note
-GAP_FRAMES = 8  # of silence between notes that are made together: low bands ring for a quarter of a second
+DRIFT_SHARE = 0.1  # of a draw's variance that drifts; the rest is the piece's own
+GAP_FRAMES = 4  # of silence between notes that are made together, beside their margins: low bands ring
 TAPE_FRAMES = 4096  # of notes that are made together
-PART_FRAMES = 4096  # of a long sound whose phases are found together: 131 s
-MEETING_FRAMES = 8  # beyond a part's borders, so that phase retrieval has no edge there
+LONGEST_SECONDS = 12 * 3600  # of a piece; a file that asks for more is damaged
+REGION_CLASSES = 2000  # drawn to see where the latents of sounds lie
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,17 @@ class Event:
     onset: float
     seconds: float
     classes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How sound is made: iterations of phase retrieval, the seed, and whether latents are drawn or their means."""
+    n_iter: int = 30
+    seed: int = 0
+    sample: bool = True
+
+
+RENDERING = Rendering()
 
 
 # --- symbols and notes to events --------------------------------------------------------------------------
@@ -69,30 +84,86 @@ def notes_to_events(notes: Sequence[Note], space: LabelSpace, instrument: int = 
     return events
 
 
+def is_silent(classes: np.ndarray, space: LabelSpace) -> bool:
+    """Whether every label of every instrument says silence."""
+    return bool((classes == np.array([N_CLASSES[label] for label in space.labels])).all())
+
+
+# --- events to the latent space ---------------------------------------------------------------------------
+
+@torch.no_grad()
+def event_path(run: Run, event: Event, how: Rendering, index: int) -> Tensor:
+    """The top latents (frames, latent) of an event, the `index`-th of its piece, with a margin at both ends."""
+    n_frames = event_frames(run, event)
+    classes = torch.from_numpy(np.broadcast_to(event.classes, (n_frames, *event.classes.shape)).copy()).to(run.device)
+    noise = None
+    if how.sample:
+        noise = tuple(draw_slowly(n_frames, dim, run, how.seed, layer, index).to(run.device)
+                      for layer, dim in enumerate(run.model.dims))
+    return run.model.encode_symbol(classes, noise).z[-1]
+
+
+def draw_slowly(n_frames: int, dim: int, run: Run, seed: int, layer: int, index: int) -> Tensor:
+    """Normal noise (n_frames, dim) of standard deviation SPREAD at every frame: the most of it the piece's own,
+    drawn once a layer, the rest a slow drift of the `index`-th note's."""
+    still = numpy_generator(seed, "latent", 0, layer).standard_normal((1, dim))
+    sigma = DRIFT_SECONDS * run.front_end.frame_rate / 2
+    padding = int(4 * sigma)
+    drift = numpy_generator(seed, "latent", 1, layer, index).standard_normal((n_frames + 2 * padding, dim))
+    drift = gaussian_filter1d(drift, sigma, axis=0)[padding:padding + n_frames]
+    drift = drift * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
+    return torch.from_numpy(SPREAD * (np.sqrt(1 - DRIFT_SHARE) * still + np.sqrt(DRIFT_SHARE) * drift)).float()
+
+
+def event_frames(run: Run, event: Event) -> int:
+    """Frames that an event is made of: the note, its release and a margin at both ends."""
+    return -(-len(_shape(run, event)) // run.front_end.frame_hop) + 2 * MARGIN_FRAMES
+
+
+@torch.no_grad()
+def event_labels(run: Run, events: Sequence[Event], how: Rendering) -> tuple[np.ndarray, ...]:
+    """What the symbol decoder says along events that follow one another: class probabilities, one group each."""
+    paths = []
+    for index, event in enumerate(events):
+        n_frames = round(event.seconds / run.front_end.frame_seconds)
+        paths.append(event_path(run, event, how, index)[MARGIN_FRAMES:MARGIN_FRAMES + n_frames])
+    return tuple(group.cpu().numpy() for group in run.model.symbol.decode(torch.cat(paths)).probabilities())
 
 
 # --- events to sound --------------------------------------------------------------------------------------
 
-@torch.no_grad()
-def event_magnitudes(run: Run, event: Event, n_frames: int, seed: int | None, index: int) -> Tensor:
-    """The magnitudes (n_frames, bins) of one event; `seed` None takes the latent's mean, else draws it."""
-    classes = torch.from_numpy(np.broadcast_to(event.classes, (n_frames, *event.classes.shape)).copy()).to(run.device)
-    noise = None
-    if seed is not None:
-        noise = tuple(latent_drift(n_frames, dim, run, seed, index, layer).to(run.device)
-                      for layer, dim in enumerate(run.model.dims))
-    return run.scaler.invert(run.model.symbol_to_signal(classes, noise).mean)
+def synthesise(run: Run, symbols: str | Sequence[str], seconds: float = 1.0, how: Rendering = RENDERING) -> np.ndarray:
+    """Play symbols one after another, each for `seconds` -> audio (samples,) float32.
+
+    Args:
+        symbols: note names or class numbers, as `lt_play.py sequence` takes them: "A4:mf C5:f rest".
+    Raises:
+        ValueError: as `lt.symbols.parse_symbols`.
+    """
+    tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
+    return events_to_audio(run, classes_to_events(parse_symbols(tokens, run.space), seconds), how)
 
 
-def latent_drift(n_frames: int, dim: int, run: Run, seed: int, *where: int) -> Tensor:
-    """Standard normal noise (n_frames, dim) that is drawn once and drifts slowly: unit variance at every frame."""
-    chosen = numpy_generator(seed, "latent", *where)
-    still = chosen.standard_normal((1, dim))
-    sigma = DRIFT_SECONDS * run.front_end.frame_rate / 2
-    padding = int(4 * sigma)
-    drift = gaussian_filter1d(chosen.standard_normal((n_frames + 2 * padding, dim)), sigma, axis=0)
-    drift = drift[padding:padding + n_frames] * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
-    return torch.from_numpy(np.sqrt(1 - DRIFT_SHARE) * still + np.sqrt(DRIFT_SHARE) * drift).float()
+def events_to_audio(run: Run, events: Sequence[Event], how: Rendering,
+                    on_event: Callable[[], None] = lambda: None) -> np.ndarray:
+    """Events -> audio (samples,) until the last release; `on_event` is told after each.
+
+    Raises:
+        ValueError: it would last longer than 12 hours.
+    """
+    rate = run.front_end.sample_rate
+    end = max((event.onset + event.seconds for event in events), default=0.0) + RELEASE_SECONDS
+    if end > LONGEST_SECONDS:
+        raise ValueError(f"this would last {end / 3600:.0f} hours; at most {LONGEST_SECONDS // 3600} are played")
+    audio = np.zeros(round(end * rate) + 1, np.float32)
+    index = 0
+    for tape in _tapes(run, events):
+        for one, event in zip(_tape_to_audio(run, tape, how, index), tape):
+            start = round(event.onset * rate)
+            audio[start:start + len(one)] += one[:len(audio) - start]
+            on_event()
+        index += len(tape)
+    return audio
 
 
 def envelope(n_samples: int, sample_rate: int) -> np.ndarray:
@@ -104,25 +175,9 @@ def envelope(n_samples: int, sample_rate: int) -> np.ndarray:
     return np.concatenate([rise, np.ones(n_samples - n_attack), fall]).astype(np.float32)
 
 
-def events_to_audio(run: Run, events: Sequence[Event], n_iter: int, seed: int, sample: bool,
-                    on_event: Callable[[], None] = lambda: None) -> np.ndarray:
-    """Events -> audio (samples,) until the last release.
-
-    Args:
-        n_iter: iterations of phase retrieval. sample: draw each event's latent, else take its mean.
-        on_event: told after each event.
-    """
+def _shape(run: Run, event: Event) -> np.ndarray:
     rate = run.front_end.sample_rate
-    end = max((event.onset + event.seconds for event in events), default=0.0) + RELEASE_SECONDS
-    audio = np.zeros(round(end * rate) + 1, np.float32)
-    index = 0
-    for tape in _tapes(run, events):
-        for one, event in zip(_tape_to_audio(run, tape, n_iter, seed, sample, index), tape):
-            start = round(event.onset * rate)
-            audio[start:start + len(one)] += one[:len(audio) - start]
-            on_event()
-        index += len(tape)
-    return audio
+    return envelope(max(1, round(event.seconds * rate)), rate)
 
 
 def _tapes(run: Run, events: Sequence[Event]) -> Iterator[list[Event]]:
@@ -130,7 +185,7 @@ def _tapes(run: Run, events: Sequence[Event]) -> Iterator[list[Event]]:
     tape, n_frames = [], 0
     for event in events:
         tape.append(event)
-        n_frames += _tape_frames(run, event)
+        n_frames += event_frames(run, event)
         if n_frames >= TAPE_FRAMES:
             yield tape
             tape, n_frames = [], 0
@@ -138,26 +193,18 @@ def _tapes(run: Run, events: Sequence[Event]) -> Iterator[list[Event]]:
         yield tape
 
 
-def _tape_frames(run: Run, event: Event) -> int:
-    """Frames of an event on a tape: the note, its release and a margin at both ends."""
-    n_samples = len(_shape(run, event))
-    return -(-n_samples // run.front_end.frame_hop) + 2 * MARGIN_FRAMES
-
-
-def _shape(run: Run, event: Event) -> np.ndarray:
-    rate = run.front_end.sample_rate
-    return envelope(max(1, round(event.seconds * rate)), rate)
-
-
-def _tape_to_audio(run: Run, tape: Sequence[Event], n_iter: int, seed: int, sample: bool,
-                   index: int) -> Iterator[np.ndarray]:
+@torch.no_grad()
+def _tape_to_audio(run: Run, tape: Sequence[Event], how: Rendering, index: int) -> Iterator[np.ndarray]:
     """Each event's audio, shaped. They lie on one tape, silence between them: one long phase retrieval is much
     faster than many short ones."""
     hop = run.front_end.frame_hop
     gap = torch.zeros(GAP_FRAMES, run.front_end.n_bins, device=run.device)
-    frames = [event_magnitudes(run, event, _tape_frames(run, event), seed if sample else None, index + number)
+    frames = [torch.zeros(event_frames(run, event), run.front_end.n_bins, device=run.device)
+              if is_silent(event.classes, run.space)
+              else to_magnitudes(run, run.model.signal.decode(event_path(run, event, how, index + number)).mean)
               for number, event in enumerate(tape)]
-    audio = magnitudes_to_audio(run, torch.cat([part for one in frames for part in (one, gap)]), n_iter, seed, index)
+    audio = magnitudes_to_audio(run, torch.cat([part for one in frames for part in (one, gap)]), how.n_iter, how.seed,
+                                index)
     start = 0
     for event, one in zip(tape, frames):
         shape = _shape(run, event)
@@ -166,10 +213,14 @@ def _tape_to_audio(run: Run, tape: Sequence[Event], n_iter: int, seed: int, samp
         start += len(one) + GAP_FRAMES
 
 
-def magnitudes_to_audio(run: Run, magnitudes: Tensor, n_iter: int, seed: int, *where: int) -> np.ndarray:
-    """Magnitudes (frames, bins) -> audio (frames * frame_hop,), its phase named by the seed and the place."""
-    chosen = generator(seed, "phase", *where, device=magnitudes.device)
-    return spectra_to_audio(Spectra(magnitudes, run.front_end), n_iter, chosen).cpu().numpy()
+def to_magnitudes(run: Run, features: Tensor) -> Tensor:
+    """Decoded features (frames, features) -> magnitudes (frames, bins), expanded downwards from the lowest level f
+    that the features resolve: m^3 / (m^2 + f^2). Hundreds of bins that a mean leaves a little above their floor
+    would sum to an audible hiss; partials stay as they are."""
+    magnitudes, scaler = run.scaler.invert(features), run.scaler
+    top = magnitudes.amax(dim=-1, keepdim=True) if scaler.kind == "relative" else scaler.reference
+    lowest = top * 10 ** (-scaler.range_db / 20)
+    return magnitudes ** 3 / (magnitudes ** 2 + lowest ** 2 + torch.finfo(magnitudes.dtype).tiny)
 
 
 # --- the latent space -------------------------------------------------------------------------------------
@@ -178,57 +229,31 @@ def magnitudes_to_audio(run: Run, magnitudes: Tensor, n_iter: int, seed: int, *w
 def decode_path(run: Run, z: Tensor) -> tuple[Tensor, tuple[np.ndarray, ...]]:
     """Top latents (frames, latent) -> magnitudes (frames, bins) and class probabilities, one group each."""
     z = z.to(run.device)
-    magnitudes = run.scaler.invert(run.model.signal.decode(z).mean)
+    magnitudes = to_magnitudes(run, run.model.signal.decode(z).mean)
     return magnitudes, tuple(group.cpu().numpy() for group in run.model.symbol.decode(z).probabilities())
 
 
 @torch.no_grad()
-def reconstruct(run: Run, magnitudes: Tensor, seed: int | None = None) -> Tensor:
-    """Magnitudes (frames, bins) -> the signal VAE's own idea of them; `seed` None takes the posterior mean."""
-    features = run.scaler.apply(magnitudes.to(run.device))
-    noise = None
-    if seed is not None:
-        noise = tuple(latent_drift(len(features), dim, run, seed, layer).to(run.device)
-                      for layer, dim in enumerate(run.model.dims))
-    posterior = run.model.encode_signal(features, noise)
-    return run.scaler.invert(run.model.signal.output(posterior.z[0]).mean)
+def occupied_region(run: Run) -> Region:
+    """Where the latents of sounds lie: around those of the symbols that the run, playing them, hears as such.
 
-
-def frames_to_sound(run: Run, magnitudes: Tensor, n_iter: int, seed: int) -> np.ndarray:
-    """Magnitudes (frames, bins) of a whole recording or path -> audio (samples,), faded at both ends.
-
-    Phases are found for up to PART_FRAMES at once, which bounds the memory; parts meet where it is quietest.
+    Other symbols (octaves that it never learnt) say nothing; where it hears hardly any right, all are taken.
     """
-    hop = run.front_end.frame_hop
-    audio = np.zeros(len(magnitudes) * hop, np.float32)
-    for number, (start, end) in enumerate(_parts(magnitudes)):
-        first, last = max(start - MEETING_FRAMES, 0), min(end + MEETING_FRAMES, len(magnitudes))
-        part = magnitudes_to_audio(run, magnitudes[first:last], n_iter, seed, number)
-        begin, stop = start * hop, end * hop
-        if start:  # the frame before the border is faded from part to part
-            begin -= hop
-            rise = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
-            audio[begin:begin + hop] *= 1 - rise
-            part[begin - first * hop:begin - first * hop + hop] *= rise
-        audio[begin:stop] += part[begin - first * hop:stop - first * hop]
-    return _faded(audio, round(FADE_SECONDS * run.front_end.sample_rate))
+    chosen, space = numpy_generator(0, "latent", 2), run.space
+    sizes = [N_CLASSES[label] for label in space.labels] * len(space.instruments)
+    drawn = torch.from_numpy(chosen.integers(0, sizes, (REGION_CLASSES, len(sizes)))).to(run.device)
+    points = run.model.encode_symbol(drawn.view(REGION_CLASSES, len(space.instruments), -1)).top.mean
+    heard = run.model.signal_to_symbol(run.model.signal.decode(points).mean).probabilities()
+    notes = [column for column in range(len(sizes)) if space.labels[column % len(space.labels)] != "dynamics"]
+    right = torch.stack([heard[column].argmax(dim=1) == drawn[:, column] for column in notes or [0]]).all(dim=0)
+    points = points.cpu().numpy()
+    known = right.cpu().numpy()
+    return Region.around(points[known] if known.sum() >= 2 * points.shape[1] else points)
 
 
-def _parts(magnitudes: Tensor) -> list[tuple[int, int]]:
-    """Half-open ranges of frames, each at most PART_FRAMES long, that meet at quiet frames."""
-    level, parts, start = magnitudes.amax(dim=1), [], 0
-    while len(magnitudes) - start > PART_FRAMES:
-        half = start + PART_FRAMES // 2
-        end = half + 1 + int(level[half:start + PART_FRAMES - 1].argmin())
-        parts.append((start, end))
-        start = end
-    return [*parts, (start, len(magnitudes))]
-
-
-def _faded(audio: np.ndarray, n_fade: int) -> np.ndarray:
-    """Audio (samples,) with linear fades over n_fade samples at both ends."""
-    n_fade = min(n_fade, len(audio) // 2)
-    fade = np.linspace(0, 1, n_fade, endpoint=False, dtype=np.float32)
-    audio[:n_fade] *= fade
-    audio[len(audio) - n_fade:] *= fade[::-1]
-    return audio
+@torch.no_grad()
+def reconstruct(run: Run, magnitudes: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+    """Magnitudes (frames, bins) -> the signal VAE's own idea of them; `noise` (frames, latent), one a layer, draws
+    the latents, None takes posterior means."""
+    posterior = run.model.encode_signal(run.scaler.apply(magnitudes.to(run.device)), noise)
+    return to_magnitudes(run, run.model.signal.output(posterior.z[0]).mean)

@@ -22,8 +22,7 @@ def _heading(text: str) -> str:
 
 def _settings(run: Run) -> list[str]:
     """Every flag, a few to a line."""
-    words = [f"{name} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
-             for name, value in asdict(run.config).items()]
+    words = [f"{name} {_shown(value)}" for name, value in asdict(run.config).items()]
     lines = [""]
     for word in words:
         if len(lines[-1]) + len(word) + 2 > WIDTH:
@@ -33,7 +32,15 @@ def _settings(run: Run) -> list[str]:
     data = run.settings.data
     return ["Settings", *(f"  {line}" for line in lines), "",
             "Data", f"  {data['path']} (fingerprint {data['fingerprint'][:16]})",
-            f"  split by {split['kind']}: " + ", ".join(f"{part} {count} frames" for part, count in split["frames"].items())]
+            f"  split by {split['kind']}: "
+            + ", ".join(f"{part} {count} frames" for part, count in split["frames"].items())]
+
+
+def _shown(value: object) -> str:
+    """A flag's value as one would type it; no frames named are all of them."""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "all"
+    return str(value)
 
 
 def _networks(run: Run) -> list[str]:
@@ -51,7 +58,7 @@ def _networks(run: Run) -> list[str]:
 
 def _losses(run: Run) -> list[str]:
     """The row of the history that the checkpoint belongs to."""
-    rows = [row for row in run.folder.read_history(run.epoch) if row["epoch"] == run.epoch]
+    rows = [row for row in run.folder.history(run.epoch).rows if row["epoch"] == run.epoch]
     if not rows:
         return ["Losses", "  no history for this epoch", ""]
     terms = [name.removeprefix("valid_") for name in rows[0] if name.startswith("valid_") and "_kl_" not in name]

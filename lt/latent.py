@@ -1,9 +1,13 @@
 """Paths in the latent space: splines between points, and trajectories through the region that the data occupies.
 
-The prior is a standard normal, so in many dimensions nearly all of it lies near a sphere of radius sqrt(latent);
-trajectories stay on or inside it. Paths are (frames, latent), reproducible by seed.
+A model uses few of its latent dimensions, so most of the prior is void: a random direction in it leads away from
+every sound. Trajectories are therefore drawn in coordinates in which the data's own latents are a standard normal
+(`Region`); of so many dimensions, nearly all of that lies near a sphere of radius sqrt(dimensions), and they stay on
+or inside it. Paths are (frames, latent), reproducible by seed.
 """
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -11,7 +15,35 @@ from scipy.interpolate import make_interp_spline
 from lt.seeds import numpy_generator
 
 HELIX_TURNS = 4
-RADIUS_SHARE = 0.8  # of the prior's typical radius
+RADIUS_SHARE = 0.8  # of the typical radius
+VARIANCE_SHARE = 0.95  # of the data's variance that a region keeps
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where data lie: around `mean` (latent,), along `axes` (dimensions, latent), each a standard deviation long."""
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def around(cls, points: np.ndarray) -> Region:
+        """The fewest principal axes of points (points, latent) that hold VARIANCE_SHARE of their variance."""
+        mean = points.mean(axis=0)
+        _, lengths, axes = np.linalg.svd(points - mean, full_matrices=False)
+        share = np.cumsum(lengths ** 2) / max(float((lengths ** 2).sum()), 1e-30)
+        n_axes = min(int(np.searchsorted(share, VARIANCE_SHARE)) + 1, len(lengths))
+        # the sign of an axis is the library's whim: its largest entry is made positive
+        signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+        return cls(mean, (axes * (signs * lengths / np.sqrt(len(points)))[:, None])[:n_axes])
+
+    @property
+    def dimensions(self) -> int:
+        """Of the coordinates that `to_latent` takes."""
+        return len(self.axes)
+
+    def to_latent(self, path: np.ndarray) -> np.ndarray:
+        """Coordinates (frames, dimensions), a standard normal where the data lie -> (frames, latent)."""
+        return self.mean + path @ self.axes
 
 
 def spline_path(points: np.ndarray, n_frames: int, order: int) -> np.ndarray:

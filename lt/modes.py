@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from lt import cli
 from lt.config import PlayOptions
-from lt.files import refuse_overwriting_inputs, unique_names, unique_stems
+from lt.files import check_folder, refuse_overwriting_inputs, unique_names, unique_stems
 
 if TYPE_CHECKING:
     from lt.runs import Run
@@ -46,13 +46,13 @@ def play(mode: str, models: Sequence[Path], inputs: Sequence[str], output: Path 
 
     def play_model(numbered: tuple[Path, str]) -> None:
         model, name = numbered
-        run = load_run(model, device=found)
         if mode == "info":
             from lt.info import describe
-            cli.echo(describe(run))
+            cli.echo(describe(load_run(model, device=found)))
             return
         folder = output / name if output and len(models) > 1 else output or model / FOLDERS[mode]
-        _play_inputs(mode, run, inputs, folder, options)
+        check_folder(folder)
+        _play_inputs(mode, load_run(model, device=found), inputs, folder, options)
     cli.for_each(list(zip(models, names)), play_model)
 
 
@@ -64,27 +64,28 @@ def _play_inputs(mode: str, run: Run, inputs: Sequence[str], folder: Path, optio
         work = playing.play_sequence if mode == "sequence" else playing.play_morphing
         _say_written(work(run, classes, folder, options))
     elif mode == "trajectory":
-        for sound in playing.play_trajectories(run, options.traj, folder, options):
-            _say_written(sound)
+        paths = [(kind, number) for kind in dict.fromkeys(options.traj) for number in range(options.n_generations)]
+        with cli.progress(len(paths), mode, unit="path") as bar:
+            for kind, number in paths:
+                _say_written(playing.play_trajectory(run, kind, number, folder, options))
+                bar.update()
     else:
         _play_files(mode, run, [Path(path) for path in inputs], folder, options)
 
 
 def _play_files(mode: str, run: Run, paths: Sequence[Path], folder: Path, options: PlayOptions) -> None:
     from lt import playing
-    stems = unique_stems(paths)
-    suffixes = (f".{options.format}", ".mid", ".csv", ".png")
-    refuse_overwriting_inputs([folder / f"{stem}{suffix}" for stem in stems for suffix in suffixes], paths)
+    suffixes = (f".{options.format}", *playing.SUFFIXES[mode])
+    work = playing.play_midi if mode == "midi" else playing.play_audio
     with cli.progress(len(paths), mode, unit="file") as bar:
-        def work(numbered: tuple[Path, str]) -> None:
+        def play_file(numbered: tuple[Path, str]) -> None:
             path, stem = numbered
-            if mode == "audio":
-                sound = playing.play_audio(run, path, stem, folder, options)
-            else:
-                sound = playing.play_midi(run, path, stem, folder, options, cli.note)
-            _say_written(sound)
-            bar.update()
-        cli.for_each(list(zip(paths, stems)), work)
+            try:
+                refuse_overwriting_inputs([playing.beside(folder / stem, suffix) for suffix in suffixes], paths)
+                _say_written(work(run, path, folder / stem, options, cli.note))
+            finally:
+                bar.update()
+        cli.for_each(list(zip(paths, unique_stems(paths))), play_file)
 
 
 def _say_written(sound: Path) -> None:

@@ -1,32 +1,37 @@
 """The modes of `lt_play.py`: from MIDI, sound, label lists or the latent space to files a musician can use.
 
 Each `play_*` takes a run, one input, and where to write; each writes whole files and returns the path of its sound.
+`say` is told, a sentence at a time, what the user should know.
 """
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from lt.arranging import Say, arrange
 from lt.audio import stream_audio, to_peak, write_audio
 from lt.config import PlayOptions
-from lt.generation import (Event, classes_to_events, decode_path, events_to_audio, frames_to_sound, latent_drift,
-                           notes_to_events, reconstruct)
-from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, LabelSpace, dynamics_to_velocity
+from lt.generation import (Rendering, classes_to_events, decode_path, draw_slowly, event_labels,
+                           events_to_audio, notes_to_events, occupied_region, reconstruct)
+from lt.labels import LabelSpace
 from lt.latent import TRAJECTORIES, spline_path
 from lt.midi import Note, Track, read_midi, write_midi
-from lt.plotting_sound import plot_labelled_sound, plot_transcription
+from lt.plotting_sound import plot_sound
+from lt.rendering import frames_to_sound
 from lt.runs import Run
-from lt.spectra import audio_to_spectra, stream_spectra
+from lt.spectra import stream_spectra
 from lt.symbols import set_dynamics, transpose, write_labels_csv
-from lt.transcription import hear_file, symbol_probabilities, transcribe
+from lt.transcription import BATCH, symbol_probabilities, transcribe_file
 
 FRAMES_A_LABEL = 50  # of a sequence
 FRAMES_IN_ALL = 500  # of a morphing or a trajectory
 LONGEST_NAME = 60  # characters of a name made of classes
+SUFFIXES = {"midi": (".png",), "audio": (".mid", ".csv", ".png")}  # of what a file's sound gets beside it
 
 
 def classes_name(classes: np.ndarray) -> str:
@@ -37,9 +42,14 @@ def classes_name(classes: np.ndarray) -> str:
     return f"{name[:LONGEST_NAME]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def rendering(options: PlayOptions) -> Rendering:
+    """The part of the options that sound is made by."""
+    return Rendering(options.griffinlim_iters, options.seed, bool(options.latent_sample))
+
+
 # --- audio ------------------------------------------------------------------------------------------------
 
-def play_audio(run: Run, path: Path, stem: str, folder: Path, options: PlayOptions) -> Path:
+def play_audio(run: Run, path: Path, base: Path, options: PlayOptions, say: Say) -> Path:
     """Hear a sound file: its reconstruction, transcription as MIDI and CSV, and a picture.
 
     Raises:
@@ -47,162 +57,152 @@ def play_audio(run: Run, path: Path, stem: str, folder: Path, options: PlayOptio
     """
     config = run.front_end
     blocks = (torch.from_numpy(block) for block in stream_audio(path, config.sample_rate))
-    parts = [spectra.magnitudes.cpu() for spectra in stream_spectra(blocks, config, run.device)]
-    original = torch.cat(parts)
-    tracks = transcribe(hear_file(run, path))
+    original = torch.cat([spectra.magnitudes.cpu() for spectra in stream_spectra(blocks, config, run.device)])
+    tracks = transcribe_file(run, path)
+    remade = _reconstruct_all(run, original, options)
+    sound = write_sound(run, frames_to_sound(run, remade, options.griffinlim_iters, options.seed), base, options)
+    _write_tracks(run, tracks, beside(base, ".mid"), path.name, say)
     probabilities = [group.numpy() for group in symbol_probabilities(run, original)]
-    reconstruction = torch.cat([reconstruct(run, part, options.seed if options.latent_sample else None).cpu()
-                                for part in parts])
-    sound = write_sound(run, frames_to_sound(run, reconstruction, options.griffinlim_iters, options.seed),
-                        folder / stem, options)
-    write_midi(folder / f"{stem}.mid", tracks)
-    write_labels_csv(folder / f"{stem}.csv", probabilities, run.space, config.frame_seconds)
+    write_labels_csv(beside(base, ".csv"), probabilities, run.space, config.frame_seconds)
     if options.graphs:
-        plot_transcription(original.numpy(), reconstruction.numpy(), tracks, config, folder / f"{stem}.png",
-                           title=path.name)
+        plot_sound({path.name: original.numpy(), "reconstruction": remade.numpy()}, config, beside(base, ".png"),
+                   tracks)
     return sound
+
+
+def _reconstruct_all(run: Run, magnitudes: Tensor, options: PlayOptions) -> Tensor:
+    """Magnitudes (frames, bins) -> the model's idea of them, batch by batch, under one slow draw."""
+    noise = None
+    if options.latent_sample:
+        noise = [draw_slowly(len(magnitudes), dim, run, options.seed, layer, 0)
+                 for layer, dim in enumerate(run.model.dims)]
+    remade = torch.empty_like(magnitudes)
+    for start in range(0, len(magnitudes), BATCH):
+        part = slice(start, start + BATCH)
+        own = None if noise is None else [layer[part].to(run.device) for layer in noise]
+        remade[part] = reconstruct(run, magnitudes[part], own).cpu()
+    return remade
+
+
+def _write_tracks(run: Run, tracks: Sequence[Track], path: Path, name: str, say: Say) -> None:
+    """The transcription as MIDI, unless the model knows no pitch."""
+    if "pitch" not in run.space.labels:
+        say(f"{name}: this model has no label pitch, so no MIDI is written")
+        return
+    if "octave" not in run.space.labels:
+        say(f"{name}: this model has no label octave, so all notes are written in octave 4")
+    write_midi(path, tracks)
 
 
 # --- midi -------------------------------------------------------------------------------------------------
 
-def play_midi(run: Run, path: Path, stem: str, folder: Path, options: PlayOptions,
-              say: Callable[[str], None]) -> Path:
-    """Play a MIDI file; what was matched, moved or left out goes to `say`.
+def play_midi(run: Run, path: Path, base: Path, options: PlayOptions, say: Say) -> Path:
+    """Play a MIDI file.
 
     Raises:
         FileNotFoundError, ValueError: unreadable, no notes but drums, or none that the model can play.
     """
-    tracks = read_midi(path)
-    if not any(track.notes for track in tracks):
-        raise ValueError(f"{path} has no notes (drums are left out)")
-    events: list[Event] = []
-    played: list[Track] = []
-    for instrument, track in enumerate(match_tracks(tracks, run.space, path.name, say)):
-        notes = fit_notes(track.notes, options, path.name, say)
-        events += notes_to_events(notes, run.space, instrument)
-        played.append(Track(run.space.instruments[instrument], track.program, tuple(notes)))
-    if not events:
-        raise ValueError(f"{path}: no note is left to play")
-    return _play_events(run, sorted(events, key=lambda event: event.onset), played, folder / stem, options, path.name)
+    tracks = arrange(read_midi(path), run.space, options, path.name, say)
+    events = [event for instrument, track in enumerate(tracks)
+              for event in notes_to_events(track.notes, run.space, instrument)]
+    audio = events_to_audio(run, sorted(events, key=lambda event: event.onset), rendering(options))
+    sound = write_sound(run, audio, base, options)
+    if options.graphs:
+        plot_sound({path.name: _magnitudes(run, audio)}, run.front_end, beside(base, ".png"), tracks)
+    return sound
 
 
-def match_tracks(tracks: Sequence[Track], space: LabelSpace, name: str, say: Callable[[str], None]) -> list[Track]:
-    """One track an instrument of the model: all of them for one instrument, else by name, program, or order."""
-    if len(space.instruments) == 1:
-        notes = sorted(note for track in tracks for note in track.notes)
-        return [Track(space.instruments[0], tracks[0].program, tuple(notes))]
-    from lt.soundfonts import INSTRUMENTS
-    left = list(tracks)
-    matched = []
-    for instrument in space.instruments:
-        program = INSTRUMENTS[instrument].program if instrument in INSTRUMENTS else None
-        found = next((track for track in left if track.name.lower() == instrument.lower()), None) \
-            or next((track for track in left if track.program == program), None) or (left[0] if left else None)
-        if found is not None:
-            left.remove(found)
-            say(f"{name}: {instrument} plays the track '{found.name}' (program {found.program})")
-        matched.append(found or Track(instrument, program or 0, ()))
-    if left:
-        say(f"{name}: {len(left)} tracks have no instrument in this model and are left out")
-    return matched
-
-
-def fit_notes(notes: Sequence[Note], options: PlayOptions, name: str, say: Callable[[str], None]) -> list[Note]:
-    """Notes transposed, with replaced dynamics, inside C0-B8: others are moved by octaves or skipped, and counted."""
-    fitted, odd = [], 0
-    for note in notes:
-        number = note.note_number + options.transposition
-        if not FIRST_NOTE_NUMBER <= number <= LAST_NOTE_NUMBER:
-            odd += 1
-            if options.out_of_range == "skip":
-                continue
-            number = number % 12 + (FIRST_NOTE_NUMBER if number < FIRST_NOTE_NUMBER else LAST_NOTE_NUMBER - 11)
-        velocity = note.velocity if options.dynamics is None else int(dynamics_to_velocity(options.dynamics))
-        fitted.append(Note(note.onset, note.offset, number, velocity))
-    if odd:
-        say(f"{name}: {odd} notes outside C0-B8 were "
-            + ("left out" if options.out_of_range == "skip" else "moved by octaves"))
-    return fitted
+def _magnitudes(run: Run, audio: np.ndarray) -> np.ndarray:
+    """What is drawn of audio (samples,), part by part."""
+    blocks = torch.from_numpy(audio).split(10 * run.front_end.sample_rate)
+    return torch.cat([spectra.magnitudes.cpu() for spectra in
+                      stream_spectra(iter(blocks), run.front_end, run.device)]).numpy()
 
 
 # --- label lists ------------------------------------------------------------------------------------------
 
 def play_sequence(run: Run, classes: np.ndarray, folder: Path, options: PlayOptions) -> Path:
-    """Play classes (groups, instruments, labels), one group after another."""
-    classes = set_dynamics(transpose(classes, options.transposition, run.space), options.dynamics, run.space)
+    """Play classes (groups, instruments, labels), one group after another.
+
+    Raises:
+        ValueError: the transposition or the dynamics do not suit them.
+    """
+    classes = _changed(run, classes, options)
+    base = folder / f"sequence_{classes_name(classes)}"
     seconds = (options.n_steps or FRAMES_A_LABEL) * run.front_end.frame_seconds
     events = classes_to_events(classes, seconds)
-    tracks = [Track(name, 0, tuple(_class_notes(classes[:, index], run.space, seconds)))
-              for index, name in enumerate(run.space.instruments)]
-    return _play_events(run, events, tracks, folder / f"sequence_{classes_name(classes)}", options, "sequence")
-
-
-def _class_notes(classes: np.ndarray, space: LabelSpace, seconds: float) -> list[Note]:
-    """Notes, for a picture, of one instrument's classes (groups, labels)."""
-    labels = LabelSpace(space.labels, space.instruments[:1], space.silence).to_labels(classes[:, None])[0]
-    return [Note(at * seconds, (at + 1) * seconds, int(number), 64)
-            for at, number in enumerate(labels.note_number) if number >= 0]
-
-
-def _play_events(run: Run, events: Sequence[Event], tracks: Sequence[Track], base: Path, options: PlayOptions,
-                 title: str) -> Path:
-    audio = events_to_audio(run, events, options.griffinlim_iters, options.seed, bool(options.latent_sample))
+    audio = events_to_audio(run, events, rendering(options))
     sound = write_sound(run, audio, base, options)
     if options.graphs:
-        spectra = audio_to_spectra(torch.from_numpy(audio), run.front_end)
-        plot_transcription(spectra.magnitudes.numpy(), None, tracks, run.front_end, _beside(base, ".png"), title=title)
+        tracks = [Track(name, 0, tuple(_class_notes(classes[:, index], run.space, seconds)))
+                  for index, name in enumerate(run.space.instruments)]
+        labels = event_labels(run, events, rendering(options))
+        plot_sound({"sequence": _magnitudes(run, audio)}, run.front_end, beside(base, ".png"), tracks, labels,
+                   run.space)
     return sound
+
+
+def _changed(run: Run, classes: np.ndarray, options: PlayOptions) -> np.ndarray:
+    return set_dynamics(transpose(classes, options.transposition, run.space), options.dynamics, run.space)
+
+
+def _class_notes(classes: np.ndarray, space: LabelSpace, seconds: float) -> Iterator[Note]:
+    """Notes, for a picture, of one instrument's classes (groups, labels)."""
+    labels = LabelSpace(space.labels, space.instruments[:1], space.silence).to_labels(classes[:, None])[0]
+    for at, number in enumerate(labels.note_number):
+        if number >= 0:
+            yield Note(at * seconds, (at + 1) * seconds, int(number), 64)
 
 
 # --- the latent space -------------------------------------------------------------------------------------
 
 @torch.no_grad()
 def play_morphing(run: Run, classes: np.ndarray, folder: Path, options: PlayOptions) -> Path:
-    """Move through the latent distributions of classes (groups, instruments, labels) along a spline."""
-    classes = set_dynamics(transpose(classes, options.transposition, run.space), options.dynamics, run.space)
+    """Move through the latent distributions of classes (groups, instruments, labels) along a spline.
+
+    Raises:
+        ValueError: fewer groups than the spline's order needs; as `play_sequence`.
+    """
+    classes = _changed(run, classes, options)
     n_frames = options.n_steps or FRAMES_IN_ALL
     top = run.model.encode_symbol(torch.from_numpy(classes).to(run.device)).top
-    mean, scale = (spline_path(values.cpu().numpy(), n_frames, options.interp_order)
+    mean, scale = (torch.from_numpy(spline_path(values.cpu().numpy(), n_frames, options.interp_order)).float()
                    for values in (top.mean, top.stddev))
-    z = torch.from_numpy(mean).float()
     if options.latent_sample:
-        drift = latent_drift(n_frames, z.shape[1], run, options.seed, 0)
-        z = z + torch.from_numpy(np.maximum(scale, 0.0)).float() * drift
-    return _play_path(run, z, folder / f"sequence_{classes_name(classes)}", options, "morphing", False)
+        mean = mean + scale.clamp_min(0) * draw_slowly(n_frames, mean.shape[1], run, options.seed,
+                                                       len(run.model.dims) - 1, 0)
+    return _play_path(run, mean, folder / f"sequence_{classes_name(classes)}", options, "morphing", False)
 
 
-def play_trajectories(run: Run, kinds: Sequence[str], folder: Path, options: PlayOptions) -> list[Path]:
-    """`n_generations` trajectories of each kind through the latent space."""
-    n_frames = options.n_steps or FRAMES_IN_ALL
-    sounds = []
-    for kind in kinds:
-        for number in range(options.n_generations):
-            z = TRAJECTORIES[kind](n_frames, run.model.dims[-1], options.seed, number)
-            sounds.append(_play_path(run, torch.from_numpy(z).float(), folder / f"{kind}_{number}", options,
-                                     f"{kind} {number}", True))
-    return sounds
+def play_trajectory(run: Run, kind: str, number: int, folder: Path, options: PlayOptions) -> Path:
+    """One of the trajectories of a kind, through the region that sounds occupy."""
+    region = occupied_region(run)
+    path = TRAJECTORIES[kind](options.n_steps or FRAMES_IN_ALL, region.dimensions, options.seed, number)
+    z = torch.from_numpy(region.to_latent(path)).float()
+    return _play_path(run, z, folder / f"{kind}_{number}", options, f"{kind} {number}", True)
 
 
-def _play_path(run: Run, z: torch.Tensor, base: Path, options: PlayOptions, title: str, table: bool) -> Path:
+def _play_path(run: Run, z: Tensor, base: Path, options: PlayOptions, title: str, table: bool) -> Path:
     """Decode top latents (frames, latent) to sound, picture and (for trajectories) a table of labels."""
     magnitudes, probabilities = decode_path(run, z)
     sound = write_sound(run, frames_to_sound(run, magnitudes, options.griffinlim_iters, options.seed), base, options)
     if table:
-        write_labels_csv(_beside(base, ".csv"), probabilities, run.space, run.front_end.frame_seconds)
+        write_labels_csv(beside(base, ".csv"), probabilities, run.space, run.front_end.frame_seconds)
     if options.graphs:
-        plot_labelled_sound(magnitudes.cpu().numpy(), probabilities, run.space, run.front_end, _beside(base, ".png"),
-                            title)
+        plot_sound({title: magnitudes.cpu().numpy()}, run.front_end, beside(base, ".png"), None, probabilities,
+                   run.space)
     return sound
 
 
 # --- files ------------------------------------------------------------------------------------------------
 
-def _beside(base: Path, suffix: str) -> Path:
+def beside(base: Path, suffix: str) -> Path:
+    """`base` with a suffix added; a dot in its name is not one."""
     return base.parent / (base.name + suffix)
 
 
 def write_sound(run: Run, audio: np.ndarray, base: Path, options: PlayOptions) -> Path:
     """Write sound at the level it was learnt at, turned down only where its peak would pass -1 dBFS."""
-    path = _beside(base, f".{options.format}")
+    path = beside(base, f".{options.format}")
     write_audio(path, to_peak(audio), run.front_end.sample_rate)
     return path

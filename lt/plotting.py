@@ -72,8 +72,9 @@ def finish_roll(axes: Axes, notes: Sequence[Note], seconds: float) -> None:
     """Axes of a piano roll: note names up, seconds across."""
     numbers = [note.note_number for note in notes] or [60, 72]
     low, high = min(numbers) - 2, max(numbers) + 2
-    step = max(1, (high - low) // 14)
-    axes.set_yticks(range(low, high + 1, step), [number_to_note_name(number) for number in range(low, high + 1, step)])
+    step = next(step for step in (1, 2, 3, 4, 6, 12) if (high - low) // step <= 12 or step == 12)
+    ticks = range(low + -low % step, high + 1, step)  # from a C on, so that names repeat in every octave
+    axes.set_yticks(ticks, [number_to_note_name(number) for number in ticks], fontsize=7)
     axes.set(xlim=(0, seconds), ylim=(low - 0.6, high + 0.6), xlabel="time (s)", ylabel="note")
     axes.grid(axis="y", alpha=0.25)
 

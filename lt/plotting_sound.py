@@ -5,10 +5,14 @@ classes)`.
 """
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
 
 import numpy as np
+
+from matplotlib.axes import Axes
 
 from lt.config import SpectralConfig
 from lt.labels import LabelSpace
@@ -17,47 +21,48 @@ from lt.plotting import draw_notes, draw_probabilities, draw_spectra, finish_rol
 
 LONGEST_PICTURE = 4000  # frames; longer sounds are drawn every so many frames
 TRACK_COLOURS = ("#0969da", "#bf3989", "#1a7f37", "#9a6700", "#8250df")
+PANEL, SMALL_PANEL = 2.6, 1.7  # inches
 
 
 def thin_out(magnitudes: np.ndarray, config: SpectralConfig) -> tuple[np.ndarray, SpectralConfig]:
     """Every k-th frame of a long sound, and the front end of that many frames a second."""
     every = -(-len(magnitudes) // LONGEST_PICTURE)
-    if every == 1:
-        return magnitudes, config
-    return magnitudes[::every], SpectralConfig(config.sample_rate, config.fmin, config.fmax, config.bins_per_octave,
-                                               config.slice_length, config.hop, config.frame_hop * every)
+    return magnitudes[::every], replace(config, frame_hop=config.frame_hop * every)
 
 
-def plot_transcription(original: np.ndarray, reconstruction: np.ndarray | None, tracks: Sequence[Track],
-                       config: SpectralConfig, path: Path | str, title: str) -> None:
-    """Spectrogram, reconstruction where there is one, and the tracks' notes, on one time axis."""
-    spectra = {title: original} | ({} if reconstruction is None else {"reconstruction": reconstruction})
-    figure = new_figure(12, 2.6 * (len(spectra) + 1))
-    panels = figure.subplots(len(spectra) + 1, 1, sharex=True)
-    seconds = len(original) * config.frame_seconds
-    loudest = float(original.max())
-    for axes, (name, magnitudes) in zip(panels, spectra.items()):
-        draw_spectra(axes, *thin_out(magnitudes, config), name, loudest=loudest)
-        axes.set_xlabel("")
-    for track, colour in zip(tracks, TRACK_COLOURS * (1 + len(tracks) // len(TRACK_COLOURS))):
-        draw_notes(panels[-1], track.notes, colour, track.name)
-    finish_roll(panels[-1], [note for track in tracks for note in track.notes], seconds)
-    panels[-1].set_title("notes", loc="left", fontsize=9)
-    if any(track.notes for track in tracks):
-        panels[-1].legend(fontsize=8, loc="upper right")
-    save_figure(figure, path)
+def plot_sound(spectra: dict[str, np.ndarray], config: SpectralConfig, path: Path | str,
+               tracks: Sequence[Track] | None = None, probabilities: Sequence[np.ndarray] = (),
+               space: LabelSpace | None = None) -> None:
+    """Spectrograms by title, the tracks' notes, and class probabilities a group of `space`, on one time axis.
 
-
-def plot_labelled_sound(magnitudes: np.ndarray, probabilities: Sequence[np.ndarray], space: LabelSpace,
-                        config: SpectralConfig, path: Path | str, title: str) -> None:
-    """A spectrogram above the class probabilities of each group, on one time axis."""
-    figure = new_figure(12, 2.6 + 1.7 * len(probabilities))
-    panels = figure.subplots(1 + len(probabilities), 1, sharex=True)
-    seconds = len(magnitudes) * config.frame_seconds
-    draw_spectra(panels[0], *thin_out(magnitudes, config), title)
-    panels[0].set_xlabel("")
-    for index, (axes, column) in enumerate(zip(panels[1:], space.columns)):
+    The loudest magnitude of the first spectrogram is 0 dB for all.
+    """
+    first = next(iter(spectra.values()))
+    seconds, loudest = len(first) * config.frame_seconds, float(first.max())
+    heights = [PANEL] * (len(spectra) + (tracks is not None)) + [SMALL_PANEL] * len(probabilities)
+    figure = new_figure(12, sum(heights))
+    panels = iter(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
+    for (title, magnitudes), axes in zip(spectra.items(), panels):
+        draw_spectra(axes, *thin_out(magnitudes, config), title.replace("$", r"\$"), loudest=loudest)
+    if tracks is not None:
+        _draw_tracks(next(panels), tracks, seconds)
+    for index, axes in enumerate(panels):
         names = space.class_names(space.labels[index % len(space.labels)])
-        draw_probabilities(axes, probabilities[index], names, column, seconds)
-    panels[-1].set_xlabel("time (s)")
-    save_figure(figure, path)
+        thinned, grid = thin_out(probabilities[index], config)
+        draw_probabilities(axes, thinned, names, space.columns[index], len(thinned) * grid.frame_seconds)
+    for axes in figure.axes:
+        axes.label_outer(remove_inner_ticks=False)
+    figure.axes[-1].set(xlabel="time (s)", xlim=(0, seconds))
+    with warnings.catch_warnings():  # names of files may have letters that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        save_figure(figure, path)
+
+
+def _draw_tracks(axes: Axes, tracks: Sequence[Track], seconds: float) -> None:
+    """A piano roll, a colour a track."""
+    for track, colour in zip(tracks, TRACK_COLOURS * (1 + len(tracks) // len(TRACK_COLOURS))):
+        draw_notes(axes, track.notes, colour, track.name.replace("$", r"\$"))
+    finish_roll(axes, [note for track in tracks for note in track.notes], seconds)
+    axes.set_title("notes", loc="left", fontsize=9)
+    if sum(bool(track.notes) for track in tracks) > 1:
+        axes.legend(fontsize=8, loc="upper right")
