@@ -45,7 +45,7 @@ def melodies(draw):
     return notes
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(melodies())
 def test_a_certain_posterior_gives_back_the_notes(notes):
     heard = hearing_to_notes(certain(notes, notes[-1].offset + 0.3))
