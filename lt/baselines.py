@@ -29,6 +29,7 @@ WIDTH, N_HIDDEN = 256, 2  # of the classifier's MLP
 CHANNELS = (16, 32, 64)  # of the convolutions
 LEARNING_RATE = 1e-3
 VALIDATIONS = 100  # at most so often is the validation part looked at
+PATIENCE = 0.2  # share of the epochs without a better validation loss, after which nothing more is to be hoped for
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -132,12 +133,16 @@ def fit(network: nn.Module, lessons: Lessons, epochs: int, batch_size: int, seed
         on_epoch: Callable[[], None] = lambda: None) -> None:
     """Maximise log p(target|input) by Adam; leave the network as it was when best on the validation pair.
 
+    Args:
+        epochs: at most; the last fifth that brings nothing better is the end.
+
     Raises:
         ValueError: the loss became NaN or infinite.
     """
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE, fused=True)
     chosen = torch.Generator().manual_seed(seed)
-    best, best_loss, every = copy.deepcopy(network.state_dict()), math.inf, max(1, epochs // VALIDATIONS)
+    best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), math.inf, 0
+    every = max(1, epochs // VALIDATIONS)
     for epoch in range(epochs):
         inputs, targets = lessons.rounds[epoch % len(lessons.rounds)]
         order = torch.randperm(len(inputs), generator=chosen).to(inputs.device)
@@ -150,8 +155,10 @@ def fit(network: nn.Module, lessons: Lessons, epochs: int, batch_size: int, seed
             with torch.no_grad():
                 valid_loss = float(mean_nll(network, *lessons.valid))
             if valid_loss < best_loss:
-                best, best_loss = copy.deepcopy(network.state_dict()), valid_loss
+                best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), valid_loss, epoch
         on_epoch()
+        if epoch - best_epoch >= max(1, PATIENCE * epochs):
+            break
     if epochs and not math.isfinite(best_loss):
         raise ValueError(f"the baseline {type(network).__name__} did not learn: its loss became {valid_loss:g}")
     network.load_state_dict(best)

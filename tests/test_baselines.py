@@ -75,8 +75,10 @@ def test_the_best_epoch_is_kept():
     valid, valid_classes = lesson(100, seed=1)
     pair = (classifier.project(valid), valid_classes[torch.randperm(100, generator=torch.Generator().manual_seed(0))])
     first = float(mean_nll(classifier.network, *pair).detach())
-    fit(classifier.network, Lessons([(classifier.project(features), classes)], pair), 60, 32, 0)
+    done = []
+    fit(classifier.network, Lessons([(classifier.project(features), classes)], pair), 60, 32, 0, lambda: done.append(1))
     assert float(mean_nll(classifier.network, *pair).detach()) < first + 0.5  # trained on, it would grow without bound
+    assert 12 <= len(done) < 60  # and nothing better was to be hoped for
 
 
 @pytest.mark.parametrize("n_features", [410, 411])
