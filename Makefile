@@ -2,7 +2,7 @@
 # make demo       build a data set, train, transcribe and play, in a few minutes
 # make test       the tests (make test-long: those that take longer)
 # make lint       the style checks
-# make bench      the speed figures
+# make bench      the front end's speed beside its peers (other measures in bench/ take a model or recordings)
 # make clean      remove .venv and what the tools left behind; data/ and saves/ stay
 #
 # make PYTHON=python3.12 setup                                     another Python (3.10 to 3.13)
@@ -32,7 +32,7 @@ lint: $(STAMP)
 	$(PY) -m ruff check .
 
 bench: $(STAMP)
-	@for script in bench/*.py; do echo "$$script"; $(PY) "$$script" || exit 1; done
+	$(PY) bench/front_end.py
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
