@@ -257,7 +257,8 @@ def _map_member(path: Path, name: str) -> np.ndarray:
 
 def _check_shapes(data: DataSet) -> None:
     n_notes, notes = len(data.starts) - 1, data.notes
-    lengths = {len(column) for column in (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources, notes.cents)}
+    columns = (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources, notes.cents)
+    lengths = {len(column) for column in columns}
     if n_notes < 1 or lengths != {n_notes}:
         raise ValueError(f"{data.path} holds no notes, or tables of unlike length")
     if (notes.labels < 0).any() or (notes.labels >= [N_CLASSES[label] for label in LABELS]).any():
