@@ -59,7 +59,7 @@ def cut_takes(takes: Sequence[Take], config: SpectralConfig) -> Part:
     for take in takes:
         magnitudes, deviation, reason = np.zeros((0, config.n_bins), np.float32), np.nan, ""
         if isinstance(take.sound, Stored):
-            magnitudes = _stored(take.sound)
+            magnitudes, deviation = _stored(take.sound)
         else:
             audio, reason = _audio(take, config.sample_rate)
             if not reason:
@@ -83,9 +83,11 @@ def _spectra(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
         torch.set_num_threads(threads)
 
 
-def _stored(sound: Stored) -> np.ndarray:
+def _stored(sound: Stored) -> tuple[np.ndarray, float]:
+    """A note's frames and cents, as the other data set has them."""
     data = read_data_set(sound.path)
-    return np.asarray(data.magnitudes[data.starts[sound.index]:data.starts[sound.index + 1]])
+    frames = data.magnitudes[data.starts[sound.index]:data.starts[sound.index + 1]]
+    return np.asarray(frames), float(data.notes.cents[sound.index])
 
 
 def _audio(take: Take, sample_rate: int) -> tuple[np.ndarray, str]:

@@ -64,6 +64,7 @@ def test_sets_merge_and_groups_stay_apart(tmp_path):
     data = read_data_set(tmp_path / "ab.npz")
     assert len(set(data.notes.group.tolist())) == 6 and np.array_equal(
         data.magnitudes[:data.starts[3]], read_data_set(tmp_path / "a.npz").magnitudes)
+    assert np.abs(data.notes.cents).max() < 1  # tuning is carried along
     code, _, stderr = run(tmp_path / "a.npz", "--output", tmp_path / "a.npz")
     assert code == 1 and "replace the input" in stderr
 
