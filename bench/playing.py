@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from demo import note_f1, tune
 from lt.audio import read_audio, write_audio
 from lt.config import PlayOptions
-from lt.generation import Rendering, classes_to_events, decode_path, events_to_audio
+from lt.decoding import decode_path
+from lt.generation import Rendering, classes_to_events, events_to_audio
 from lt.labels import DYNAMICS_NAMES, dynamics_to_velocity, number_to_note_name
 from lt.latent import spline_path
 from lt.midi import Note, Track, write_midi

@@ -45,6 +45,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     4  validation     what a model makes of the part that chooses it
     5  learner        networks, optimisers, schedules: one batch learnt
     5  training       step, epoch, fit, and going on
+    5  decoding       latent points -> magnitudes and symbols
     5  rendering      magnitudes -> audio, of any length
     5  generation     symbols and latent paths -> sound
     5  arranging      MIDI tracks -> what a model can play

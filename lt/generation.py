@@ -4,40 +4,34 @@ The ladder: classes -> latent points -> magnitudes (the signal decoder's mean) -
 made one by one, each with its own phase, then shaped and laid over one another at their exact samples: so onsets
 are sharp, notes join without clicks, any number may sound at once, and rests are silent.
 
-What is drawn: the posterior of a symbol covers every moment of such notes, from attack to release. A draw of its own
-for each note would be a lottery of moments, loud beside soft; so one draw, of half the spread, is shared by all notes
-of a piece (a player's tone that day), and around it each note drifts a little.
-
 Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` top latent, times in seconds.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from lt.config import SpectralConfig
+from lt.decoding import draw_slowly, to_magnitudes
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels, velocity_to_dynamics
-from lt.latent import Region
 from lt.midi import Note
 from lt.rendering import magnitudes_to_audio
 from lt.runs import Run
-from lt.seeds import numpy_generator
+from lt.spectra import audio_to_spectra
 from lt.symbols import parse_symbols
 
 ATTACK_SECONDS = 0.015
 RELEASE_SECONDS = 0.08
 MARGIN_FRAMES = 1  # made beyond both ends of a note, so that phase retrieval has no edge inside it
-SPREAD = 0.5  # of a draw, in standard deviations of the posterior
-DRIFT_SECONDS = 0.3  # correlation time of a note's drift
-DRIFT_SHARE = 0.1  # of a draw's variance that drifts; the rest is the piece's own
 GAP_FRAMES = 4  # of silence between notes that are made together, beside their margins: low bands ring
 TAPE_FRAMES = 4096  # of notes that are made together
+HIGHEST_GAIN = 2.0  # that a note is brought back to its level by
 LONGEST_SECONDS = 12 * 3600  # of a piece; a file that asks for more is damaged
-REGION_CLASSES = 2000  # drawn to see where the latents of sounds lie
 
 
 @dataclass(frozen=True)
@@ -103,18 +97,6 @@ def event_path(run: Run, event: Event, how: Rendering, index: int) -> Tensor:
     return run.model.encode_symbol(classes, noise).z[-1]
 
 
-def draw_slowly(n_frames: int, dim: int, run: Run, seed: int, layer: int, index: int) -> Tensor:
-    """Normal noise (n_frames, dim) of standard deviation SPREAD at every frame: the most of it the piece's own,
-    drawn once a layer, the rest a slow drift of the `index`-th note's."""
-    still = numpy_generator(seed, "latent", 0, layer).standard_normal((1, dim))
-    sigma = DRIFT_SECONDS * run.front_end.frame_rate / 2
-    padding = int(4 * sigma)
-    drift = numpy_generator(seed, "latent", 1, layer, index).standard_normal((n_frames + 2 * padding, dim))
-    drift = gaussian_filter1d(drift, sigma, axis=0)[padding:padding + n_frames]
-    drift = drift * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
-    return torch.from_numpy(SPREAD * (np.sqrt(1 - DRIFT_SHARE) * still + np.sqrt(DRIFT_SHARE) * drift)).float()
-
-
 def event_frames(run: Run, event: Event) -> int:
     """Frames that an event is made of: the note, its release and a margin at both ends."""
     return -(-len(_shape(run, event)) // run.front_end.frame_hop) + 2 * MARGIN_FRAMES
@@ -146,7 +128,7 @@ def synthesise(run: Run, symbols: str | Sequence[str], seconds: float = 1.0, how
 
 def events_to_audio(run: Run, events: Sequence[Event], how: Rendering,
                     on_event: Callable[[], None] = lambda: None) -> np.ndarray:
-    """Events -> audio (samples,) until the last release; `on_event` is told after each.
+    """Events -> audio (samples,) until the last release; `on_event` is told after each that is not a rest.
 
     Raises:
         ValueError: it would last longer than 12 hours.
@@ -157,7 +139,7 @@ def events_to_audio(run: Run, events: Sequence[Event], how: Rendering,
         raise ValueError(f"this would last {end / 3600:.0f} hours; at most {LONGEST_SECONDS // 3600} are played")
     audio = np.zeros(round(end * rate) + 1, np.float32)
     index = 0
-    for tape in _tapes(run, events):
+    for tape in _tapes(run, [event for event in events if not is_silent(event.classes, run.space)]):
         for one, event in zip(_tape_to_audio(run, tape, how, index), tape):
             start = round(event.onset * rate)
             audio[start:start + len(one)] += one[:len(audio) - start]
@@ -196,64 +178,26 @@ def _tapes(run: Run, events: Sequence[Event]) -> Iterator[list[Event]]:
 @torch.no_grad()
 def _tape_to_audio(run: Run, tape: Sequence[Event], how: Rendering, index: int) -> Iterator[np.ndarray]:
     """Each event's audio, shaped. They lie on one tape, silence between them: one long phase retrieval is much
-    faster than many short ones."""
+    faster than many short ones. Bands whose phases do not fit cancel or beat, a decibel or two by chance; so each
+    event is given the level that its magnitudes mean."""
     hop = run.front_end.frame_hop
     gap = torch.zeros(GAP_FRAMES, run.front_end.n_bins, device=run.device)
-    frames = [torch.zeros(event_frames(run, event), run.front_end.n_bins, device=run.device)
-              if is_silent(event.classes, run.space)
-              else to_magnitudes(run, run.model.signal.decode(event_path(run, event, how, index + number)).mean)
+    frames = [to_magnitudes(run, run.model.signal.decode(event_path(run, event, how, index + number)).mean)
               for number, event in enumerate(tape)]
     audio = magnitudes_to_audio(run, torch.cat([part for one in frames for part in (one, gap)]), how.n_iter, how.seed,
                                 index)
-    start = 0
+    start = MARGIN_FRAMES * hop
     for event, one in zip(tape, frames):
         shape = _shape(run, event)
-        first = (start + MARGIN_FRAMES) * hop
-        yield audio[first:first + len(shape)] * shape
-        start += len(one) + GAP_FRAMES
+        part = audio[start:start + len(shape)]
+        wanted = one[MARGIN_FRAMES:-MARGIN_FRAMES].square().sum(dim=1).mean().sqrt() * rms_of_unit_norm(run.front_end)
+        gain = float(wanted) / max(float(np.sqrt(np.mean(part ** 2))), 1e-9)
+        yield part * shape * np.float32(np.clip(gain, 1 / HIGHEST_GAIN, HIGHEST_GAIN))
+        start += (len(one) + GAP_FRAMES) * hop
 
 
-def to_magnitudes(run: Run, features: Tensor) -> Tensor:
-    """Decoded features (frames, features) -> magnitudes (frames, bins), expanded downwards from the lowest level f
-    that the features resolve: m^3 / (m^2 + f^2). Hundreds of bins that a mean leaves a little above their floor
-    would sum to an audible hiss; partials stay as they are."""
-    magnitudes, scaler = run.scaler.invert(features), run.scaler
-    top = magnitudes.amax(dim=-1, keepdim=True) if scaler.kind == "relative" else scaler.reference
-    lowest = top * 10 ** (-scaler.range_db / 20)
-    return magnitudes ** 3 / (magnitudes ** 2 + lowest ** 2 + torch.finfo(magnitudes.dtype).tiny)
-
-
-# --- the latent space -------------------------------------------------------------------------------------
-
-@torch.no_grad()
-def decode_path(run: Run, z: Tensor) -> tuple[Tensor, tuple[np.ndarray, ...]]:
-    """Top latents (frames, latent) -> magnitudes (frames, bins) and class probabilities, one group each."""
-    z = z.to(run.device)
-    magnitudes = to_magnitudes(run, run.model.signal.decode(z).mean)
-    return magnitudes, tuple(group.cpu().numpy() for group in run.model.symbol.decode(z).probabilities())
-
-
-@torch.no_grad()
-def occupied_region(run: Run) -> Region:
-    """Where the latents of sounds lie: around those of the symbols that the run, playing them, hears as such.
-
-    Other symbols (octaves that it never learnt) say nothing; where it hears hardly any right, all are taken.
-    """
-    chosen, space = numpy_generator(0, "latent", 2), run.space
-    sizes = [N_CLASSES[label] for label in space.labels] * len(space.instruments)
-    drawn = torch.from_numpy(chosen.integers(0, sizes, (REGION_CLASSES, len(sizes)))).to(run.device)
-    points = run.model.encode_symbol(drawn.view(REGION_CLASSES, len(space.instruments), -1)).top.mean
-    heard = run.model.signal_to_symbol(run.model.signal.decode(points).mean).probabilities()
-    notes = [column for column in range(len(sizes)) if space.labels[column % len(space.labels)] != "dynamics"]
-    right = torch.stack([heard[column].argmax(dim=1) == drawn[:, column] for column in notes or [0]]).all(dim=0)
-    points = points.cpu().numpy()
-    known = right.cpu().numpy()
-    return Region.around(points[known] if known.sum() >= 2 * points.shape[1] else points)
-
-
-@torch.no_grad()
-def reconstruct(run: Run, magnitudes: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
-    """Magnitudes (frames, bins) -> the signal VAE's own idea of them; `noise` (frames, latent), one a layer, draws
-    the latents, None takes posterior means."""
-    posterior = run.model.encode_signal(run.scaler.apply(magnitudes.to(run.device)), noise)
-    return to_magnitudes(run, run.model.signal.output(posterior.z[0]).mean)
+@lru_cache(maxsize=4)
+def rms_of_unit_norm(config: SpectralConfig) -> float:
+    """Root mean square of a steady sine of which a frame of magnitudes has a Euclidean norm of 1."""
+    sine = torch.sin(2 * torch.pi * 440 / config.sample_rate * torch.arange(2 * config.sample_rate))
+    return float(0.5 ** 0.5 / audio_to_spectra(sine, config).magnitudes[20:40].norm(dim=1).mean())

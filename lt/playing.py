@@ -16,8 +16,8 @@ from torch import Tensor
 from lt.arranging import Say, arrange
 from lt.audio import stream_audio, to_peak, write_audio
 from lt.config import PlayOptions
-from lt.generation import (Rendering, classes_to_events, decode_path, draw_slowly, event_labels,
-                           events_to_audio, notes_to_events, occupied_region, reconstruct)
+from lt.decoding import decode_path, draw_slowly, occupied_region, reconstruct
+from lt.generation import Rendering, classes_to_events, event_labels, events_to_audio, notes_to_events
 from lt.labels import LabelSpace
 from lt.latent import TRAJECTORIES, spline_path
 from lt.midi import Note, Track, read_midi, write_midi

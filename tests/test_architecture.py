@@ -14,7 +14,7 @@ ROWS = {
     2: "vae critic baselines",
     3: "losses metrics objective",
     4: "checkpoints runs validation",
-    5: "learner training rendering generation transcription arranging subjects analysis rivals examples",
+    5: "learner training decoding rendering generation transcription arranging subjects analysis rivals examples",
     6: "plotting report sessions monitor plotting_analysis inspection plotting_sound playing modes info",
 }
 ROW_OF = {f"lt.{name}": row for row, names in ROWS.items() for name in names.split()} | {"lt": 0}
