@@ -38,7 +38,7 @@ FORMAT, VERSION = "latent-transcription data set", 1
 MEMBERS = ("magnitudes", "peaks", "starts", "labels", "instrument", "instruments", "group", "fold", "cents", "sources",
            "settings")
 ALIGNMENT = 64  # bytes
-SILENCE_DB = -45.0  # frames this far below their note's peak are silence
+SOUNDING_DB, SILENT_DB = -40.0, -60.0  # relative to their note's loudest frame; between them a note rings
 _DATE = (1980, 1, 1, 0, 0, 0)  # one date in every file: equal content, equal bytes
 _LOCAL_HEADER = 30  # bytes of a zip entry's fixed header
 _ZIP64_EXTRA = 20  # bytes that zipfile adds for a member of unbounded size
@@ -94,10 +94,19 @@ class DataSet:
 
     @cached_property
     def sounding(self) -> np.ndarray:
-        """(frames,) bool: not more than 45 dB below the note's loudest frame, and not digital silence."""
+        """(frames,) bool: not more than 40 dB below the note's loudest frame, and not digital silence."""
+        return (self.peaks >= self._below_peak(SOUNDING_DB)) & (self.peaks > 0)
+
+    @cached_property
+    def silent(self) -> np.ndarray:
+        """(frames,) bool: 60 dB or more below the note's loudest frame. Frames between the two ring: some call them
+        the note, some silence, so they are neither learnt from nor judged."""
+        return (self.peaks <= self._below_peak(SILENT_DB)) | (self.peaks == 0)
+
+    def _below_peak(self, level_db: float) -> np.ndarray:
+        """(frames,) magnitude so many dB from the loudest of each frame's note."""
         note_peaks = np.maximum.reduceat(self.peaks, self.starts[:-1])
-        threshold = np.repeat(note_peaks * 10 ** (SILENCE_DB / 20), self.lengths)
-        return (self.peaks >= threshold) & (self.peaks > 0)
+        return np.repeat(note_peaks * 10 ** (level_db / 20), self.lengths)
 
     @cached_property
     def note_of_frame(self) -> np.ndarray:

@@ -180,6 +180,6 @@ def _source(data: DataSet, frames: np.ndarray, rows: np.ndarray | None, device: 
     octave, pitch, dynamics = data.notes.labels.T
     numbers = octave_pitch_to_note_number(octave, pitch)
     sharp = np.nan_to_num(data.notes.cents / 100).clip(-MOST_SHARP, MOST_SHARP).astype(np.float32)
-    columns = (numbers.astype(np.int16)[note], dynamics.astype(np.int16)[note], ~data.sounding[frames], sharp[note])
+    columns = (numbers.astype(np.int16)[note], dynamics.astype(np.int16)[note], data.silent[frames], sharp[note])
     where = torch.from_numpy(frames) if rows is None else torch.from_numpy(rows).to(device)
     return Source(where, *(torch.from_numpy(column).to(device) for column in columns))

@@ -130,9 +130,9 @@ class Scaler:
         shape, level = features[:, :unit.n_bins], features[:, unit.n_bins:]
         if kind == "absolute":
             return cls(kind, unit.n_bins, range_db, reference, float(shape.mean()), float(shape.std()) or 1.0)
-        # most bins of a shape lie on its floor: their spread would blow the partials up
+        # most bins of a shape lie on its floor, and silence far below all levels: neither spread is a good unit
         return cls(kind, unit.n_bins, range_db, reference, float(shape.mean()), range_db / SHAPE_UNITS,
-                   float(level.mean()), max(float(level.std()), 1.0))
+                   float(level.mean()), range_db / SHAPE_UNITS)
 
     @property
     def n_features(self) -> int:

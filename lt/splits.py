@@ -57,10 +57,10 @@ def split_data(data: DataSet, config: RunConfig) -> Split:
 
 
 def _frames_of(data: DataSet, instrument: str, config: RunConfig) -> tuple[np.ndarray, int]:
-    """An instrument's frames in range; without a silence class, its silent frames are left out."""
+    """An instrument's frames in range that sound or, for a model with a class for it, are silent."""
     inside, missed = data.frames_in_range(data.notes_of(instrument), config.frames)
-    if not config.zero_extra_class:
-        inside = inside[data.sounding[inside]]
+    clear = data.sounding | data.silent if config.zero_extra_class else data.sounding
+    inside = inside[clear[inside]]
     if not len(inside):
         longest = data.lengths[data.notes_of(instrument)].max()
         raise ValueError(f"no frame of {instrument} lies in the range --frames {' '.join(map(str, config.frames))}; "

@@ -8,8 +8,9 @@ import pytest
 from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
 
 from lt import datasets
-from lt.config import SpectralConfig
+from lt.config import RunConfig, SpectralConfig
 from lt.datasets import ALIGNMENT, read_data_set, write_data_set
+from lt.splits import split_data
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,17 @@ def test_notes_without_a_frame_in_range_are_counted(data, frames):
 def test_silent_frames_are_known(data):
     assert (~data.sounding).sum() == len(data.lengths)  # the last frame of each tiny note
     assert not data.sounding[NOTE_FRAMES - 1::NOTE_FRAMES].any()
+
+
+def test_a_frame_that_rings_neither_sounds_nor_is_silent(tmp_path):
+    magnitudes = tiny_magnitudes(tiny_notes())
+    for frame, level_db in ((3, -39.0), (4, -50.0), (5, -61.0)):  # below the note's first, its loudest
+        magnitudes[frame] = magnitudes[0] * 10 ** (level_db / 20)
+    data = read_data_set(write_tiny_set(tmp_path / "ringing.npz", magnitudes))
+    np.testing.assert_array_equal(data.sounding[:NOTE_FRAMES], [True, True, True, True, False, False])
+    np.testing.assert_array_equal(data.silent[:NOTE_FRAMES], [False, False, False, False, False, True])
+    split = split_data(data, RunConfig(instruments=("Flute",), frames=()))
+    assert 4 not in np.concatenate([split.frames[part][0] for part in split.frames])
 
 
 def test_instruments_are_found_by_name(data):
