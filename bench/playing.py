@@ -86,7 +86,7 @@ def pitches(run: Run, sampling: Rendering, instrument: str) -> Pitches:
     n_note = round(NOTE_SECONDS * RATE)
     played = [audio[index * n_note:(index + 1) * n_note] for index in range(len(asked))]
     font = SoundFont(embedded_font())
-    levels = np.array([level_db(one) for one in played]).reshape(-1, len(DYNAMICS))
+    levels = np.array([level_db(one) for one in played]).reshape(-1, len(DYNAMICS))  # joins to the neighbours included
     missed, misread = [], []
     for (number, dynamics), name, one in zip(asked, names, played):
         reference = font.render_note(INSTRUMENTS[instrument].program, number, int(dynamics_to_velocity(dynamics)),
@@ -100,9 +100,9 @@ def pitches(run: Run, sampling: Rendering, instrument: str) -> Pitches:
                    float((np.diff(levels, axis=1) > 0).all(axis=1).mean()))
 
 
-def morphing_jump(run: Run, first: str, last: str, n_frames: int = 500) -> tuple[float, bool]:
+def morphing_jump(run: Run, first: str, last: str, n_frames: int = 500) -> tuple[float, bool, bool]:
     """Largest spectral distance between neighbouring frames over its mean, and whether the labels go from `first`
-    to `last`."""
+    to `last`: octave and pitch, and all of them."""
     import torch
     classes = parse_symbols([first, last], run.space)
     with torch.no_grad():
@@ -111,7 +111,8 @@ def morphing_jump(run: Run, first: str, last: str, n_frames: int = 500) -> tuple
     decibels = 20 * np.log10(np.maximum(magnitudes.cpu().numpy() / float(magnitudes.max()), 1e-3))
     steps = np.sqrt((np.diff(decibels, axis=0) ** 2).mean(axis=1))
     found = [[int(group[at].argmax()) for group in groups] for at in (0, -1)]
-    return float(steps.max() / steps.mean()), bool((np.array(found) == classes.reshape(2, -1)).all())
+    right = np.array(found) == classes.reshape(2, -1)
+    return float(steps.max() / steps.mean()), bool(right[:, :2].all()), bool(right.all())
 
 
 # --- a tune through the model -----------------------------------------------------------------------------
@@ -157,8 +158,9 @@ def measure(model: str) -> None:
         play_audio(run, folder / "rendered.wav", folder / "rendered_heard", options, print)
         say(f"rendered tune: note F1 {note_f1(folder / 'tune.mid', folder / 'rendered_heard.mid'):.3f}")
     for pair in (("C4:mf", "G4:mf"), ("A4:pp", "A5:ff"), ("E5:f", "F5:f")):
-        jump, right = morphing_jump(run, *pair)
-        say(f"morphing {' to '.join(pair)}: largest step {jump:.1f} x the mean, labels {'right' if right else 'WRONG'}")
+        jump, notes_right, all_right = morphing_jump(run, *pair)
+        say(f"morphing {' to '.join(pair)}: largest step {jump:.1f} x the mean, notes "
+            f"{'right' if notes_right else 'WRONG'}, with dynamics {'right' if all_right else 'WRONG'}")
 
 
 if __name__ == "__main__":

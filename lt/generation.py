@@ -8,7 +8,7 @@ Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` top 
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Callable, Iterator, Sequence
 
@@ -26,7 +26,8 @@ from lt.spectra import audio_to_spectra
 from lt.symbols import parse_symbols
 
 ATTACK_SECONDS = 0.015
-RELEASE_SECONDS = 0.08
+RELEASE_SECONDS = 0.08  # after a note's end, where nothing follows
+JOIN_SECONDS = 0.01  # where another note does: what is left of an ff would drown a pp
 MARGIN_FRAMES = 1  # made beyond both ends of a note, so that phase retrieval has no edge inside it
 GAP_FRAMES = 4  # of silence between notes that are made together, beside their margins: low bands ring
 TAPE_FRAMES = 4096  # of notes that are made together
@@ -36,10 +37,11 @@ LONGEST_SECONDS = 12 * 3600  # of a piece; a file that asks for more is damaged
 
 @dataclass(frozen=True)
 class Event:
-    """Something to sound: classes (instruments, labels) from `onset` for `seconds`."""
+    """Something to sound: classes (instruments, labels) from `onset` for `seconds`, dying away in `release` more."""
     onset: float
     seconds: float
     classes: np.ndarray
+    release: float = RELEASE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def events_to_audio(run: Run, events: Sequence[Event], how: Rendering,
         raise ValueError(f"this would last {end / 3600:.0f} hours; at most {LONGEST_SECONDS // 3600} are played")
     audio = np.zeros(round(end * rate) + 1, np.float32)
     index = 0
-    for tape in _tapes(run, [event for event in events if not is_silent(event.classes, run.space)]):
+    for tape in _tapes(run, joined([event for event in events if not is_silent(event.classes, run.space)])):
         for one, event in zip(_tape_to_audio(run, tape, how, index), tape):
             start = round(event.onset * rate)
             audio[start:start + len(one)] += one[:len(audio) - start]
@@ -148,10 +150,20 @@ def events_to_audio(run: Run, events: Sequence[Event], how: Rendering,
     return audio
 
 
-def envelope(n_samples: int, sample_rate: int) -> np.ndarray:
-    """(n_samples + release,) raised-cosine attack, sustain, and a release after the note's end."""
+def joined(events: Sequence[Event]) -> list[Event]:
+    """The events, each with a release that is over when the next one begins, but no shorter than a join."""
+    onsets, result = np.sort([event.onset for event in events]), []
+    for event in events:
+        end = event.onset + event.seconds
+        following = onsets[np.searchsorted(onsets, end - JOIN_SECONDS):]
+        left = following[0] - end if len(following) else RELEASE_SECONDS
+        result.append(replace(event, release=float(np.clip(left, JOIN_SECONDS, RELEASE_SECONDS))))
+    return result
+
+
+def envelope(n_samples: int, n_release: int, sample_rate: int) -> np.ndarray:
+    """(n_samples + n_release,) raised-cosine attack, sustain, and a release after the note's end."""
     n_attack = min(round(ATTACK_SECONDS * sample_rate), n_samples)
-    n_release = round(RELEASE_SECONDS * sample_rate)
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_attack) + 0.5) / n_attack)
     fall = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n_release) + 0.5) / n_release)
     return np.concatenate([rise, np.ones(n_samples - n_attack), fall]).astype(np.float32)
@@ -159,7 +171,7 @@ def envelope(n_samples: int, sample_rate: int) -> np.ndarray:
 
 def _shape(run: Run, event: Event) -> np.ndarray:
     rate = run.front_end.sample_rate
-    return envelope(max(1, round(event.seconds * rate)), rate)
+    return envelope(max(1, round(event.seconds * rate)), round(event.release * rate), rate)
 
 
 def _tapes(run: Run, events: Sequence[Event]) -> Iterator[list[Event]]:

@@ -8,7 +8,6 @@ from torch.distributions import Normal
 
 from lt.checkpoints import Checkpoint, RunFolder
 from lt.config import RunConfig, SpectralConfig
-from lt.labels import N_CLASSES
 from lt.runs import Run, RunSettings, build_model
 from lt.spectra import Scaler
 from lt.vae import Posterior
@@ -112,9 +111,3 @@ def strongest_number(audio, low, high):
     numbers = 69 + 12 * np.log2(np.maximum(np.fft.rfftfreq(4 * len(audio), 1 / RATE), 1) / 440)
     inside = (numbers > low) & (numbers < high)
     return float(numbers[inside][power[inside].argmax()])
-
-
-def classes_of(space, *rows):
-    """Rows of class indices -> (groups, instruments, labels)."""
-    assert set(space.labels) <= set(N_CLASSES)
-    return np.array(rows).reshape(len(rows), len(space.instruments), len(space.labels))

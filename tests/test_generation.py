@@ -8,7 +8,7 @@ import lt.generation as generation
 import lt.rendering as rendering
 from lt.decoding import REGION_CLASSES, SPREAD, decode_path, draw_slowly, occupied_region, to_magnitudes
 from lt.generation import (Event, Rendering, classes_to_events, envelope, event_labels, event_path, events_to_audio,
-                           is_silent, notes_to_events, synthesise)
+                           is_silent, joined, notes_to_events, synthesise)
 from lt.labels import LabelSpace
 from lt.latent import TRAJECTORIES, Region
 from lt.midi import Note
@@ -102,10 +102,23 @@ def test_draws_have_the_stated_spread():
 
 def test_the_envelope_is_smooth_and_ends_at_nothing():
     for n_samples in (1, 10, 5000):
-        shape = envelope(n_samples, RATE)
+        shape = envelope(n_samples, 1000, RATE)
         assert shape[0] <= 1 and shape[-1] < 1e-3 and shape.max() <= 1
-        assert len(shape) == n_samples + round(generation.RELEASE_SECONDS * RATE)
-    assert np.abs(np.diff(envelope(5000, RATE))).max() < 0.01
+        assert len(shape) == n_samples + 1000
+    assert np.abs(np.diff(envelope(5000, 1000, RATE))).max() < 0.01
+
+
+def test_a_release_is_over_when_the_next_note_begins_but_never_a_click():
+    notes = [Note(0.0, 1.0, 60, 64), Note(1.0, 2.0, 60, 64), Note(2.05, 3.0, 60, 64), Note(3.5, 4.0, 60, 64)]
+    releases = [event.release for event in joined(notes_to_events(notes, RUN.space))]
+    np.testing.assert_allclose(releases, [generation.JOIN_SECONDS, 0.05, generation.RELEASE_SECONDS,
+                                          generation.RELEASE_SECONDS])
+
+
+def test_a_loud_note_does_not_drown_the_soft_one_after_it():
+    audio = synthesise(RUN, "A4:ff A4:pp A4:ff", 0.6, QUICK)
+    soft, inside = audio[round(0.6 * RATE):round(1.2 * RATE)], audio[round(0.7 * RATE):round(1.1 * RATE)]
+    assert level_db(soft) < level_db(inside) + 4
 
 
 def test_expansion_keeps_partials_and_sinks_the_floor():
