@@ -130,9 +130,10 @@ class Scaler:
         shape, level = features[:, :unit.n_bins], features[:, unit.n_bins:]
         if kind == "absolute":
             return cls(kind, unit.n_bins, range_db, reference, float(shape.mean()), float(shape.std()) or 1.0)
-        # most bins of a shape lie on its floor, and silence far below all levels: neither spread is a good unit
+        # Most bins of a shape lie on its floor, and silence far below all levels: neither spread is a good unit. The
+        # level's is wide, so that it weighs little beside the shape: a pitch must not be guessed from it.
         return cls(kind, unit.n_bins, range_db, reference, float(shape.mean()), range_db / SHAPE_UNITS,
-                   float(level.mean()), range_db / SHAPE_UNITS)
+                   float(level.mean()), range_db)
 
     @property
     def n_features(self) -> int:
