@@ -42,6 +42,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     3  objective      the model's loss and the critic's, as modules
     4  checkpoints    the files of a run's folder, whole at every moment
     4  runs           what makes a run, and how its models are read again
+    4  segments       a sound divided where it changes; when its notes begin
     4  validation     what a model makes of the part that chooses it
     5  learner        networks, optimisers, schedules: one batch learnt
     5  training       step, epoch, fit, and going on
@@ -62,6 +63,11 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     6  playing        what each mode of lt_play writes
     6  modes          the modes' needs and flags, run over models and inputs
     6  info           a run at a glance
+    6  references     recordings found with their MIDI, and what it says in a model's words
+    6  crossdata      one recording and its MIDI worked through
+    6  plotting_crossdata  pictures of a recording beside its MIDI
+    6  crossscores    findings about several recordings as one result
+    6  crossing       from a run and recordings to a folder of results
     6  monitor        bar, figures, TensorBoard
     6  sessions       from flags or a run's folder to a trainer at work
 

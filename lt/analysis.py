@@ -74,7 +74,7 @@ def evaluate(subject: Subject, part: str, n_passes: int, seed: int, baselines: M
     mixer, passes, first = subject.mixer(part), [], None
     for index in range(n_passes):
         judged = judge(subject.run, mixer, baselines, seed, index)
-        passes.append(_results(subject.run.space, judged))
+        passes.append(judged_results(subject.run.space, judged))
         first = first or judged
         on_pass()
     return averaged(passes), first
@@ -88,13 +88,14 @@ def judge(run: Run, mixer: Mixer, baselines: Mapping[str, nn.Module], seed: int,
         batch = mixer.batch(positions, seed, index, number, stream="analysis")
         noise = [draw_noise(run.model.dims, len(positions), generator(seed, "latent", half, index, number,
                                                                      device=run.device)) for half in range(2)]
-        pieces.append(_judge_batch(run, batch, noise, baselines))
-    return _joined(pieces)
+        pieces.append(judge_batch(run, batch, noise, baselines))
+    return joined(pieces)
 
 
-def _judge_batch(run: Run, batch: Batch, noise: Sequence[tuple[Tensor, ...]], baselines: Mapping[str, nn.Module]
-                 ) -> Judged:
-    """Judge a batch: the model by its means and by one sample, the baselines by what they say."""
+def judge_batch(run: Run, batch: Batch, noise: Sequence[tuple[Tensor, ...]], baselines: Mapping[str, nn.Module]
+                ) -> Judged:
+    """Judge a batch: the model by its means and by one sample (`noise`: a draw a modality), the baselines by what
+    they say."""
     features, groups, truth = run.scaler.apply(batch.mixture), batch.classes.flatten(1), batch.mixture.cpu().numpy()
     mean, sample = run.model(features, batch.classes), run.model(features, batch.classes, *noise)
 
@@ -122,7 +123,7 @@ def _judge_batch(run: Run, batch: Batch, noise: Sequence[tuple[Tensor, ...]], ba
     return Judged(batch.classes.cpu().numpy(), spectra, symbols, means)
 
 
-def _joined(pieces: Sequence[Judged]) -> Judged:
+def joined(pieces: Sequence[Judged]) -> Judged:
     """Batches, one after another."""
     first = pieces[0]
     symbols = {way: SymbolGuess(np.concatenate([piece.symbols[way].classes for piece in pieces]),
@@ -135,8 +136,8 @@ def _joined(pieces: Sequence[Judged]) -> Judged:
 
 # --- frames to results ------------------------------------------------------------------------------------
 
-def _results(space: LabelSpace, judged: Judged) -> Results:
-    """One pass as nested results."""
+def judged_results(space: LabelSpace, judged: Judged) -> Results:
+    """Judged frames as nested results: {"overall", "instruments", "baselines", "latent"}."""
     ways = ("reconstruction", "transfer")
     spectra = {way: spectral_scores(figures) for way, figures in judged.spectra.items()}
     symbols = {way: symbol_scores(space, judged.classes, guess) for way, guess in judged.symbols.items()}

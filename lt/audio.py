@@ -54,6 +54,12 @@ def audio_seconds(path: str | Path) -> float:
         return file.frames / file.samplerate
 
 
+def needs_conversion(path: str | Path, sample_rate: int = SAMPLE_RATE) -> bool:
+    """Whether a file has another rate, or more than one channel, so that reading changes it. Raises as `read_audio`."""
+    with _open(Path(path)) as file:
+        return file.samplerate != sample_rate or file.channels > 1
+
+
 def _open(path: Path) -> soundfile.SoundFile:
     """Open a sound file, or say in a sentence why not."""
     if path.is_dir():

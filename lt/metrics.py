@@ -155,6 +155,17 @@ def note_scores(reference: Sequence[Note], estimated: Sequence[Note]) -> NoteSco
     return NoteScores(precision, recall, f1, precision_recall_f1_overlap(*notes)[2])
 
 
+def unmatched_notes(reference: Sequence[Note], estimated: Sequence[Note]) -> tuple[list[Note], list[Note]]:
+    """The notes that were missed, and those heard that were not played; matched as by `note_scores`, offsets apart."""
+    if not reference or not estimated:
+        return list(reference), list(estimated)
+    from mir_eval.transcription import match_notes
+    pairs = match_notes(*_intervals_and_pitches(reference), *_intervals_and_pitches(estimated), offset_ratio=None)
+    found, right = {index for index, _ in pairs}, {index for _, index in pairs}
+    return ([note for index, note in enumerate(reference) if index not in found],
+            [note for index, note in enumerate(estimated) if index not in right])
+
+
 def _intervals_and_pitches(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
     """Intervals (notes, 2) in seconds, of a millisecond at least, and pitches in hertz."""
     intervals = np.array([[note.onset, max(note.offset, note.onset + 1e-3)] for note in notes])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 STREAMS = ("init", "split", "order", "mixture", "noise", "valid", "phase", "latent", "scaler", "augment",
-           "analysis", "baseline")
+           "analysis", "baseline", "recording")
 
 
 def seed_of(seed: int, stream: str, *where: int) -> int:

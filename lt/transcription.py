@@ -23,21 +23,20 @@ from lt.labels import (DEFAULT_DYNAMICS, DEFAULT_OCTAVE, N_CLASSES, SILENCE, Lab
                        dynamics_to_velocity, octave_pitch_to_note_number)
 from lt.midi import Note, Track
 from lt.runs import Run
+from lt.segments import FULL_NOVELTY, SEMITONES, Segmenter, harmonic_bands, offset_frame
 from lt.soundfonts import INSTRUMENTS
 from lt.spectra import nsgt, stream_spectra
 from lt.tuning import TuningMeter, tune
 
 STRIDE = 2  # coefficients between heard frames: 128 samples, 5.8 ms
 BATCH = 4096  # frames encoded at once
-CHANGE_SECONDS = 0.35  # mean time between changes of state that the hidden Markov model expects
-SHORTEST_SECONDS = 0.05  # of a note
-ONSET_DB, OFFSET_DB = -12.0, -18.0  # a note begins and ends where its level passes these, relative to its peak
-DIP_DB = 12.0  # a note whose level falls by this much and quickly rises again was struck twice
-RISE_SECONDS = 0.08  # how quickly
-REPEAT_SECONDS = 0.1  # between strokes of one note at least
-EDGE_SECONDS = 0.12  # how far from a change of state the level's dip is looked for
-SNAP_DB = 3.0  # and how deep it must be
+CHANGE = 0.15  # odds of one change of state, from segment to segment, that the hidden Markov model expects
+DOUBT = 0.003  # added to probabilities: no frame can rule a note out
+LEAST_WEIGHT = 0.05  # of frames in which two notes mix
+HOPELESS = 20.0  # nats below a segment's likeliest state, where others are not looked at
+SHORTEST_SECONDS = 0.06  # of a note
 QUIETEST_DB = -60.0  # below the loudest frame of a recording nothing is heard
+SILENT_DB = -96.0  # nor below this, relative to full scale: the last bit of 16
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,15 @@ class Hearing:
         space: the labels. probabilities: one (frames, classes) a group, as `LabelSpace.group_sizes`.
         level_db: (frames,) of the sound around each frame's centre, relative to full scale.
         times: (frames,) centre of each frame in seconds. frame_seconds: how much sound each is the mean of.
+        bands: (frames, bands) float16 magnitudes a semitone wide, from `fmin` hertz up; None where they are not known.
     """
     space: LabelSpace
     probabilities: tuple[np.ndarray, ...]
     level_db: np.ndarray
     times: np.ndarray
     frame_seconds: float
+    bands: np.ndarray | None = None
+    fmin: float = 0.0
 
     def __len__(self) -> int:
         return len(self.times)
@@ -74,10 +76,16 @@ class Hearing:
         best = np.stack([group.argmax(axis=1) for group in self.probabilities], axis=1)
         return best.reshape(len(best), len(self.space.instruments), len(self.space.labels))
 
-    def every(self, stride: int) -> Hearing:
-        """Every so many frames."""
-        return Hearing(self.space, tuple(group[::stride] for group in self.probabilities), self.level_db[::stride],
-                       self.times[::stride], self.frame_seconds)
+    @property
+    def spectra(self) -> np.ndarray:
+        """(frames, anything) by which a change is heard: the bands, or else the probabilities."""
+        return np.concatenate(self.probabilities, axis=1) if self.bands is None else self.bands
+
+    def part(self, rows: slice) -> Hearing:
+        """Some of the frames."""
+        return Hearing(self.space, tuple(group[rows] for group in self.probabilities), self.level_db[rows],
+                       self.times[rows], self.frame_seconds, None if self.bands is None else self.bands[rows],
+                       self.fmin)
 
 
 # --- spectra to frames of probabilities -------------------------------------------------------------------
@@ -95,13 +103,23 @@ def hear(run: Run, blocks: Iterable[Tensor], sharp: float = 0.0) -> Hearing:
     """Blocks of audio (samples,), `sharp` semitones above its nominal pitch -> Hearing on the fine grid, in memory
     bounded but for the result."""
     probabilities: list[tuple[Tensor, ...]] = []
+    bands: list[Tensor] = []
     meter = LevelMeter(STRIDE * run.front_end.hop)
     for frames in fine_frames(meter.watch(blocks), run.front_end, run.device):
         probabilities.append(symbol_probabilities(run, frames, sharp))
+        bands.append(_semitones(frames, run.front_end).cpu())
     groups = tuple(torch.cat(group).numpy() for group in zip(*probabilities))
     level_db = meter.level_db(len(groups[0]))
     hop_seconds = STRIDE * run.front_end.hop / run.front_end.sample_rate
-    return Hearing(run.space, groups, level_db, np.arange(len(level_db)) * hop_seconds, run.front_end.frame_seconds)
+    return Hearing(run.space, groups, level_db, np.arange(len(level_db)) * hop_seconds, run.front_end.frame_seconds,
+                   torch.cat(bands).numpy(), run.front_end.fmin)
+
+
+def _semitones(frames: Tensor, config: SpectralConfig) -> Tensor:
+    """Frames (frames, bins) -> (frames, bands) float16: the root of the power within each semitone."""
+    width = config.bins_per_octave // SEMITONES
+    whole = frames[:, :frames.shape[1] // width * width].unflatten(1, (-1, width))
+    return whole.square().sum(dim=2).sqrt().half()
 
 
 class LevelMeter:
@@ -195,78 +213,67 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     """Hearing -> the notes of one instrument."""
     if "pitch" not in hearing.space.labels or not len(hearing):
         return []
-    dynamics, notes = _dynamics(hearing, instrument), []
-    for number, start, end in _strokes(_heard_numbers(hearing, instrument), hearing):
-        start, end = _edges(hearing.level_db, start, end)
-        onset, offset = hearing.times[start], hearing.times[end - 1] + hearing.step
-        if offset - onset >= SHORTEST_SECONDS:
-            notes.append(Note(float(onset), float(offset), int(number), _velocity(dynamics[start:end])))
+    segmenter, notes = Segmenter(hearing.spectra, hearing.level_db, hearing.step), []
+    dynamics = _dynamics(hearing, instrument)
+    for number, first, last in _runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)):
+        level_db = _own_level(hearing, number)
+        start = segmenter.onset(level_db, first, last)
+        strikes = [first + strike for strike in segmenter.strikes(level_db[first:last])]
+        strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]
+        for at, end in zip([start, *strikes], [*strikes, last]):
+            begin = at if at == start else segmenter.attack(level_db, at, end)
+            end = offset_frame(level_db, begin, max(end, begin + 1))
+            onset, offset = hearing.times[begin], hearing.times[end - 1] + hearing.step
+            if offset - onset >= SHORTEST_SECONDS:
+                notes.append(Note(float(onset), float(offset), int(number), _velocity(dynamics[begin:end])))
     return notes
 
 
-def _heard_numbers(hearing: Hearing, instrument: int) -> np.ndarray:
-    """(frames,) the note number of the most probable path, `SILENCE` where nothing sounds."""
-    numbers, probabilities = note_probabilities(hearing, instrument)
-    # states that may be heard at all: the others cost time and change nothing
-    used = np.flatnonzero(probabilities.max(axis=0) > 1e-3)
-    used = used if 0 in used else np.concatenate([[0], used])
+def _heard_segments(hearing: Hearing, segmenter: Segmenter, instrument: int) -> tuple[np.ndarray, list[int]]:
+    """The note number of each segment (segments,), `SILENCE` in rests, and the segments' first frames."""
+    sounding = hearing.level_db >= max(hearing.level_db.max() + QUIETEST_DB, SILENT_DB)
+    novelty = segmenter.novelty()
+    bounds = segmenter.bounds(novelty, sounding)
     # neighbouring frames share most of their samples: together they weigh as much as one model frame
-    evidence = probabilities[:, used] ** hearing.weight
-    path = used[decode_states(evidence / evidence.sum(axis=1, keepdims=True), np.exp(-hearing.step / CHANGE_SECONDS))]
-    quiet = hearing.level_db < hearing.level_db.max() + QUIETEST_DB
-    return np.where(quiet, SILENCE, numbers[path])
+    weight = hearing.weight * np.clip(1 - novelty / FULL_NOVELTY, LEAST_WEIGHT, 1)
+    numbers, evidence = _evidence(hearing, instrument, weight, bounds)
+    # states that may be heard at all: the others cost time and change nothing
+    used = np.flatnonzero((evidence > evidence.max(axis=1, keepdims=True) - HOPELESS).any(axis=0))
+    likelihood = np.exp(evidence[:, used] - evidence[:, used].max(axis=1, keepdims=True))
+    path = decode_states(likelihood / likelihood.sum(axis=1, keepdims=True), 1 / (1 + (len(used) - 1) * CHANGE))
+    return np.where(sounding[bounds], numbers[used[path]], SILENCE), bounds
 
 
-def _strokes(heard: np.ndarray, hearing: Hearing) -> Iterator[tuple[int, int, int]]:
-    """Runs of one number (number, start, end), split where the level dips: the note was struck again."""
-    n_edge, n_rise, n_shortest = (round(seconds / hearing.step)
-                                  for seconds in (EDGE_SECONDS, RISE_SECONDS, REPEAT_SECONDS))
-    bounds = _snap(np.flatnonzero(np.diff(heard)) + 1, hearing.level_db, n_edge)
-    middles = (np.array([0, *bounds]) + np.array([*bounds, len(heard)])) // 2
-    for middle, start, end in zip(middles, [0, *bounds], [*bounds, len(heard)]):
-        if end <= start or heard[middle] == SILENCE:
-            continue
-        dips = _dips(hearing.level_db[start:end], n_rise, n_shortest)
-        for first, last in zip([0, *dips], [*dips, end - start]):
-            yield heard[middle], start + first, start + last
+def _evidence(hearing: Hearing, instrument: int, weight: np.ndarray, bounds: list[int]
+              ) -> tuple[np.ndarray, np.ndarray]:
+    """Note numbers (states,) and the log-likelihood of each in each segment (segments, states)."""
+    segment, evidence = np.repeat(np.arange(len(bounds)), np.diff([*bounds, len(hearing)])), None
+    for first in range(0, len(hearing), BATCH):
+        rows = slice(first, first + BATCH)
+        numbers, probabilities = note_probabilities(hearing.part(rows), instrument)
+        if evidence is None:
+            evidence = np.zeros((len(bounds), len(numbers)))
+        starts = np.flatnonzero(np.diff(segment[rows], prepend=-1))
+        logs = np.log(probabilities + DOUBT) * weight[rows, None]
+        evidence[segment[rows][starts]] += np.add.reduceat(logs, starts, axis=0)
+    return numbers, evidence
 
 
-def _snap(bounds: np.ndarray, level_db: np.ndarray, n_edge: int) -> list[int]:
-    """Changes of state moved to the quietest frame within n_edge, where the level dips there by SNAP_DB; the bands
-    of low notes ring, so that a change is heard too late or too early, but the sound itself shows it."""
-    snapped: list[int] = []
-    for bound in bounds:
-        first, last = max(bound - n_edge, snapped[-1] if snapped else 0), min(bound + n_edge, len(level_db))
-        around = level_db[first:last]
-        at = int(around.argmin())
-        deep = min(around[:at + 1].max(), around[at:].max()) - around[at] >= SNAP_DB
-        snapped.append(first + at if deep else max(int(bound), first))
-    return snapped
+def _runs(numbers: np.ndarray, bounds: list[int], n_frames: int) -> Iterator[tuple[int, int, int]]:
+    """Segments of one number, one after another, joined: (number, start, end) of those that sound."""
+    first = np.flatnonzero(np.diff(numbers, prepend=SILENCE - 1))
+    starts = np.array(bounds)[first]
+    for number, start, end in zip(numbers[first], starts, [*starts[1:], n_frames]):
+        if number != SILENCE:
+            yield int(number), int(start), int(end)
 
 
-def _edges(level_db: np.ndarray, start: int, end: int) -> tuple[int, int]:
-    """The frames in which a stroke sounds: from where it passes ONSET_DB to where it falls below OFFSET_DB."""
-    own = level_db[start:end]
-    peak = own.max()
-    before_peak = np.flatnonzero(own >= peak + ONSET_DB)
-    return start + int(before_peak[0]), start + int(np.flatnonzero(own >= peak + OFFSET_DB)[-1]) + 1
-
-
-def _dips(level_db: np.ndarray, n_rise: int, n_shortest: int) -> list[int]:
-    """Frames at the bottom of each dip: the level falls by DIP_DB, and rises by as much within n_rise frames; strokes
-    shorter than n_shortest frames are one note's uneven attack."""
-    dips, peak, bottom, at = [], -np.inf, np.inf, 0
-    for index, level in enumerate(level_db):
-        if level <= bottom:
-            bottom, at = level, index
-        if min(level, peak) > bottom + DIP_DB:
-            quick = level - level_db[max(index - n_rise, 0):index].min() > DIP_DB
-            if quick and at - (dips[-1] if dips else 0) >= n_shortest:
-                dips.append(at)
-            peak, bottom = level, level
-        elif level > peak:
-            peak, bottom = level, level
-    return dips
+def _own_level(hearing: Hearing, number: int) -> np.ndarray:
+    """(frames,) level of a note: of the whole sound, or in mixtures of the bands that hold its partials."""
+    if hearing.bands is None or len(hearing.space.instruments) == 1:
+        return hearing.level_db
+    own = hearing.bands[:, harmonic_bands(hearing.bands.shape[1], hearing.fmin, number)].astype(np.float32)
+    return 10 * np.log10(np.square(own).sum(axis=1) + 1e-12)
 
 
 def _dynamics(hearing: Hearing, instrument: int) -> np.ndarray:

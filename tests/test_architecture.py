@@ -13,9 +13,10 @@ ROWS = {
        "takes layouts indexes aligned surveys cutting parts accounts builders convert_lt_set",
     2: "vae critic baselines",
     3: "losses metrics objective",
-    4: "checkpoints runs validation",
+    4: "checkpoints runs validation segments",
     5: "learner training decoding rendering generation transcription arranging subjects analysis rivals examples",
-    6: "plotting report sessions monitor plotting_analysis inspection plotting_sound playing modes info",
+    6: "plotting report sessions monitor plotting_analysis inspection plotting_sound playing modes info "
+       "references plotting_crossdata crossdata crossscores crossing",
 }
 ROW_OF = {f"lt.{name}": row for row, names in ROWS.items() for name in names.split()} | {"lt": 0}
 LIGHT = ("config", "files", "labels", "audio", "midi", "cli", "flags", "devices")

@@ -1,0 +1,133 @@
+"""Segments: a sound divided where it changes, and the exact times at which its notes begin.
+
+Between two changes a sound is one note, a rest, or one chord; so its frames can be judged together, and the frames
+around a change, in which two notes mix, count little. Changes are heard as novelty: how unlike the spectra just before
+and just after are. The bands of low notes ring for up to a quarter of a second, on both sides alike, so that a
+band's magnitude passes half of its later value at the very moment when its note begins.
+
+Names: `bands: (frames, bands)` magnitudes of semitone-wide bands, `level_db: (frames,)` of the sound, a bound is the
+first frame of a segment. Lengths are in frames unless a name says otherwise.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import find_peaks
+
+SEMITONES = 12  # to an octave
+NOVELTY_SECONDS = 0.035  # before and after a frame that are compared
+NOVELTY, PROMINENCE = 0.04, 0.03  # of a change: its peak, and how far that rises from what is around
+FULL_NOVELTY = 0.3  # of frames that say nothing
+SHORTEST_SECONDS = 0.035  # of a segment
+DIP_DB = 15.0  # a note whose level falls by this much and quickly rises again was struck twice
+RISE_DB, RISE_SECONDS = 8.0, 0.08  # how quickly
+NEAR_DB = 12.0  # below the note's peak that it comes back to at least; less is an echo
+DEPTH_DB = 40.0  # below the peak nothing is looked at
+REPEAT_SECONDS = 0.08  # of a stroke at least
+ONSET_DB, OFFSET_DB = -12.0, -18.0  # a note begins and ends where its level passes these, relative to its peak
+ATTACK_SECONDS = 0.3  # in which a note reaches that peak
+REST_DB = 10.0  # quieter than its attack: what comes before a note is a rest
+HALF = 0.45  # of its later magnitude that a new note's bands have when it begins
+BEFORE_SECONDS, AFTER_SECONDS = 0.12, 0.07  # around a bound in which a note may begin
+NEW = 2.0  # times louder than before are bands that belong to the new note
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """What is needed to divide a sound.
+
+    Attributes:
+        bands, level_db: see the module. step: seconds from frame to frame.
+    """
+    bands: np.ndarray
+    level_db: np.ndarray
+    step: float
+
+    def frames(self, seconds: float) -> int:
+        """Seconds as a number of frames, at least one."""
+        return max(1, round(seconds / self.step))
+
+    def novelty(self) -> np.ndarray:
+        """(frames,) one minus the cosine between the spectra before and after: 0 in a steady sound, 1 at most."""
+        shift, result = self.frames(NOVELTY_SECONDS), np.zeros(len(self.bands), np.float32)
+        for start in range(0, len(result), 1 << 15):  # an hour at once would need a gigabyte
+            rows = np.arange(start, min(start + (1 << 15), len(result)))
+            before, after = (unit_rows(self.bands[np.clip(rows + sign * shift, 0, len(result) - 1)])
+                             for sign in (-1, 1))
+            result[rows] = 1 - (before * after).sum(axis=1)
+        return result
+
+    def bounds(self, novelty: np.ndarray, sounding: np.ndarray) -> list[int]:
+        """First frames of all segments: where it changes, falls silent, begins, or dips; 0 is the first."""
+        changes, _ = find_peaks(novelty * sounding, height=NOVELTY, prominence=PROMINENCE)
+        dips, _ = find_peaks(-np.maximum(self.level_db, self.level_db.max() - DEPTH_DB), prominence=DIP_DB)
+        edges, shortest = np.flatnonzero(np.diff(sounding.astype(int))) + 1, self.frames(SHORTEST_SECONDS)
+        bounds = [0]
+        for bound in np.unique(np.concatenate([changes, dips, edges])):
+            if bound - bounds[-1] >= shortest:
+                bounds.append(int(bound))
+        return bounds
+
+    def strikes(self, level_db: np.ndarray) -> list[int]:
+        """Frames at which a note of level_db (frames,) is struck again: at the bottom of dips from which it rises
+        quickly, and near to its peak; a tremolo is shallower, an echo weaker."""
+        floor = np.maximum(level_db, level_db.max() - DEPTH_DB)
+        dips, _ = find_peaks(-floor, prominence=DIP_DB)
+        rise, attack, shortest = (self.frames(seconds) for seconds in (RISE_SECONDS, ATTACK_SECONDS, REPEAT_SECONDS))
+        found: list[int] = []
+        for dip in dips:
+            quick = level_db[dip:dip + rise].max() >= level_db[dip] + RISE_DB
+            near = level_db[dip:dip + attack].max() >= level_db.max() - NEAR_DB
+            if quick and near and dip - (found[-1] if found else 0) >= shortest and len(level_db) - dip >= shortest:
+                found.append(int(dip))
+        return found
+
+    def onset(self, level_db: np.ndarray, start: int, end: int) -> int:
+        """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames)."""
+        back = max(0, start - self.frames(BEFORE_SECONDS))
+        peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
+        if back == start or level_db[back:start].max() < peak - REST_DB:
+            first = max(0, start - self.frames(BEFORE_SECONDS / 2))
+            return first + int(np.flatnonzero(level_db[first:end] >= peak + ONSET_DB)[0])
+        return self._new_bands(start, end)
+
+    def attack(self, level_db: np.ndarray, start: int, end: int) -> int:
+        """The frame in [start, end) at which the level first comes within ONSET_DB of the attack's peak."""
+        peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
+        return start + int(np.flatnonzero(level_db[start:end] >= peak + ONSET_DB)[0])
+
+    def _new_bands(self, start: int, end: int) -> int:
+        """The frame at which the bands that are new in [start, end) reach half of their later magnitude."""
+        ring = self.frames(NOVELTY_SECONDS)
+        after = self._mean(start + ring, max(start + ring + 1, min(end, start + 4 * ring)))
+        before = self._mean(max(0, start - 4 * ring), max(1, start - ring))
+        new = np.where(after > NEW * before, after, 0.0)
+        if new.sum() < 0.1 * after.sum():
+            return start
+        first = max(0, start - self.frames(BEFORE_SECONDS))
+        own = self.bands[first:min(end, start + self.frames(AFTER_SECONDS))].astype(np.float32) @ new
+        below = np.flatnonzero(own < HALF * (new @ after))
+        return min(end - 1, first + int(below[-1]) + 1) if len(below) else first
+
+    def _mean(self, start: int, end: int) -> np.ndarray:
+        return self.bands[start:end].astype(np.float32).mean(axis=0)
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows (frames, bands) of length 1; silent ones stay zero."""
+    rows = rows.astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+
+
+def offset_frame(level_db: np.ndarray, start: int, end: int) -> int:
+    """One past the last frame of [start, end) whose level is within OFFSET_DB of the peak."""
+    own = level_db[start:end]
+    return start + int(np.flatnonzero(own >= own.max() + OFFSET_DB)[-1]) + 1
+
+
+def harmonic_bands(n_bands: int, fmin: float, note_number: int, n_harmonics: int = 8) -> np.ndarray:
+    """Indices of the bands, a semitone wide from `fmin` hertz up, that hold a note's first partials."""
+    frequency = 440.0 * 2.0 ** ((note_number - 69) / 12)
+    indices = np.floor(SEMITONES * np.log2(frequency * np.arange(1, n_harmonics + 1) / fmin)).astype(int)
+    return np.unique(indices[(indices >= 0) & (indices < n_bands)])
