@@ -42,6 +42,6 @@ def plot_comparison(spectra: Mapping[str, np.ndarray], rolls: Rolls, config: Spe
                   color=ERROR_COLOUR, fillstyle="none", label=f"{label}: {len(notes)}")
     finish_roll(roll, [*rolls.reference, *rolls.estimated], seconds)
     roll.set_title("notes", loc="left", fontsize=9)
-    roll.legend(fontsize=8, loc="upper right", ncols=4)
+    roll.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)

@@ -124,7 +124,7 @@ def tables(results: Results) -> list[Table]:
     instruments = results.get("instruments", {}) if len(results.get("instruments", {})) > 1 else {}
     found = [_modality(overall, baselines, "signal", "signal"), _modality(overall, baselines, "symbol", "symbols")]
     found += [_modality(scores, {}, "symbol", f"symbols of {name}") for name, scores in instruments.items()]
-    found += [_notes(results), _latent(results)]
+    found += [_notes(results), _files(results), _remarks(results), _latent(results)]
     return [table for table in found if table is not None] + _confusions(overall)
 
 
@@ -160,6 +160,23 @@ def _notes(results: Results) -> Table | None:
                  tuple((name, *(_cell(scores, measure) for measure in measures)) for name, scores in rows.items()))
 
 
+def _files(results: Results) -> Table | None:
+    """A row a file: how often each label, and octave and pitch together, were read right from the signal."""
+    read = {name: scores["symbol"]["transfer"] for name, scores in results.get("files", {}).items()
+            if "symbol" in scores}
+    labels = [label for label in (*LABELS, NOTE) if any(label in scores for scores in read.values())]
+    rows = tuple((name, *(_cell(scores.get(label, {}), "accuracy") for label in labels))
+                 for name, scores in read.items())
+    return Table("accuracy of the symbols read from the signal", ("", *labels), rows) if rows else None
+
+
+def _remarks(results: Results) -> Table | None:
+    """What is odd about files, and why scores are missing."""
+    rows = tuple((f"{name}: {scores['remarks']}",) for name, scores in results.get("files", {}).items()
+                 if "remarks" in scores)
+    return Table("remarks", ("",), rows) if rows else None
+
+
 def _latent(results: Results) -> Table | None:
     latent = results.get("latent", {})
     rows = tuple((name.replace("_", " "), shown(value)) for name, value in latent.items())
@@ -187,6 +204,9 @@ def comparison(several: Sequence[Results], names: Sequence[str]) -> Table:
             within = [score if group is None else score.get(group, {}) for score in scores]
             rows += [(" ".join(filter(None, (modality, way, group, words))), *(_cell(one, measure) for one in within))
                      for measure, words in MEASURES.items() if any(measure in one for one in within)]
+    notes = [one.get("overall", {}).get("notes", {}) for one in several]
+    rows += [(f"notes {words}", *(_cell(one, measure) for one in notes))
+             for measure, words in MEASURES.items() if any(measure in one for one in notes)]
     return Table("comparison", ("", *names), tuple(rows))
 
 
