@@ -30,6 +30,7 @@ ATTACK_SECONDS = 0.3  # in which a note reaches that peak
 REST_DB = 10.0  # quieter than its attack: what comes before a note is a rest
 HALF = 0.45  # of its later magnitude that a new note's bands have when it begins
 BEFORE_SECONDS, AFTER_SECONDS = 0.12, 0.07  # around a bound in which a note may begin
+DEEP_DB = 5.0  # of a dip between two notes
 NEW = 2.0  # times louder than before are bands that belong to the new note
 
 
@@ -86,11 +87,23 @@ class Segmenter:
     def onset(self, level_db: np.ndarray, start: int, end: int) -> int:
         """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames)."""
         back = max(0, start - self.frames(BEFORE_SECONDS))
+        dip = self._dip(level_db, start)
+        if dip is not None and end - dip > 1:
+            peak = level_db[dip:min(end, dip + self.frames(ATTACK_SECONDS))].max()
+            return dip + int(np.flatnonzero(level_db[dip:end] >= peak + ONSET_DB)[0])
         peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
         if back == start or level_db[back:start].max() < peak - REST_DB:
             first = max(0, start - self.frames(BEFORE_SECONDS / 2))
             return first + int(np.flatnonzero(level_db[first:end] >= peak + ONSET_DB)[0])
         return self._new_bands(start, end)
+
+    def _dip(self, level_db: np.ndarray, start: int) -> int | None:
+        """The quietest frame near a bound, where the level dips there: players part their notes."""
+        first = max(0, start - self.frames(BEFORE_SECONDS))
+        around = level_db[first:start + self.frames(BEFORE_SECONDS)]
+        at = int(around.argmin())
+        deep = min(around[:at + 1].max(), around[at:].max()) - around[at] >= DEEP_DB
+        return first + at if deep else None
 
     def attack(self, level_db: np.ndarray, start: int, end: int) -> int:
         """The frame in [start, end) at which the level first comes within ONSET_DB of the attack's peak."""
