@@ -90,6 +90,8 @@ class Tag(click.ParamType):
 @flag("batch_size", "the global batch", COUNT)
 @flag("steps_per_epoch", "0: all frames once an epoch; N: N steps at most", cli.NOT_NEGATIVE)
 @flag("learning_rate", "of Adam; halved at plateaus of the validation loss", cli.Number(min=0, min_open=True))
+@flag("lr_decay", "the learning rate is multiplied by this after each epoch",
+      cli.Number(min=0, min_open=True, max=1))
 @flag("patience", "epochs without a better validation loss that make a plateau", cli.NOT_NEGATIVE)
 @flag("precision", "of matrix products", choice("fp32", "bf16"))
 @flag("tensorboard", "1: also log to RUN/tensorboard, where tensorboard is installed", cli.SWITCH)

@@ -97,6 +97,7 @@ class RunConfig:
     batch_size: int = 64
     steps_per_epoch: int = 0
     learning_rate: float = 1e-3
+    lr_decay: float = 1.0
     patience: int = 50
     precision: str = "fp32"
     tensorboard: int = 0
@@ -109,7 +110,7 @@ class RunConfig:
 CHANGEABLE = ("dbroot", "savedir", "random_mode", "silence_share", "augment", "transpose", "detune", "equalise",
               "noise_floor", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1",
               "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds", "batch_size",
-              "steps_per_epoch", "learning_rate", "patience", "precision", "tensorboard", "cuda")
+              "steps_per_epoch", "learning_rate", "lr_decay", "patience", "precision", "tensorboard", "cuda")
 
 PRESETS: dict[str, dict[str, object]] = {
     "article": {},
@@ -117,7 +118,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "frames": (), "features": "relative", "range_db": 30.0, "retune": 1,
         "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "noise_floor": 0.5, "gain": 3.0,
         "hidden_dims_1": (512,), "hidden_dims_2": (256,), "silence_share": 0.1,
-        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3,
+        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.96,
         "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,
     },
 }

@@ -108,7 +108,11 @@ class Learner:
             self.critic.requires_grad_(not frozen)
 
     def schedule(self, valid_total: float) -> None:
-        """Halve the learning rate where validation has not become better for `--patience` epochs."""
+        """Multiply the learning rate by `--lr_decay`, and halve it where validation has not become better for
+        `--patience` epochs. Neither depends on `--epochs`, so a run can be made longer at any time."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] *= self.config.lr_decay
         for scheduler in self.schedulers.values():
             scheduler.step(valid_total)
 
