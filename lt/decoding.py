@@ -1,8 +1,8 @@
 """Decoding: latent points -> magnitudes and symbols, and the draws and the region that latent paths are made of.
 
 What is drawn: the posterior of a symbol covers every moment of such notes, from attack to release. A draw of its own
-for each note would be a lottery of moments, loud beside soft; so one draw, of half the spread, is shared by all notes
-of a piece (a player's tone that day), and around it each note drifts a little.
+for each note would be a lottery of moments, loud beside soft; so one draw, of a third of the spread, is shared by all
+notes of a piece (a player's tone that day), and around it each note drifts a little.
 
 Names: `z: (frames, latent)` top latent, `magnitudes: (frames, bins)`.
 """
@@ -20,9 +20,9 @@ from lt.latent import Region
 from lt.runs import Run
 from lt.seeds import numpy_generator
 
-SPREAD = 0.5  # of a draw, in standard deviations of the posterior
+SPREAD = 0.3  # of a draw, in standard deviations of the posterior: levels still rise with dynamics
 DRIFT_SECONDS = 0.3  # correlation time of a note's drift
-DRIFT_SHARE = 0.1  # of a draw's variance that drifts; the rest is the piece's own
+DRIFT_SHARE = 0.05  # of a draw's variance that drifts; the rest is the piece's own
 REGION_CLASSES = 2000  # drawn to see where the latents of sounds lie
 
 
