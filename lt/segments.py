@@ -26,6 +26,7 @@ NEAR_DB = 12.0  # below the note's peak that it comes back to at least; less is 
 DEPTH_DB = 40.0  # below the peak nothing is looked at
 REPEAT_SECONDS = 0.08  # of a stroke at least
 ONSET_DB, OFFSET_DB = -12.0, -18.0  # a note begins and ends where its level passes these, relative to its peak
+RINGING_ONSET_DB = -6.0  # the same for a level read from bands, which ring before and after alike
 ATTACK_SECONDS = 0.3  # in which a note reaches that peak
 REST_DB = 10.0  # quieter than its attack: what comes before a note is a rest
 HALF = 0.45  # of its later magnitude that a new note's bands have when it begins
@@ -40,10 +41,12 @@ class Segmenter:
 
     Attributes:
         bands, level_db: see the module. step: seconds from frame to frame.
+        onset_db: relative to its peak, where a note's level says that it begins.
     """
     bands: np.ndarray
     level_db: np.ndarray
     step: float
+    onset_db: float = ONSET_DB
 
     def frames(self, seconds: float) -> int:
         """Seconds as a number of frames, at least one."""
@@ -90,11 +93,11 @@ class Segmenter:
         dip = self._dip(level_db, start)
         if dip is not None and end - dip > 1:
             peak = level_db[dip:min(end, dip + self.frames(ATTACK_SECONDS))].max()
-            return dip + int(np.flatnonzero(level_db[dip:end] >= peak + ONSET_DB)[0])
+            return dip + int(np.flatnonzero(level_db[dip:end] >= peak + self.onset_db)[0])
         peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
         if back == start or level_db[back:start].max() < peak - REST_DB:
             first = max(0, start - self.frames(BEFORE_SECONDS / 2))
-            return first + int(np.flatnonzero(level_db[first:end] >= peak + ONSET_DB)[0])
+            return first + int(np.flatnonzero(level_db[first:end] >= peak + self.onset_db)[0])
         return self._new_bands(start, end)
 
     def _dip(self, level_db: np.ndarray, start: int) -> int | None:
@@ -106,9 +109,9 @@ class Segmenter:
         return first + at if deep else None
 
     def attack(self, level_db: np.ndarray, start: int, end: int) -> int:
-        """The frame in [start, end) at which the level first comes within ONSET_DB of the attack's peak."""
+        """The frame in [start, end) at which the level first comes within `onset_db` of the attack's peak."""
         peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
-        return start + int(np.flatnonzero(level_db[start:end] >= peak + ONSET_DB)[0])
+        return start + int(np.flatnonzero(level_db[start:end] >= peak + self.onset_db)[0])
 
     def _new_bands(self, start: int, end: int) -> int:
         """The frame at which the bands that are new in [start, end) reach half of their later magnitude."""

@@ -23,7 +23,8 @@ from lt.labels import (DEFAULT_DYNAMICS, DEFAULT_OCTAVE, N_CLASSES, SILENCE, Lab
                        dynamics_to_velocity, octave_pitch_to_note_number)
 from lt.midi import Note, Track
 from lt.runs import Run
-from lt.segments import FULL_NOVELTY, SEMITONES, Segmenter, harmonic_bands, offset_frame
+from lt.segments import (FULL_NOVELTY, ONSET_DB, RINGING_ONSET_DB, SEMITONES, Segmenter, harmonic_bands,
+                         offset_frame)
 from lt.soundfonts import INSTRUMENTS
 from lt.spectra import nsgt, stream_spectra
 from lt.tuning import TuningMeter, tune
@@ -76,10 +77,13 @@ class Hearing:
         best = np.stack([group.argmax(axis=1) for group in self.probabilities], axis=1)
         return best.reshape(len(best), len(self.space.instruments), len(self.space.labels))
 
-    @property
-    def spectra(self) -> np.ndarray:
-        """(frames, anything) by which a change is heard: the bands, or else the probabilities."""
-        return np.concatenate(self.probabilities, axis=1) if self.bands is None else self.bands
+    def spectra(self, instrument: int) -> np.ndarray:
+        """(frames, anything) by which a change is heard: the bands of a single instrument; in mixtures, where a loud
+        one covers the others' changes, the instrument's own probabilities."""
+        if self.bands is not None and len(self.space.instruments) == 1:
+            return self.bands
+        n_labels = len(self.space.labels)
+        return np.concatenate(self.probabilities[instrument * n_labels:(instrument + 1) * n_labels], axis=1)
 
     def part(self, rows: slice) -> Hearing:
         """Some of the frames."""
@@ -213,7 +217,8 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     """Hearing -> the notes of one instrument."""
     if "pitch" not in hearing.space.labels or not len(hearing):
         return []
-    segmenter, notes = Segmenter(hearing.spectra, hearing.level_db, hearing.step), []
+    onset_db = ONSET_DB if len(hearing.space.instruments) == 1 else RINGING_ONSET_DB
+    segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.level_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
     for number, first, last in _runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)):
         level_db = _own_level(hearing, number)
