@@ -16,8 +16,9 @@ from torch import Tensor
 
 from lt.audio import to_peak
 from lt.datasets import DataSet
-from lt.generation import magnitudes_to_audio
+from lt.decoding import reconstruct, to_magnitudes
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
+from lt.rendering import magnitudes_to_audio
 from lt.runs import Run
 from lt.seeds import generator, numpy_generator
 from lt.subjects import Subject
@@ -79,7 +80,7 @@ def make_example(subject: Subject, notes: Sequence[int], n_samples: int, seed: i
     n_frames = int(data.lengths[list(notes)].max())
     mixture = torch.from_numpy(_mixture(data, notes, n_frames)).to(run.device)
     features = run.scaler.apply(mixture)
-    reconstruction = run.scaler.invert(run.model.signal(features).px.mean)
+    reconstruction = reconstruct(run, mixture)
     classes, sounds = _classes(run.space, data, notes, n_frames)
     transfers = [_transfer(run, classes, sounds, seed, index, sample) for sample in range(n_samples)]
     audio = note_sounds(subject, notes)
@@ -137,7 +138,7 @@ def _transfer(run: Run, classes: np.ndarray, sounds: np.ndarray, seed: int, *whe
     """Magnitudes (frames, bins) decoded from the symbols' latent, drawn once for all frames."""
     once = draw_noise(run.model.dims, 1, generator(seed, "latent", *where))
     noise = tuple(draw.expand(len(classes), -1).to(run.device) for draw in once)
-    magnitudes = run.scaler.invert(run.model.symbol_to_signal(torch.from_numpy(classes).to(run.device), noise).mean)
+    magnitudes = to_magnitudes(run, run.model.symbol_to_signal(torch.from_numpy(classes).to(run.device), noise).mean)
     return magnitudes if run.space.silence else magnitudes * torch.from_numpy(sounds[:, None]).to(run.device)
 
 
