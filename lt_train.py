@@ -72,6 +72,8 @@ class Tag(click.ParamType):
 @flag("hidden_dims_2", "symbol VAE: hidden width of each layer", COUNT, "Networks", 1)
 @flag("hidden_num_2", "symbol VAE: hidden layers of each layer", COUNT, "Networks", 1)
 @flag("label_type", "distribution of the symbols", choice("categorical", "binary"), "Networks")
+@flag("signal_scale", "scale of the decoded spectrum: each frame's own, or one a bin", choice("frame", "bin"),
+      "Networks")
 @flag("regularization_type", "what pulls the posteriors together", choice("kld", "l2"), "Losses")
 @flag("beta_1", "weight of the signal's prior KL", WEIGHT, "Losses")
 @flag("beta_2", "weight of the symbols' prior KL", WEIGHT, "Losses")

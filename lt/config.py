@@ -77,6 +77,7 @@ class RunConfig:
     hidden_dims_2: tuple[int, ...] = (800,)
     hidden_num_2: tuple[int, ...] = (2,)
     label_type: str = "categorical"
+    signal_scale: str = "frame"
     # losses
     regularization_type: str = "kld"
     beta_1: float = 1.0
@@ -117,7 +118,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "robust": {
         "frames": (), "features": "relative", "range_db": 30.0, "retune": 1,
         "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "noise_floor": 0.5, "gain": 3.0,
-        "hidden_dims_1": (512,), "hidden_dims_2": (256,), "silence_share": 0.1,
+        "hidden_dims_1": (512,), "hidden_dims_2": (256,), "signal_scale": "bin", "silence_share": 0.1,
         "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.96,
         "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,
     },

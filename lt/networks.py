@@ -42,6 +42,28 @@ class NormalNetwork(nn.Module):
         return Normal(self.mean(hidden).float(), scale, validate_args=False)
 
 
+class SharedScaleNetwork(nn.Module):
+    """An MLP for the mean, and for each output a learnt scale of its own, the same for all inputs.
+
+    Where the scale may follow the input, it grows at the partials, which then hardly weigh in the likelihood, and their
+    means are badly learnt.
+    """
+
+    def __init__(self, n_in: int, width: int, n_hidden: int, n_out: int) -> None:
+        super().__init__()
+        self.hidden = mlp(n_in, width, n_hidden)
+        self.mean = nn.Linear(width, n_out)
+        self.scale = nn.Parameter(torch.zeros(n_out))
+
+    def forward(self, x: Tensor) -> Normal:
+        mean = self.mean(self.hidden(x)).float()
+        scale = functional.softplus(self.scale.float()) + MIN_SCALE
+        return Normal(mean, scale.expand_as(mean), validate_args=False)
+
+
+SIGNAL_SCALES = {"frame": NormalNetwork, "bin": SharedScaleNetwork}  # by what the decoded scale depends on
+
+
 @dataclass(frozen=True)
 class CategoricalSymbols:
     """A categorical distribution for each group (label of an instrument), independent given the latent.

@@ -64,7 +64,8 @@ def build_model(config: RunConfig, space: LabelSpace, scaler: Scaler) -> CrossMo
     """The networks that a run's settings describe, freshly initialised from torch's global generator."""
     return CrossModalVAE(scaler.n_features, space, config.label_type,
                          signal=VAESize(config.dims, config.hidden_dims_1, config.hidden_num_1),
-                         symbol=VAESize(config.dims, config.hidden_dims_2, config.hidden_num_2))
+                         symbol=VAESize(config.dims, config.hidden_dims_2, config.hidden_num_2),
+                         signal_scale=config.signal_scale)
 
 
 def read_settings(path: Path | str) -> RunSettings:

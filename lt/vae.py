@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from lt.labels import LabelSpace
-from lt.networks import NormalNetwork, SymbolNetwork, Symbols, one_hot
+from lt.networks import SIGNAL_SCALES, NormalNetwork, SharedScaleNetwork, SymbolNetwork, Symbols, one_hot
 
 Noise = Sequence[Tensor] | None
 
@@ -77,7 +77,7 @@ def draw(q: Normal, noise: Tensor | None) -> Tensor:
 class VAE(nn.Module):
     """A (hierarchical) VAE of vectors x: (batch, n_in), decoded by `output` from the bottom latent."""
 
-    def __init__(self, n_in: int, size: VAESize, output: NormalNetwork | SymbolNetwork) -> None:
+    def __init__(self, n_in: int, size: VAESize, output: NormalNetwork | SharedScaleNetwork | SymbolNetwork) -> None:
         super().__init__()
         self.dims = size.dims
         widths = (n_in, *size.dims)
@@ -119,15 +119,21 @@ class VAE(nn.Module):
 
 
 class CrossModalVAE(nn.Module):
-    """The signal VAE and the symbol VAE of one run."""
+    """The signal VAE and the symbol VAE of one run.
 
-    def __init__(self, n_features: int, space: LabelSpace, label_type: str, signal: VAESize, symbol: VAESize) -> None:
+    Args:
+        signal_scale: whether the decoded spectrum's scale is each `frame`'s own or one a `bin`.
+    """
+
+    def __init__(self, n_features: int, space: LabelSpace, label_type: str, signal: VAESize, symbol: VAESize,
+                 signal_scale: str = "frame") -> None:
         super().__init__()
         if signal.dims != symbol.dims:
             raise ValueError(f"latent dimensions differ: {signal.dims} and {symbol.dims}")
         self.space = space
-        self.signal = VAE(n_features, signal, NormalNetwork(signal.dims[0], signal.hidden_dims[0],
-                                                            signal.hidden_num[0], n_features))
+        decoder = SIGNAL_SCALES[signal_scale]
+        self.signal = VAE(n_features, signal, decoder(signal.dims[0], signal.hidden_dims[0], signal.hidden_num[0],
+                                                      n_features))
         self.symbol = VAE(space.width, symbol, SymbolNetwork(symbol.dims[0], symbol.hidden_dims[0],
                                                              symbol.hidden_num[0], space.group_sizes, label_type))
 
