@@ -131,15 +131,15 @@ def with_preset(given: dict[str, object], preset: str) -> RunConfig:
 
 
 def run_config_from_dict(values: dict[str, object]) -> RunConfig:
-    """A RunConfig from plain JSON values (lists become tuples); unknown names are an error.
+    """A RunConfig from plain JSON values (lists become tuples). Settings that came later than the run have their
+    defaults: each new one leaves what was there before as it was.
 
     Raises:
-        ValueError: a field that this version does not know, or one that is missing.
+        ValueError: a field that this version does not know.
     """
-    known = {field.name for field in fields(RunConfig)}
-    if set(values) != known:
-        odd = sorted(set(values) ^ known)
-        raise ValueError(f"settings of another version (fields {', '.join(odd)} differ)")
+    odd = sorted(set(values) - {field.name for field in fields(RunConfig)})
+    if odd:
+        raise ValueError(f"settings of another version ({', '.join(odd)})")
     return RunConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
