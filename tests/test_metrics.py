@@ -199,3 +199,17 @@ def test_a_perfect_transcription_scores_one_and_nothing_scores_zero():
     assert set(perfect.values()) == {1.0, 0.0} and perfect["frame_false_alarm"] == 0
     empty = metrics.pooled_note_figures([metrics.note_scores([], [])], [metrics.frame_counts([], [])])
     assert set(empty.values()) == {0.0}
+
+
+def test_notes_matched_in_portions_are_those_that_mir_eval_matches_at_once():
+    from mir_eval.transcription import precision_recall_f1_overlap
+    random = np.random.default_rng(0)
+    truth = [Note(onset, onset + 0.3, 60 + index % 7, 64) for index, onset in enumerate(np.arange(900) * 0.35)]
+    heard = [Note(note.onset + shift, note.offset + 2 * shift, note.note_number, 64)
+             for note, shift in zip(truth, random.normal(0, 0.04, 900)) if note.onset + shift > 0 and shift < 0.09]
+    both = [(np.array([(note.onset, note.offset) for note in notes]),
+             440.0 * 2 ** ((np.array([note.note_number for note in notes]) - 69) / 12)) for notes in (truth, heard)]
+    scores = metrics.note_scores(truth, heard)
+    expected = precision_recall_f1_overlap(*both[0], *both[1], offset_ratio=None)[:3]
+    assert (scores.precision, scores.recall, scores.f1) == pytest.approx(expected)
+    assert scores.f1_with_offsets == pytest.approx(precision_recall_f1_overlap(*both[0], *both[1])[2])
