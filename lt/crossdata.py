@@ -25,6 +25,7 @@ from lt.baselines import PcaClassifier
 from lt.config import CrossConfig
 from lt.decoding import reconstruct, to_magnitudes
 from lt.generation import Event, Rendering, events_to_audio, notes_to_events
+from lt.hearing import STRIDE, Hearing, file_tuning, hear, symbol_probabilities
 from lt.metrics import FrameCounts, NoteScores, frame_counts, note_scores, unmatched_notes
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.mixtures import Batch
@@ -35,7 +36,7 @@ from lt.runs import Run
 from lt.seeds import generator
 from lt.spectra import stream_spectra
 from lt.symbols import write_labels_csv
-from lt.transcription import STRIDE, Hearing, file_tuning, hear, symbol_probabilities, transcribe
+from lt.transcription import transcribe
 from lt.tuning import tune
 from lt.vae import draw_noise
 

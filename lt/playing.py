@@ -18,6 +18,7 @@ from lt.audio import stream_audio, to_peak, write_audio
 from lt.config import PlayOptions
 from lt.decoding import decode_path, draw_slowly, occupied_region, reconstruct
 from lt.generation import Rendering, classes_to_events, event_labels, events_to_audio, notes_to_events
+from lt.hearing import BATCH, symbol_probabilities
 from lt.labels import LabelSpace
 from lt.latent import TRAJECTORIES, spline_path
 from lt.midi import Note, Track, read_midi, write_midi
@@ -26,7 +27,7 @@ from lt.rendering import frames_to_sound
 from lt.runs import Run
 from lt.spectra import stream_spectra
 from lt.symbols import set_dynamics, transpose, write_labels_csv
-from lt.transcription import BATCH, symbol_probabilities, transcribe_file
+from lt.transcription import transcribe_file
 
 FRAMES_A_LABEL = 50  # of a sequence
 FRAMES_IN_ALL = 500  # of a morphing or a trajectory

@@ -14,7 +14,8 @@ ROWS = {
     2: "vae critic baselines",
     3: "losses metrics objective",
     4: "checkpoints runs validation segments",
-    5: "learner training decoding rendering generation transcription arranging subjects analysis rivals examples",
+    5: "learner training decoding rendering generation hearing "
+       "transcription arranging subjects analysis rivals examples",
     6: "plotting report sessions monitor plotting_analysis inspection plotting_sound playing modes info "
        "references plotting_crossdata crossdata crossscores crossing",
 }

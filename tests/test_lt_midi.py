@@ -188,8 +188,9 @@ def f1_of(model, notes_of):
     """The note F1 of each instrument, heard in what the sound font makes of its notes together."""
     import torch
 
+    from lt.hearing import hear
     from lt.runs import load_run
-    from lt.transcription import hear, transcribe
+    from lt.transcription import transcribe
     font, run = SoundFont(embedded_font()), load_run(model)
     tracks = [font.render_tune(notes, INSTRUMENTS[name].program) for name, notes in notes_of.items()]
     audio = np.zeros(max(map(len, tracks)) + RATE // 4, np.float32)
