@@ -67,9 +67,12 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     onset_db = ONSET_DB if len(hearing.space.instruments) == 1 else RINGING_ONSET_DB
     segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.level_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
-    for number, first, last in _runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)):
-        level_db = _own_level(hearing, number)
-        start = segmenter.onset(level_db, first, last)
+    runs = list(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
+    own_level_db = {number: _own_level(hearing, number) for number in {number for number, _, _ in runs}}
+    starts = [segmenter.onset(own_level_db[number], first, last) for number, first, last in runs]
+    for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
+        level_db = own_level_db[number]
+        last = max(start + 1, min(last, following))  # a run may end in the next note's attack
         strikes = [first + strike for strike in segmenter.strikes(level_db[first:last])]
         strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]
         for at, end in zip([start, *strikes], [*strikes, last]):
