@@ -30,7 +30,7 @@ def flag(*names: str, help: str, type=None, at_least: int | None = None, default
 @flag("-g", "--graphs", help="write pictures", type=cli.SWITCH)
 @flag("-d", "--dynamics", help="0-4 (pp p mf f ff): replaces all dynamics", type=click.IntRange(0, 4))
 @flag("--n_steps", help="frames", type=cli.POSITIVE,
-      default_text="500 in all for morphing and trajectory, 50 a label for sequence")
+      default_text="500 in all; sequence: 50 a label")
 @flag("--n_generations", help="trajectories of each type", type=cli.POSITIVE)
 @flag("--griffinlim_iters", help="iterations of phase retrieval", type=cli.POSITIVE)
 @flag("--interp_order", help="spline between labels: 0 hold, 1 linear, 2, 3 cubic", type=click.IntRange(0, 3))

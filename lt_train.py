@@ -135,6 +135,8 @@ def check_usage(config: RunConfig) -> None:
     Raises:
         click.UsageError: contradictory flags.
     """
+    if not config.savedir or not config.dbroot:
+        raise click.UsageError("--savedir and --dbroot need a path.")
     if len(config.frames) == 2 and config.frames[0] >= config.frames[1]:
         raise click.UsageError(f"--frames {config.frames[0]} {config.frames[1]} holds no frame.")
     if config.fold >= config.n_folds:

@@ -19,6 +19,7 @@ import soxr
 from lt.files import atomic_path
 
 SAMPLE_RATE = 22050
+LOUDEST = 1e4  # 80 dB above full scale: no float file of a sound has such samples
 READABLE = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
 
 
@@ -108,6 +109,9 @@ def _mono_blocks(file: soundfile.SoundFile, name: str, block: int) -> Iterator[n
             mono = samples.mean(axis=1, dtype=np.float32)
             if not np.isfinite(mono).all():
                 raise ValueError(f"the sound file {name} holds NaN or infinite samples; export it again")
+            if _peak(mono) > LOUDEST:
+                raise ValueError(f"the sound file {name} is louder than any sound (a peak of {_peak(mono):.0e} where 1 "
+                                 "is full scale); export it again")
             yield mono
         if not n_read:
             raise ValueError(f"the sound file {name} holds no samples; give another")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,8 @@ def _write_half(path: Path, checkpoint: Checkpoint, half: str) -> None:
 def _read_half(path: Path, half: str, device: torch.device | str, mmap: bool = False) -> State:
     """One half, read without executing anything; with `mmap` its tensors stay on disk until they are used."""
     try:
+        if not mmap:
+            _check_sums(path)
         content = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged archive can make torch raise anything
         raise ValueError(f"{path} is damaged, cut short or no checkpoint of this project") from error
@@ -232,6 +235,13 @@ def _read_half(path: Path, half: str, device: torch.device | str, mmap: bool = F
     if content["half"] != half:
         raise ValueError(f"{path} holds the {content['half']} VAE, not the {half} VAE; vae_1 and vae_2 are mixed up")
     return content
+
+
+def _check_sums(path: Path) -> None:
+    """Raises ValueError where a file's content does not match its checksums, at which torch does not look."""
+    with zipfile.ZipFile(path) as archive:
+        if (name := archive.testzip()) is not None:
+            raise ValueError(f"{name} is damaged")
 
 
 def _moment(path: Path, half: str) -> tuple[str, int, int]:

@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 DEFAULT_DATA_SET = "data/lt_set.npz"
+LARGEST = 1e12  # number that a setting can be
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -130,17 +134,33 @@ def with_preset(given: dict[str, object], preset: str) -> RunConfig:
     return replace(RunConfig(), **{**PRESETS[preset], **given, "preset": preset})
 
 
-def run_config_from_dict(values: dict[str, object]) -> RunConfig:
-    """A RunConfig from plain JSON values (lists become tuples). Settings that came later than the run have their
-    defaults: each new one leaves what was there before as it was.
+_KINDS = {"int": int, "float": (int, float), "str": str, "tuple[int, ...]": int, "tuple[str, ...]": str}
+
+
+def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Settings:
+    """A settings dataclass from plain JSON values (lists become tuples), each of the type that its field asks for.
+    Settings that came later than the values have their defaults: each new one leaves what was there before as it was.
 
     Raises:
-        ValueError: a field that this version does not know.
+        ValueError: a field that this version does not know, or a value that cannot be its. TypeError: one is missing.
     """
-    odd = sorted(set(values) - {field.name for field in fields(RunConfig)})
+    known = {field.name: str(field.type) for field in fields(kind)}
+    odd = sorted(set(values) - set(known))
     if odd:
-        raise ValueError(f"settings of another version ({', '.join(odd)})")
-    return RunConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        raise ValueError(f"settings of another version: {', '.join(odd)}")
+    for name, value in values.items():
+        several = known[name].startswith("tuple")
+        entries = value if several and isinstance(value, list) else [value]
+        if several != isinstance(value, list) or not all(_fits(entry, known[name]) for entry in entries):
+            raise ValueError(f"{name} cannot be {str(value)[:40]}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Whether a JSON value is of a field's kind, and finite and of sane size where it is a number."""
+    if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+        return False
+    return isinstance(value, str) or abs(value) < LARGEST
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lt.checkpoints import BEST, Checkpoint, RunFolder, State
-from lt.config import RunConfig, SpectralConfig, run_config_from_dict
+from lt.config import RunConfig, SpectralConfig, settings_from_dict
 from lt.labels import LabelSpace
 from lt.spectra import Scaler
 from lt.vae import CrossModalVAE, VAESize
@@ -50,8 +50,16 @@ class RunSettings:
     @classmethod
     def from_dict(cls, values: State) -> RunSettings:
         """The inverse of `to_dict`. Raises KeyError, TypeError or ValueError where it is not one."""
-        return cls(values["run_id"], run_config_from_dict(values["config"]), SpectralConfig(**values["front_end"]),
-                   Scaler(**values["scaler"]), values["split"], values["data"], values["provenance"])
+        config, front_end = (settings_from_dict(kind, values[name])
+                             for kind, name in ((RunConfig, "config"), (SpectralConfig, "front_end")))
+        scaler = settings_from_dict(Scaler, values["scaler"])
+        odd = [name for name in ("split", "data", "provenance") if not isinstance(values[name], dict)]
+        lowest = min(*asdict(front_end).values(), scaler.reference, scaler.std_db, scaler.level_std_db)
+        if odd or lowest <= 0:
+            raise ValueError(f"{', '.join(odd) or 'front_end or scaler'} cannot be used")
+        if not config.name or set(config.name) & set("/\\\0"):
+            raise ValueError(f"'{config.name}' is no name")
+        return cls(values["run_id"], config, front_end, scaler, values["split"], values["data"], values["provenance"])
 
 
 def run_id(config: RunConfig, fingerprint: str) -> str:
@@ -81,7 +89,7 @@ def read_settings(path: Path | str) -> RunSettings:
         raise FileNotFoundError(f"{path} holds no model (no config.json); give the folder that lt_train.py wrote")
     try:
         return RunSettings.from_dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path / 'config.json'} is damaged or of another version ({error})") from error
 
 
@@ -132,8 +140,13 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
     settings = read_settings(path)
     folder = RunFolder(path, settings.config.name)
     checkpoint = load_checkpoint(folder, settings, tag, device)
-    model = build_model(settings.config, settings.space, settings.scaler).to(device)
+    try:
+        model = build_model(settings.config, settings.space, settings.scaler).to(device)
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"{folder.path / 'config.json'} describes no networks that can be built ({error})") from error
     load_model_state(model, checkpoint)
+    if not all(torch.isfinite(weights).all() for weights in model.parameters()):
+        raise ValueError(f"{folder.path}: checkpoint '{tag}' holds weights that are not finite; train it again")
     return Run(folder, settings, model.eval(), checkpoint.epoch)
 
 

@@ -131,3 +131,9 @@ def test_peaks_are_turned_down_never_up():
     assert np.abs(audio.to_peak(loud)).max() == pytest.approx(10 ** (-1 / 20))
     assert audio.to_peak(loud)[0] / audio.to_peak(loud)[1] == pytest.approx(-0.25)
     assert len(audio.to_peak(np.zeros(0))) == 0
+
+
+def test_a_sound_louder_than_any_is_no_sound(tmp_path):
+    soundfile.write(tmp_path / "huge.wav", np.full(100, 3e29, np.float32), 22050, subtype="FLOAT")
+    with pytest.raises(ValueError, match="huge.wav is louder than any sound"):
+        audio.read_audio(tmp_path / "huge.wav")

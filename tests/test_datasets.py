@@ -139,6 +139,14 @@ def test_damage_inside_a_table(tmp_path, tiny_set):
         read_data_set(tmp_path / "bad.npz")
 
 
+def test_bit_rot_in_the_magnitudes(tmp_path, tiny_set):
+    content = bytearray(tiny_set.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    (tmp_path / "rotten.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged.*magnitudes"):
+        read_data_set(tmp_path / "rotten.npz")
+
+
 def test_a_foreign_archive(tmp_path):
     np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
     with pytest.raises(ValueError, match="no data set of this project"):
