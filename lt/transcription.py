@@ -96,7 +96,10 @@ def _heard_segments(hearing: Hearing, segmenter: Segmenter, instrument: int) -> 
     used = np.flatnonzero((evidence > evidence.max(axis=1, keepdims=True) - HOPELESS).any(axis=0))
     likelihood = np.exp(evidence[:, used] - evidence[:, used].max(axis=1, keepdims=True))
     path = decode_states(likelihood / likelihood.sum(axis=1, keepdims=True), 1 / (1 + (len(used) - 1) * CHANGE))
-    return np.where(sounding[bounds], numbers[used[path]], SILENCE), bounds
+    # a change may be heard a little before the silence that comes before the note: most of a segment must sound
+    n_sounding = np.add.reduceat(sounding.astype(int), bounds)
+    sounds = 2 * n_sounding >= np.diff([*bounds, len(hearing)])
+    return np.where(sounds, numbers[used[path]], SILENCE), bounds
 
 
 def _evidence(hearing: Hearing, instrument: int, weight: np.ndarray, bounds: list[int]

@@ -1,4 +1,6 @@
 """Transcription: posteriors that are certain give back their notes, edges are where the sound's are."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,17 @@ def test_a_repeated_note_is_struck_twice_and_a_vibrato_is_not():
     for level, count in ((hearing.level_db, 1), (dipped, 2), (trembling, 1)):
         again = Hearing(hearing.space, hearing.probabilities, level, hearing.times, hearing.frame_seconds)
         assert len(hearing_to_notes(again)) == count
+
+
+def test_a_note_whose_segment_begins_in_silence_is_heard():
+    """Digital silence of 20 ms between two notes: the segment's first frame is silent, the segment is not."""
+    notes = [Note(0.2, 0.7, 69, 64), Note(0.7, 1.2, 72, 64)]
+    hearing = certain(notes, 1.5)
+    hearing.level_db[(hearing.times >= 0.69) & (hearing.times < 0.71)] = -120.0
+    bands = np.zeros((len(hearing), 80), np.float16)
+    bands[hearing.times < 0.67, 20] = bands[hearing.times >= 0.67, 23] = 1.0  # heard to change a little earlier
+    heard = hearing_to_notes(replace(hearing, bands=bands, fmin=30.0))
+    assert [note.note_number for note in heard] == [69, 72]
 
 
 def test_flickering_frames_do_not_break_a_note():
