@@ -80,10 +80,10 @@ class Learner:
         """
         self._freeze_critic(True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            total, terms, fake = self._objective(heard, target, classes, noise)
+            total, terms, real, fake = self._objective(heard, target, classes, noise)
         self._descend(total, share, list(self.optimizers.values()))
         norm = gradient_norm(self.model)
-        critic_own = self._teach_critic(target, fake, share)
+        critic_own = self._teach_critic(real, fake, share)
         return torch.cat([terms * share, (critic_own * share).reshape(1), (norm / self.workers.count).reshape(1)])
 
     def _teach_critic(self, real: Tensor, fake: Tensor, share: float) -> Tensor:

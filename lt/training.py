@@ -28,7 +28,6 @@ from lt.seeds import generator
 from lt.spectra import Scaler
 from lt.splits import Split
 from lt.validation import Evaluation, Examples, evaluate, examples
-from lt.vae import draw_noise
 from lt.workers import StopSignals, Workers
 
 SCALER_FRAMES = 20_000  # at most as many training frames fit the scaler
@@ -96,7 +95,7 @@ class Trainer:
             rows = slice(0, 1)
         batch = self.mixer.batch(positions, self.config.seed, epoch, step).part(rows)
         chosen = generator(self.config.seed, "noise", epoch, step, device=self.device)
-        noise = {half: [z[rows] for z in draw_noise(self.config.dims, n_rows, chosen)] for half in HALVES}
+        noise = self.learner.objective.draw_noise(n_rows, rows, chosen)
         return self.learner.learn(self.scaler.apply(batch.heard), self.scaler.apply(batch.mixture), batch.classes,
                                   noise, share)
 

@@ -13,7 +13,7 @@ from lt.mixtures import Mixer
 from lt.objective import Objective
 from lt.seeds import generator
 from lt.spectra import Scaler
-from lt.vae import CrossModalVAE, draw_noise
+from lt.vae import CrossModalVAE
 from lt.workers import Workers
 
 VALID_FRAMES = 20_000  # at most as many validation frames choose the model
@@ -71,10 +71,10 @@ def _sums(objective: Objective, mixer: Mixer, scaler: Scaler, config: RunConfig,
     """Terms, then KL by half, layer and dimension, summed over this worker's rows of one batch."""
     batch = mixer.batch(positions, config.seed, step, stream="valid").part(rows)
     chosen = generator(config.seed, "noise", 0, step, device=mixer.device)
-    noise = {half: [z[rows] for z in draw_noise(objective.model.dims, len(positions), chosen)] for half in HALVES}
+    noise = objective.draw_noise(len(positions), rows, chosen)
     target = scaler.apply(batch.mixture)
     output = objective.model(target, batch.classes, noise["signal"], noise["symbol"])
-    terms = objective.terms(output, target, batch.classes).stack()
+    terms = objective.judge(output, target, batch.classes, noise)[0].stack()
     latent = [kl.sum(dim=0) for half in HALVES for kl in prior_kl(getattr(output, half))]
     return torch.cat([terms * (rows.stop - rows.start), *latent])
 
