@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lt import cli
-from lt.config import PRESETS, RunConfig, with_preset
+from lt.config import LARGEST, PRESETS, RunConfig, with_preset
 from lt.labels import LABELS
 
 EXAMPLE = """python3 lt_train.py --instruments Piano --dims 32
@@ -15,6 +15,7 @@ python3 lt_train.py --instruments Flute --preset robust --name flute
 python3 lt_train.py --load saves/flute__Flute --load_epoch last --epochs 200"""
 
 COUNT, WEIGHT = cli.POSITIVE, cli.Number(min=0)
+SIZE, LAYERS = click.IntRange(1, 10 ** 8), click.IntRange(1, 1000)  # more is a slip of the finger, and no machine's
 # flags that do nothing unless another is set: said, so that nobody waits for their effect
 IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "noise_floor", "gain"),
                 "adversarial": ("adv_dim", "adv_num", "adv_lr"), "zero_extra_class": ("silence_share",)}
@@ -66,11 +67,11 @@ class Tag(click.ParamType):
 @flag("equalise", "random smooth gain over frequency, standard deviation in dB", WEIGHT, "Hearing")
 @flag("noise_floor", "share of frames that get a noise floor", cli.Number(min=0, max=1), "Hearing")
 @flag("gain", "random level, standard deviation in dB", WEIGHT, "Hearing")
-@flag("dims", "latent dimensions, one a stochastic layer, bottom first", COUNT, "Networks", 1)
-@flag("hidden_dims_1", "signal VAE: hidden width of each layer", COUNT, "Networks", 1)
-@flag("hidden_num_1", "signal VAE: hidden layers of each layer", COUNT, "Networks", 1)
-@flag("hidden_dims_2", "symbol VAE: hidden width of each layer", COUNT, "Networks", 1)
-@flag("hidden_num_2", "symbol VAE: hidden layers of each layer", COUNT, "Networks", 1)
+@flag("dims", "latent dimensions, one a stochastic layer, bottom first", SIZE, "Networks", 1)
+@flag("hidden_dims_1", "signal VAE: hidden width of each layer", SIZE, "Networks", 1)
+@flag("hidden_num_1", "signal VAE: hidden layers of each layer", LAYERS, "Networks", 1)
+@flag("hidden_dims_2", "symbol VAE: hidden width of each layer", SIZE, "Networks", 1)
+@flag("hidden_num_2", "symbol VAE: hidden layers of each layer", LAYERS, "Networks", 1)
 @flag("label_type", "distribution of the symbols", choice("categorical", "binary"), "Networks")
 @flag("signal_scale", "scale of the decoded spectrum: each frame's own, or one a bin", choice("frame", "bin"),
       "Networks")
@@ -82,8 +83,8 @@ class Tag(click.ParamType):
 @flag("transfer_1", "weight of -log p(signal|z_symbol)", WEIGHT, "Losses")
 @flag("transfer_2", "weight of -log p(symbol|z_signal)", WEIGHT, "Losses")
 @flag("adversarial", "1: a critic on spectra whose judgement reaches the signal decoder", cli.SWITCH, "Losses")
-@flag("adv_dim", "critic: hidden width", COUNT, "Losses")
-@flag("adv_num", "critic: hidden layers", COUNT, "Losses")
+@flag("adv_dim", "critic: hidden width", SIZE, "Losses")
+@flag("adv_num", "critic: hidden layers", LAYERS, "Losses")
 @flag("adv_lr", "critic: learning rate", WEIGHT, "Losses")
 @flag("epochs", "training epochs in all, counted from 1", COUNT)
 @flag("save_epochs", "save at the first epoch, every multiple of this, and the last", COUNT)
@@ -107,6 +108,7 @@ class Tag(click.ParamType):
 @click.pass_context
 def main(ctx: click.Context, load: Path | None, load_epoch: str | int, **flags: object) -> None:
     chosen = {name: flags[name] for name in cli.given(ctx) if name in flags}
+    check_numbers(chosen)
     if load is None:
         cli.refuse_given(ctx, ["load_epoch"], "a run that begins (no --load)")
         check_usage(config := with_preset(chosen, str(flags["preset"])))
@@ -127,6 +129,18 @@ def speak_of_idle(chosen: dict[str, object], config: RunConfig) -> None:
         idle = [f"--{name}" for name in names if name in chosen]
         if idle and not getattr(config, switch):
             cli.note(f"{', '.join(idle)}: no effect without --{switch} 1")
+
+
+def check_numbers(chosen: dict[str, object]) -> None:
+    """Numbers that no run could be read back with.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    for name, value in chosen.items():
+        for entry in value if isinstance(value, tuple) else (value,):
+            if isinstance(entry, (int, float)) and entry >= LARGEST:
+                raise click.UsageError(f"--{name} {entry} is too large: numbers here are below {LARGEST:g}.")
 
 
 def check_usage(config: RunConfig) -> None:

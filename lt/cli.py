@@ -152,9 +152,19 @@ def one_line(error: BaseException) -> str:
         text = f"{os.fsdecode(error.filename)}: {error.strerror}"
     elif isinstance(error, EXPECTED) and str(error):
         text = str(error)
+    elif _is_out_of_memory(error):
+        text = "this takes more memory than there is: smaller sizes, batches or inputs take less " \
+               "(LT_DEBUG=1 shows where)"
     else:
         text = f"unexpected {type(error).__name__}: {error} (LT_DEBUG=1 shows where)"
     return " ".join(text.split())
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed; torch has an error of its own for CUDA, and for the CPU only words."""
+    kind = type(error).__name__
+    return isinstance(error, MemoryError) or kind == "OutOfMemoryError" or \
+        kind == "RuntimeError" and "can't allocate memory" in str(error)
 
 
 def _report(name: str, message: str) -> None:

@@ -1,6 +1,7 @@
-"""Devices: from what the user writes after `--cuda` to a torch device that is really there."""
+"""Devices: from what the user writes after `--cuda` to a torch device that is really there, and its memory."""
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,3 +27,14 @@ def device(cuda: int | str = -1) -> torch.device:
         raise ValueError(f"there is no CUDA device {int(number)}: this machine offers {count or 'none'}; "
                          "use --cuda -1 for the CPU")
     return torch.device("cuda", int(number))
+
+
+def memory(device: torch.device) -> float:
+    """All the memory of a device in bytes, in use or not; infinite where the system does not tell."""
+    if device.type == "cuda":
+        import torch
+        return torch.cuda.get_device_properties(device).total_memory
+    names = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    if not set(names) <= set(getattr(os, "sysconf_names", ())):  # Windows
+        return float("inf")
+    return os.sysconf(names[0]) * os.sysconf(names[1])

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lt.checkpoints import HALVES, Checkpoint, State
 from lt.config import RunConfig
 from lt.critic import Critic
+from lt.devices import memory
 from lt.losses import TERMS, LossWeights
 from lt.objective import CriticObjective, Objective
 from lt.runs import RunSettings, build_model, load_model_state
@@ -27,6 +28,7 @@ from lt.workers import Workers
 
 LEARNING_RATE_FACTOR = 0.5  # at each plateau
 MIN_LEARNING_RATE = 1e-6
+BYTES_A_PARAMETER = 16  # in float32 the weight, its gradient and Adam's two moments
 CRITIC_BETAS = (0.5, 0.999)  # Adam's, as is usual for critics
 STEP_TERMS = (*TERMS, "critic_own", "gradient_norm")  # what a step reports; the critic's own loss is not the model's
 OBJECTIVE_FIELDS = ("regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1", "transfer_2")
@@ -37,11 +39,14 @@ class Learner:
 
     Args:
         settings: of the run. device: of the networks. workers: under torchrun.
+    Raises:
+        ValueError: the device cannot hold such networks.
     """
 
     def __init__(self, settings: RunSettings, device: torch.device, workers: Workers) -> None:
         self.config, self.device, self.workers = settings.config, device, workers
         config, n_features = self.config, settings.scaler.n_features
+        check_room(settings, device)
         torch.manual_seed(seed_of(config.seed, "init"))
         self.model = build_model(config, settings.space, settings.scaler).to(device)
         self.critic = Critic(n_features, config.adv_dim, config.adv_num).to(device) if config.adversarial else None
@@ -149,6 +154,25 @@ class Learner:
         """The losses so far cannot be compared with those to come."""
         for scheduler in self.schedulers.values():
             scheduler.best, scheduler.num_bad_epochs = math.inf, 0
+
+
+def check_room(settings: RunSettings, device: torch.device) -> None:
+    """Make sure that a device can hold a run's networks while they learn, before they are made.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    config = settings.config
+    with torch.device("meta"):  # shapes alone: nothing is allocated
+        networks: list[nn.Module] = [build_model(config, settings.space, settings.scaler)]
+        if config.adversarial:
+            networks.append(Critic(settings.scaler.n_features, config.adv_dim, config.adv_num))
+    n_parameters = sum(parameter.numel() for network in networks for parameter in network.parameters())
+    needed, there = n_parameters * BYTES_A_PARAMETER, memory(device)
+    if needed > there:
+        raise ValueError(f"networks of {n_parameters / 1e6:.0f} million parameters take {needed / 1e9:.0f} GB to train "
+                         f"and this device has {there / 1e9:.0f}: try smaller --dims, --hidden_dims_1, --hidden_num_1, "
+                         "--hidden_dims_2, --hidden_num_2 (or --adv_dim, --adv_num)")
 
 
 def gradient_norm(model: nn.Module) -> Tensor:

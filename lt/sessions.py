@@ -89,6 +89,8 @@ def begin(config: RunConfig) -> Session:
         return data, split, fit_scaler(mixer, config)
 
     data, split, scaler = workers.after_writer(prepare)
+    if (folder.path / "config.json").exists():
+        _note(workers, f"{folder.path} holds an earlier run, which this one will replace (another --name keeps both)")
     settings = RunSettings(run_id(config, data.fingerprint), config, data.config, scaler, _describe(split, config),
                            _source(data), _provenance())
     _speak_of(split, config, workers)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 from lt import cli, devices
@@ -24,6 +25,8 @@ class Config:
     beta: float = 1.0
 
 
+OUT_OF_MEMORY = ("this takes more memory than there is: smaller sizes, batches or inputs take less "
+                 "(LT_DEBUG=1 shows where)")
 EXAMPLE = "python3 tool.py --models 'a b' \\\n    --dims 64 16   # two layers"
 
 
@@ -117,6 +120,8 @@ def test_flags_without_meaning_are_refused():
     (FileNotFoundError("the file x does not exist"), "the file x does not exist"),
     (ImportError("no nsgt"), "no nsgt"), (click.ClickException("odd"), "odd"),
     (KeyError("a"), "unexpected KeyError: 'a' (LT_DEBUG=1 shows where)"),
+    (MemoryError(), OUT_OF_MEMORY), (torch.OutOfMemoryError("CUDA out of memory. Tried"), OUT_OF_MEMORY),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 47999999952"), OUT_OF_MEMORY),
     (ValueError(), "unexpected ValueError:  (LT_DEBUG=1 shows where)"),
     (RuntimeError("out of\nmemory"), "unexpected RuntimeError: out of memory (LT_DEBUG=1 shows where)")])
 def test_what_had_to_be_looked_at_is_one_line_and_code_1(error, line, monkeypatch):
@@ -268,6 +273,10 @@ def test_the_cpu_by_all_its_names(name):
     assert devices.device(name).type == "cpu"
 
 
+def test_the_memory_of_the_cpu_is_the_machines():
+    assert 2 ** 28 < devices.memory(torch.device("cpu")) < 2 ** 50
+
+
 @pytest.mark.parametrize("name", [64, "64", "cuda:64"])
 def test_an_absent_device_is_an_error(name):
     with pytest.raises(ValueError, match="no CUDA device 64.*--cuda -1"):
@@ -280,7 +289,6 @@ def test_no_device_of_that_name():
 
 
 def test_cuda_devices_by_their_names(monkeypatch):
-    import torch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     found = [str(devices.device(name)) for name in (0, "cuda", 1, "cuda:1")]

@@ -147,9 +147,11 @@ def test_save_seconds_holds(lt_train, run, no_figures, monkeypatch):
 
 
 def test_a_run_takes_the_place_of_an_earlier_one_once_it_has_something_to_write(lt_train, run, no_figures, monkeypatch):
-    lt_train("--epochs 4 --save_epochs 2")
+    assert "earlier run" not in lt_train("--epochs 4 --save_epochs 2").stderr
     monkeypatch.setattr(training.Trainer, "step", lambda self, positions, epoch, step: torch.full((11,), float("nan")))
-    refused(lt_train("--epochs 3 --seed 1"), 1, "signal_nll became nan in epoch 1, step 1", "no good state")
+    result = lt_train("--epochs 3 --seed 1")
+    refused(result, 1, "signal_nll became nan in epoch 1, step 1", "no good state")
+    assert f"{run} holds an earlier run, which this one will replace" in result.stderr
     assert load_run(run, "last").epoch == 4
     monkeypatch.undo()
     monkeypatch.setattr("lt.monitor.Monitor._draw", lambda self, epoch: None)
@@ -291,9 +293,12 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
     ("--adversarial 2", ["neither 0 nor 1"]), ("--label_type ternary", ["ternary", "categorical", "binary"]),
     ("--regularization_type l1", ["kld", "l2"]), ("--random_mode maybe", ["constant", "bernoulli"]),
     ("--split half", ["note", "pitch", "frame"]), ("--name a/b", ["not a plain file name"]),
-    ("--unknown 1", ["unknown"]),
+    ("--unknown 1", ["unknown"]), ("--dims 999999999", ["--dims", "100000000"]), ("--hidden_num_1 9999", ["1000"]),
+    ("--seed 99999999999999999999999999", ["--seed", "too large", "below 1e+12"]),
+    ("--frames 0 9999999999999", ["--frames 9999999999999 is too large"]), ("--beta_1 1e300", ["--beta_1 1e+300"]),
     ("--load_epoch 3", ["--load_epoch has no meaning"]), ("--fold 5", ["--fold 5 of 5 folds"]), ("--n_folds 2", ["2"]),
     ("--load x --load_epoch soon", ["neither best, last nor an epoch"]), ("--preset mine", ["article", "robust"]),
+    ("--load some/run --epochs 9999999999999", ["--epochs 9999999999999 is too large"]),
     ("--load some/run --savedir elsewhere", ["--savedir has no meaning with --load"]),
 ])
 def test_mistakes_of_the_command_line(lt_train, flags, words):
@@ -307,6 +312,14 @@ def test_what_only_the_data_can_tell(lt_train, tmp_path):
     refused(lt_train("--split pitch --fold 0 --n_folds 20"), 1, "too few")
     (tmp_path / "odd.npz").write_text("odd")
     refused(lt_train(f"--dbroot {tmp_path / 'odd.npz'}"), 1, "odd.npz is damaged or no data set")
+
+
+@pytest.mark.parametrize("flags", [
+    "--dims 99999999", "--hidden_dims_1 99999999 --hidden_num_1 3", "--hidden_dims_2 900000 --hidden_num_2 2",
+    "--adversarial 1 --adv_dim 99999999"])
+def test_networks_larger_than_the_machine(lt_train, run, flags):
+    refused(lt_train(flags), 1, "million parameters take", "GB to train and this device has", "--hidden_dims_1")
+    assert not (run / "config.json").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
