@@ -28,6 +28,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     1  surveys        what kind of source a path is, and all the takes in it
     1  cutting        the sound of takes -> spectra: trimmed, tuning measured
     1  parts          the frames of each source file, by several processes, kept until all are there
+    1  preload        what the processes of a build have in memory from the start
     1  accounts       what became of every file
     1  builders       data sets from sound fonts and recordings
     1  convert_lt_set the article's data set, read with care, in our format

@@ -19,10 +19,11 @@ import numpy as np
 from lt import cli
 from lt.accounts import Account, Outcome, print_account, write_account
 from lt.config import SpectralConfig
+from lt.cutting import Part
 from lt.datasets import NoteTable, write_data_set
 from lt.files import refuse_overwriting_inputs
 from lt.labels import NoteLabels
-from lt.parts import Job, do_jobs, jobs_of, parts_folder, read_part
+from lt.parts import Job, do_jobs, jobs_of, parts_folder, read_magnitudes, start_processes
 from lt.soundfonts import embedded_font
 from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
 from lt.takes import BuildConfig, Survey, Take, choose
@@ -55,10 +56,11 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
             on_note()
 
     refuse_overwriting_inputs([output], {take.sound.path for take in survey.takes})
+    processes = processes or _n_cores()
     with parts_folder(output) as folder:
+        start_processes(len(survey.takes), processes)
         jobs = jobs_of(survey.takes, folder, CONFIG)
-        failures = do_jobs(jobs, CONFIG, processes or _n_cores(), on_job)
-        outcomes, chosen = _outcomes(jobs, failures, config)
+        outcomes, chosen = _outcomes(jobs, do_jobs(jobs, CONFIG, processes, on_job), config)
         account = Account(tuple(outcomes), survey.skipped, survey.indexes)
         if not chosen.outcomes:
             raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
@@ -72,24 +74,21 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _outcomes(jobs: Sequence[Job], failures: dict[Path, str], config: BuildConfig) -> tuple[list[Outcome], Chosen]:
+def _outcomes(jobs: Sequence[Job], parts: dict[Path, Part], config: BuildConfig) -> tuple[list[Outcome], Chosen]:
     """What became of every take, and those that become notes."""
-    every, chosen, parts, places = [], [], [], []
+    every, chosen, paths, places = [], [], [], []
     for job in jobs:
-        if job.path in failures:
-            every += [Outcome(take, 0, float("nan"), failures[job.path]) for take in job.takes]
-            continue
-        part, at = read_part(job.path), 0
+        part, at = parts[job.path], 0
         for take, length, cents, reason in zip(job.takes, part.lengths, part.cents, part.reasons, strict=True):
             if not reason and config.max_detuning and abs(cents) > config.max_detuning:
                 reason = f"off by {cents:+.0f} cents (--max_detuning {config.max_detuning:g})"
             every.append(Outcome(take, int(length), float(cents), str(reason)))
             if not reason:
                 chosen.append(every[-1])
-                parts.append(job.path)
+                paths.append(job.path)
                 places.append(at)
             at += int(length)
-    return every, Chosen(tuple(chosen), tuple(parts), np.array(places, np.int64))
+    return every, Chosen(tuple(chosen), tuple(paths), np.array(places, np.int64))
 
 
 def _frames(chosen: Chosen) -> Iterator[np.ndarray]:
@@ -97,7 +96,7 @@ def _frames(chosen: Chosen) -> Iterator[np.ndarray]:
     at, magnitudes = None, np.zeros((0, 0))
     for outcome, path, start in zip(chosen.outcomes, chosen.parts, chosen.starts, strict=True):
         if path != at:
-            at, magnitudes = path, read_part(path, magnitudes=True).magnitudes
+            at, magnitudes = path, read_magnitudes(path)
         yield magnitudes[start:start + outcome.n_frames]
 
 

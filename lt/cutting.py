@@ -35,6 +35,15 @@ OVERSAMPLING = 4  # of lags: at 4 kHz a period is 5.5 samples
 
 
 @dataclass(frozen=True)
+class Sound:
+    """A take heard: `audio` (samples,) without the silence around it, `cents` from its label, or the reason why it is
+    left out."""
+    audio: np.ndarray
+    cents: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Part:
     """The frames of some takes, one after another.
 
@@ -49,26 +58,32 @@ class Part:
     reasons: np.ndarray
 
 
-def cut_takes(takes: Sequence[Take], config: SpectralConfig) -> Part:
-    """The part that takes of one file make.
+def cut_takes(takes: Sequence[Take], config: SpectralConfig, sounds: Sequence[Sound] = ()) -> Part:
+    """The part that takes of one file make; `sounds` are the takes, where they have been heard before.
 
     Raises:
         ValueError, OSError, ImportError: the file cannot be read, or a font not be used.
     """
     pieces, cents, reasons = [], [], []
-    for take in takes:
+    for index, take in enumerate(takes):
         magnitudes, deviation, reason = np.zeros((0, config.n_bins), np.float32), np.nan, ""
         if isinstance(take.sound, Stored):
             magnitudes, deviation = _stored(take.sound)
         else:
-            audio, reason = _audio(take, config.sample_rate)
+            sound = sounds[index] if sounds else hear_take(take, config)
+            deviation, reason = sound.cents, sound.reason
             if not reason:
-                magnitudes = _spectra(audio, config)
-                deviation = detuning_cents(audio, config.sample_rate, take.note_number)
+                magnitudes = _spectra(sound.audio, config)
         pieces.append(magnitudes)
         cents.append(deviation)
         reasons.append(reason)
     return Part(np.concatenate(pieces), np.array([len(piece) for piece in pieces]), np.array(cents), np.array(reasons))
+
+
+def hear_take(take: Take, config: SpectralConfig) -> Sound:
+    """The half of cutting a take, of a recording or a font, that needs no torch. Raises as `cut_takes`."""
+    audio, reason = _audio(take, config.sample_rate)
+    return Sound(audio, np.nan if reason else detuning_cents(audio, config.sample_rate, take.note_number), reason)
 
 
 def _spectra(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:

@@ -4,6 +4,9 @@ They lie in a hidden folder beside the output, under names made of what they dep
 and time, the takes, the front end), so that a build that was killed goes on where it was. A lock keeps two
 builds of one output apart. Each part is computed by one thread from its own file alone: the data set is the
 same whatever the number of processes.
+
+The processes are forked, where that is safe (Linux), from one that imports torch once for all of them, while this one
+sees what there is to do and hears the first files: what a build that goes on pays a second time is little.
 """
 from __future__ import annotations
 
@@ -12,23 +15,25 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from multiprocessing import connection, get_context, parent_process
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from multiprocessing import connection, forkserver, get_context, parent_process
 from pathlib import Path
 
 import numpy as np
 
 from lt import __version__
 from lt.config import SpectralConfig
-from lt.cutting import Part, cut_takes
+from lt.cutting import Part, Sound, cut_takes, hear_take
 from lt.files import make_folder
-from lt.takes import Take
+from lt.takes import Recording, Take
 
 try:
     import fcntl
@@ -36,7 +41,10 @@ except ImportError:  # Windows: no lock
     fcntl = None
 
 FEW_JOBS = 16  # are done sooner by this process alone: another takes seconds to start
-_FIELDS = ("magnitudes", "lengths", "cents", "reasons")
+_FIELDS = ("lengths", "cents", "reasons")
+MOST_AHEAD, SMALL_BYTES = 256, 1 << 21  # jobs whose sound this process may hold, and their files' size
+_UNREAD = np.zeros((0, 0), np.float32)  # magnitudes that stay in their file
+_FORKED = sys.platform == "linux"  # elsewhere a process that has loaded the system's own libraries may not fork
 
 
 @dataclass(frozen=True)
@@ -98,48 +106,66 @@ def _key(takes: Sequence[Take], identity: list[object], config: SpectralConfig) 
 
 # --- doing the jobs ---------------------------------------------------------------------------------------
 
+def start_processes(n_jobs: int, processes: int) -> None:
+    """Begin to import what the processes will need, in another process, if so many jobs are worth it; returns at once.
+    It ends with this one."""
+    if not _FORKED or min(processes, n_jobs // FEW_JOBS) < 2:
+        return
+    get_context("forkserver").set_forkserver_preload(["lt.preload"])
+    # Ctrl-C is this process's affair: the other inherits what is blocked.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 def do_jobs(jobs: Sequence[Job], config: SpectralConfig, processes: int,
-            on_job: Callable[[Job], None] = lambda job: None) -> dict[Path, str]:
-    """See to it that every job's part is there -> by part, why it is not, for those that cannot be.
+            on_job: Callable[[Job], None] = lambda job: None) -> dict[Path, Part]:
+    """See to it that every job's part is there -> the parts by path, without their magnitudes; of a file that cannot be
+    read there is no file of its part, and every take is left out.
 
     Raises:
         ImportError: what fonts need is not installed. ChildProcessError: a process was killed.
     """
-    failures: dict[Path, str] = {}
-    todo = []
+    parts, todo = {}, []
     for job in jobs:
-        if job.path.exists() and _intact(job.path):
-            on_job(job)
-        else:
+        part = _part_there(job.path)
+        if part is None:
             todo.append(job)
+        else:
+            parts[job.path] = part
+            on_job(job)
     done = _done_here(todo, config) if min(processes, len(todo) // FEW_JOBS) < 2 else _done_by(todo, config, processes)
-    for job, failure in done:
-        if failure:
-            failures[job.path] = failure
+    for job, part in done:
+        parts[job.path] = part
         on_job(job)
-    return failures
+    return parts
 
 
-def _done_here(jobs: Sequence[Job], config: SpectralConfig) -> Iterator[tuple[Job, str]]:
+def _done_here(jobs: Sequence[Job], config: SpectralConfig) -> Iterator[tuple[Job, Part]]:
     for job in jobs:
         yield job, do_job(job, config)
 
 
-def _done_by(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Iterator[tuple[Job, str]]:
-    """Jobs and failures as they are done; a few wait in line, so that little is under way at any time."""
-    with ProcessPoolExecutor(processes, get_context("spawn"), _prepare_process) as pool:
+def _done_by(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Iterator[tuple[Job, Part]]:
+    """Jobs and parts as they are done; a few wait in line, so that little is under way at any time."""
+    context = get_context("forkserver" if _FORKED else "spawn")
+    with ProcessPoolExecutor(processes, context, _prepare_process) as pool:
         waiting, under_way, n_done = iter(jobs), {}, 0
         try:
-            while True:
-                for job in waiting:
-                    under_way[pool.submit(do_job, job, config)] = job
-                    if len(under_way) >= 4 * processes:
-                        break
-                if not under_way:
-                    return
+            first = pool.submit(do_job, jobs[0], config)
+            under_way[first] = next(waiting)
+            for job in waiting:  # until the processes are there, this one does what needs no torch
+                under_way[pool.submit(do_job, job, config, _heard_ahead(job, config))] = job
+                if first.done() or len(under_way) >= MOST_AHEAD:
+                    break
+            while under_way:
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    failure, n_done = future.result(), n_done + 1
-                    yield under_way.pop(future), failure
+                    part, n_done = future.result(), n_done + 1
+                    yield under_way.pop(future), part
+                for job in islice(waiting, max(0, 4 * processes - len(under_way))):
+                    under_way[pool.submit(do_job, job, config)] = job
         except BrokenProcessPool:
             if not n_done:  # they cannot start: the main module cannot be imported again (a script on stdin)
                 yield from _done_here(jobs, config)
@@ -148,6 +174,17 @@ def _done_by(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Ite
                                     "where it was, --jobs 1 needs the least memory") from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _heard_ahead(job: Job, config: SpectralConfig) -> tuple[Sound, ...]:
+    """The sound of a small file with one take; of others nothing, and of those that cannot be read."""
+    take = job.takes[0]
+    try:
+        if len(job.takes) == 1 and isinstance(take.sound, Recording) and take.sound.path.stat().st_size < SMALL_BYTES:
+            return (hear_take(take, config),)
+    except (ValueError, OSError):  # the job's process will say so
+        pass
+    return ()
 
 
 def _prepare_process() -> None:
@@ -162,32 +199,44 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def do_job(job: Job, config: SpectralConfig) -> str:
-    """Write a job's part -> why it could not be, or nothing."""
+def do_job(job: Job, config: SpectralConfig, sounds: Sequence[Sound] = ()) -> Part:
+    """Write a job's part, unless its file cannot be read -> the part without its magnitudes; `sounds` as in
+    `lt.cutting.cut_takes`."""
     try:
-        part = cut_takes(job.takes, config)
+        part = cut_takes(job.takes, config, sounds)
     except (ValueError, OSError) as error:
-        return str(error).replace(str(job.takes[0].sound.path), "it")
+        n_takes, reason = len(job.takes), str(error).replace(str(job.takes[0].sound.path), "it")
+        return Part(_UNREAD, np.zeros(n_takes, np.int64), np.full(n_takes, np.nan), np.full(n_takes, reason))
     temporary = job.path.with_suffix(f".{os.getpid()}.tmp")
     with open(temporary, "wb") as stream:
-        np.savez(stream, **{name: getattr(part, name) for name in _FIELDS})
+        np.savez(stream, magnitudes=part.magnitudes, takes=_table(part))
     os.replace(temporary, job.path)
-    return ""
+    return replace(part, magnitudes=_UNREAD)
 
 
 # --- reading parts ----------------------------------------------------------------------------------------
 
-def _intact(path: Path) -> bool:
-    """Whether a part is whole: a crash of the machine may leave the file without its content."""
+def _table(part: Part) -> np.ndarray:
+    """What is known about a part's takes as one array, which is read three times as fast as three."""
+    return np.rec.fromarrays([getattr(part, name) for name in _FIELDS], names=list(_FIELDS))
+
+
+def _part_there(path: Path) -> Part | None:
+    """A part without its magnitudes, where it is there and whole: a crash of the machine may leave the file without
+    its content."""
+    if not path.exists():
+        return None
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
+            if archive.testzip() is not None:
+                return None
+            table = np.lib.format.read_array(archive.open("takes.npy"))
+        return Part(_UNREAD, *(table[name] for name in _FIELDS))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
 
 
-def read_part(path: Path, magnitudes: bool = False) -> Part:
-    """A part; its magnitudes only where asked for."""
+def read_magnitudes(path: Path) -> np.ndarray:
+    """The magnitudes (frames, bins) of a part."""
     with np.load(path, allow_pickle=False) as members:
-        return Part(members["magnitudes"] if magnitudes else np.zeros((0, 0), np.float32),
-                    *(members[name] for name in _FIELDS[1:]))
+        return members["magnitudes"]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 ROWS = {
     0: "config files labels spectra audio midi cli flags devices seeds workers results symbols",
     1: "datasets splits mixtures augment soundfonts networks sources latent tuning "
-       "takes layouts indexes aligned surveys cutting parts accounts builders convert_lt_set",
+       "takes layouts indexes aligned surveys cutting parts preload accounts builders convert_lt_set",
     2: "vae critic baselines",
     3: "losses metrics objective",
     4: "checkpoints runs validation segments",

@@ -1,5 +1,6 @@
 """Data sets from recordings and sound fonts: tuning, choices, merging; kills and locks; always the same bytes."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,19 +213,53 @@ def test_the_embedded_set_is_the_same_bytes_each_time(tmp_path):
 
 
 @pytest.mark.long
-def test_three_thousand_files_and_a_kill_in_the_middle(tmp_path):
-    root = scale_of(tmp_path / "s", 3000, seconds=3.0)
-    begun = time.monotonic()
-    assert command(root, "--output", tmp_path / "a.npz").wait() == 0
-    whole = time.monotonic() - begun
-    begun = time.monotonic()
-    killed = command(root, "--output", tmp_path / "b.npz")
-    while len(list((tmp_path / ".b.npz.parts").glob("*.npz"))) < 1500:
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_a_killed_process_is_reported_and_the_rest_kept(tmp_path):
+    root = scale_of(tmp_path / "s", 400, seconds=2.0)
+    build = command(root, "--output", tmp_path / "x.npz", "--jobs", 2)
+    folder = tmp_path / ".x.npz.parts"
+    while len(list(folder.glob("*.npz"))) < 20 and build.poll() is None:
+        time.sleep(0.01)
+    below = descendants(build.pid)
+    os.kill(max(below), signal.SIGKILL)  # the youngest
+    assert build.wait() == 1 and "a process of the build was killed" in build.stderr.read()
+    assert len(list(folder.glob("*.npz"))) >= 20
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < deadline:
         time.sleep(0.1)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert command(root, "--output", tmp_path / "b.npz").wait() == 0
-    both = time.monotonic() - begun
-    print(f"{3000 / whole:.0f} files a second; a kill in the middle costs {100 * (both / whole - 1):.1f} % more")
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert both < 1.25 * whole  # 5 % on an idle machine
+    assert not any(Path(f"/proc/{pid}").exists() for pid in below)
+
+
+def descendants(pid):
+    """The processes below one."""
+    children = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        number, _, rest = status.read_text().partition(" ")
+        children.setdefault(int(rest.rpartition(")")[2].split()[1]), []).append(int(number))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found[1:]
+
+
+@pytest.mark.long
+def test_three_thousand_files_and_a_kill_in_the_middle(tmp_path):
+    root, whole, both = scale_of(tmp_path / "s", 3000, seconds=3.0), [], []
+    for turn in range(3):  # in turn, so that a busy machine slows both alike
+        folder = tmp_path / str(turn)
+        begun = time.monotonic()
+        assert command(root, "--output", folder / "a.npz").wait() == 0
+        whole.append(time.monotonic() - begun)
+        begun = time.monotonic()
+        killed = command(root, "--output", folder / "b.npz")
+        while len(list((folder / ".b.npz.parts").glob("*.npz"))) < 1500:
+            time.sleep(0.1)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert command(root, "--output", folder / "b.npz").wait() == 0
+        both.append(time.monotonic() - begun)
+        assert (folder / "a.npz").read_bytes() == (folder / "b.npz").read_bytes()
+        shutil.rmtree(folder)
+    print(f"{3000 / np.median(whole):.0f} files a second; a kill in the middle costs "
+          f"{100 * (np.median(both) / np.median(whole) - 1):.1f} % more")
+    assert np.median(both) < 1.25 * np.median(whole)  # 5 % on an idle machine
