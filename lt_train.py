@@ -15,9 +15,10 @@ python3 lt_train.py --instruments Flute --preset robust --name flute
 python3 lt_train.py --load saves/flute__Flute --load_epoch last --epochs 200"""
 
 COUNT, WEIGHT = cli.POSITIVE, cli.Number(min=0)
+DECIBELS = cli.Number(min=0, max=60)
 SIZE, LAYERS = click.IntRange(1, 10 ** 8), click.IntRange(1, 1000)  # more is a slip of the finger, and no machine's
 # flags that do nothing unless another is set: said, so that nobody waits for their effect
-IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "noise_floor", "gain"),
+IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "tilt", "ring", "noise_floor", "gain"),
                 "adversarial": ("adv_dim", "adv_num", "adv_lr"), "zero_extra_class": ("silence_share",)}
 
 
@@ -59,14 +60,16 @@ class Tag(click.ParamType):
 @flag("fold", "cross-validation: the fold that tests (-1: one split of 80/10/10)", click.IntRange(min=-1), "Data")
 @flag("n_folds", "number of folds", click.IntRange(min=3), "Data")
 @flag("features", "scaled log-magnitudes, or shape and level apart", choice("absolute", "relative"), "Hearing")
-@flag("range_db", "dB below the loudest that features resolve", cli.Number(min=6), "Hearing")
+@flag("range_db", "dB below the loudest that features resolve", cli.Number(min=6, max=140), "Hearing")
 @flag("retune", "notes are brought into tune, and recordings that are heard as a whole", cli.SWITCH, "Hearing")
 @flag("augment", "1: the encoder hears what the flags below do; its target stays clean", cli.SWITCH, "Hearing")
 @flag("transpose", "up to so many semitones up or down, labels moved along", cli.NOT_NEGATIVE, "Hearing")
 @flag("detune", "up to so many semitones, labels kept", cli.Number(min=0, max=0.5), "Hearing")
-@flag("equalise", "random smooth gain over frequency, standard deviation in dB", WEIGHT, "Hearing")
+@flag("equalise", "random smooth gain over frequency, standard deviation in dB", DECIBELS, "Hearing")
+@flag("tilt", "dB an octave by which partials above the loudest are weakened, at most", DECIBELS, "Hearing")
+@flag("ring", "share of frames under which another note rings on", cli.Number(min=0, max=1), "Hearing")
 @flag("noise_floor", "share of frames that get a noise floor", cli.Number(min=0, max=1), "Hearing")
-@flag("gain", "random level, standard deviation in dB", WEIGHT, "Hearing")
+@flag("gain", "random level, standard deviation in dB", DECIBELS, "Hearing")
 @flag("dims", "latent dimensions, one a stochastic layer, bottom first", SIZE, "Networks", 1)
 @flag("hidden_dims_1", "signal VAE: hidden width of each layer", SIZE, "Networks", 1)
 @flag("hidden_num_1", "signal VAE: hidden layers of each layer", LAYERS, "Networks", 1)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.augment import Augmentation, bins_per_semitone, disturb, shift_bins
+from lt.augment import Augmentation, bins_per_semitone, disturb, recolour, shift_bins
 from lt.config import RunConfig
 from lt.datasets import DataSet
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, N_CLASSES, LabelSpace, octave_pitch_to_note_number
@@ -72,7 +72,7 @@ class Mixer:
                         for rows in frames]
         self.space, self.config, self.device = space, config, device
         self.augmentation, self.reference = Augmentation(), 1.0
-        self._bins_per_semitone = bins_per_semitone(data.config)
+        self._bins_per_octave, self._bins_per_semitone = data.config.bins_per_octave, bins_per_semitone(data.config)
 
     def with_augmentation(self, augmentation: Augmentation, reference: float) -> Mixer:
         """The same frames, heard through an augmentation; `reference` is the magnitude of 0 dB."""
@@ -122,18 +122,20 @@ class Mixer:
 
     def _draw(self, source: Source, positions: Tensor, weights: Tensor,
               chosen: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean and detuned magnitudes (batch, bins) of one source, and its classes (batch, labels)."""
+        """Magnitudes (batch, bins) of one source, clean and as they are heard, and its classes (batch, labels)."""
         magnitudes = self._read(source.rows[positions]) * weights[:, None]
         positions = positions.to(self.device, non_blocking=True)
         numbers, dynamics = source.note_number[positions].long(), source.dynamics[positions].long()
         silent = source.silent[positions] | (weights == 0)
-        augmented = bool(self.augmentation.transpose or self.augmentation.detune)
+        augmented = self.augmentation != Augmentation()
         if not (augmented or self.config.retune):
             return magnitudes, magnitudes, self._classes(numbers, dynamics, silent)
         steps, fine = self._shifts(numbers, chosen)
         move = steps - source.sharp[positions] * self.config.retune
-        clean = shift_bins(magnitudes, move * self._bins_per_semitone)
-        heard = shift_bins(magnitudes, (move + fine) * self._bins_per_semitone) if augmented else clean
+        clean = heard = shift_bins(magnitudes, move * self._bins_per_semitone)
+        if augmented:
+            heard = shift_bins(magnitudes, (move + fine) * self._bins_per_semitone)
+            heard = recolour(heard, self.augmentation, self._bins_per_octave, chosen)
         return clean, heard, self._classes(numbers + steps, dynamics, silent)
 
     def _shifts(self, numbers: Tensor, chosen: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from lt.augment import Augmentation, bins_per_semitone, disturb, shift_bins, smooth_curves
+from lt.augment import Augmentation, bins_per_semitone, disturb, recolour, shift_bins, smooth_curves
 from lt.config import RunConfig, SpectralConfig, with_preset
 
 
@@ -39,36 +39,68 @@ def test_curves_are_smooth_and_of_unit_variance():
     assert float(curves.diff(dim=1).abs().mean()) < 0.15
 
 
+def recoloured(rows, **augmentation):
+    return recolour(rows, Augmentation(**augmentation), 48, chosen())
+
+
 def test_nothing_switched_on_changes_nothing():
     torch.testing.assert_close(disturb(spectra(), Augmentation(), 1.0, chosen()), spectra(), rtol=0, atol=0)
+    torch.testing.assert_close(recoloured(spectra()), spectra())
 
 
 def test_equalisation_keeps_the_level_and_changes_the_shape():
     rows = spectra()
-    heard = disturb(rows, Augmentation(equalise=12.0), 1.0, chosen())
+    heard = recoloured(rows, equalise=12.0)
     torch.testing.assert_close(heard.amax(dim=1), rows.amax(dim=1))
     assert float((20 * torch.log10((heard / rows).clamp_min(1e-9))).std()) > 6
 
 
 def test_a_gain_changes_the_level_alone():
     rows = spectra()
-    heard = disturb(rows, Augmentation(gain=6.0), 1.0, chosen())
+    heard = recoloured(rows, gain=6.0)
     ratio = heard / rows
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     assert 4 < float((20 * torch.log10(ratio[:, 0])).std()) < 8
 
 
+def test_a_tilt_is_a_slope_above_the_loudest_partial_and_nothing_below():
+    rows = torch.full((400, 410), 0.01)
+    rows[:, 100] = 1.0
+    heard = 20 * torch.log10(recoloured(rows, tilt=24.0))
+    change = heard - 20 * torch.log10(rows)
+    octave = change[:, 148] - change[:, 100]
+    assert -24 <= float(octave.min()) < -20 and 3 < float(octave.max()) <= 6  # a little brighter, mostly duller
+    torch.testing.assert_close(change[:, 244] - change[:, 100], 3 * octave, rtol=0, atol=1e-3)
+    torch.testing.assert_close(change[:, :100], change[:, 100:101].expand(-1, 100), rtol=0, atol=1e-3)
+    torch.testing.assert_close(heard.amax(dim=1), torch.zeros(400), rtol=0, atol=1e-3)  # the level stays
+
+
+def test_what_rings_on_is_another_row_and_softer():
+    rows = torch.eye(64, 410)
+    heard = disturb(rows, Augmentation(ring=0.5), 1.0, chosen())
+    torch.testing.assert_close(heard[rows > 0], torch.ones(64))
+    other = heard[rows.roll(1, dims=0) > 0]
+    assert 0.3 < float((other > 0).float().mean()) < 0.7
+    level_db = 20 * torch.log10(other[other > 0])
+    assert -40 <= float(level_db.min()) < -25 and -20 < float(level_db.max()) <= -8
+    assert float(heard.sum() - other.sum()) == 64
+
+
 def test_silence_stays_silent_but_for_noise():
-    silence = torch.zeros(8, 410)
-    assert (disturb(silence, Augmentation(equalise=12.0, gain=6.0), 1.0, chosen()) == 0).all()
+    silence, everything = torch.zeros(8, 410), Augmentation(equalise=12.0, tilt=24.0, ring=1.0, gain=6.0)
+    assert (recolour(silence, everything, 48, chosen()) == 0).all()
+    assert (disturb(silence, everything, 1.0, chosen()) == 0).all()
     noisy = disturb(silence, Augmentation(noise_floor=1.0), 1.0, chosen())
     assert torch.isfinite(noisy).all() and (noisy > 0).all() and float(noisy.max()) < 1
+    among = torch.cat([silence, 10 * spectra(8)])
+    assert torch.isfinite(disturb(among, everything, 1.0, chosen())).all()
 
 
 def test_the_same_generator_gives_the_same_sound():
-    everything = Augmentation(equalise=12.0, gain=3.0, noise_floor=0.5)
-    torch.testing.assert_close(disturb(spectra(), everything, 1.0, chosen(5)),
-                               disturb(spectra(), everything, 1.0, chosen(5)), rtol=0, atol=0)
+    everything = Augmentation(equalise=12.0, tilt=24.0, ring=0.5, gain=3.0, noise_floor=0.5)
+    one, other = (disturb(recolour(spectra(), everything, 48, generator), everything, 1.0, generator)
+                  for generator in (chosen(5), chosen(5)))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("augment, expected", [(0, Augmentation()), (1, Augmentation(transpose=2))])

@@ -213,7 +213,8 @@ COMBINATIONS = [
     "--random_mode bernoulli --zero_extra_class 0 --instruments Violin Flute --label_type binary --adversarial 1",
     "--split pitch --frames 2", "--split frame --frames 1 4", "--fold 1 --n_folds 4",
     "--precision bf16 --adversarial 1", "--cross_1 0 --cross_2 3 --dims 4 2 --adversarial 1",
-    "--features relative --range_db 40 --augment 1 --transpose 2 --detune 0.3 --equalise 6 --noise_floor 0.5 --gain 3",
+    "--features relative --range_db 40 --augment 1 --transpose 2 --detune 0.3 --equalise 6 --tilt 12 --ring 0.5 "
+    "--noise_floor 0.5 --gain 3",
     "--transfer_1 1 --transfer_2 10 --silence_share 0.2 --steps_per_epoch 2", "--batch_size 1000 --seed 3",
 ]
 
@@ -298,6 +299,7 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
     ("--frames 0 9999999999999", ["--frames 9999999999999 is too large"]), ("--beta_1 1e300", ["--beta_1 1e+300"]),
     ("--load_epoch 3", ["--load_epoch has no meaning"]), ("--fold 5", ["--fold 5 of 5 folds"]), ("--n_folds 2", ["2"]),
     ("--load x --load_epoch soon", ["neither best, last nor an epoch"]), ("--preset mine", ["article", "robust"]),
+    ("--range_db 1e9", ["--range_db"]), ("--augment 1 --equalise 99", ["--equalise"]),
     ("--load some/run --epochs 9999999999999", ["--epochs 9999999999999 is too large"]),
     ("--load some/run --savedir elsewhere", ["--savedir has no meaning with --load"]),
 ])
@@ -356,7 +358,7 @@ def test_loss_that_becomes_nan_stops_and_the_last_good_state_is_kept(lt_train, r
 
 
 def test_weights_that_become_nan_are_found_by_the_loss(lt_train, no_figures):
-    result = lt_train("--epochs 9 --learning_rate 1e30")
+    result = lt_train("--epochs 9 --learning_rate 1e11")
     assert result.exit_code == 1 and "epoch 1" in only_line(result) and "became" in only_line(result)
 
 

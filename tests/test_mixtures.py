@@ -144,8 +144,17 @@ def note_numbers(batch):
 
 def test_disturbances_leave_target_and_labels_clean(data):
     plain = mixer(data)
-    disturbed = plain.with_augmentation(Augmentation(detune=0.3, equalise=6.0, noise_floor=1.0, gain=3.0), 1.0)
+    everything = Augmentation(0, 0.3, equalise=6.0, tilt=12.0, ring=0.5, noise_floor=1.0, gain=3.0)
+    disturbed = plain.with_augmentation(everything, 1.0)
     order = plain.order(0, 1)[:40]
     before, after = plain.batch(order, 0, 1, 0), disturbed.batch(order, 0, 1, 0)
     assert torch.equal(before.mixture, after.mixture) and torch.equal(before.classes, after.classes)
     assert torch.equal(before.heard, before.mixture) and not torch.equal(after.heard, after.mixture)
+
+
+def test_each_source_of_a_mixture_is_recoloured_by_itself(data):
+    """A level of its own for each: where both sound alone in some bins, their ratios to the clean ones differ."""
+    plain = mixer(data)
+    batch = plain.with_augmentation(Augmentation(gain=6.0), 1.0).batch(plain.order(0, 1)[:40], 0, 1, 0)
+    ratio = (batch.heard / batch.mixture)[batch.mixture.amin(dim=1) > 0]
+    assert len(ratio) and float((ratio.amax(dim=1) / ratio.amin(dim=1)).log10().max()) * 20 > 3
