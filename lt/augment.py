@@ -2,7 +2,7 @@
 
 Only the encoder hears it; the decoder's target stays clean (a denoising VAE), or synthesis washes out. Whole
 semitones are the exception: they move sound, target and labels together. Each source of a mixture has a colour of its
-own (`recolour`: brightness, equalisation, level); what rings on and noise belong to the whole (`disturb`). Magnitudes
+own (`recolour`: brightness, equalisation, level); noise belongs to the whole (`add_noise`). Magnitudes
 are (batch, bins) on a logarithmic frequency axis, where a change of pitch is a shift, and a room or a microphone a
 smooth gain.
 """
@@ -20,7 +20,6 @@ N_WAVES = 20  # in a random smooth curve over frequency
 ROOM_NOISE_DB = (-110.0, -55.0)  # of a noise floor, relative to the loudest magnitude of the data
 BREATH_NOISE_DB = (-60.0, -5.0)  # of noise that comes with the note, relative to the frame's peak
 BRIGHTER = 0.25  # of the tilt, by which a sound may also be brighter than it was
-RING_DB = (-40.0, -8.0)  # of a note that rings on, relative to the frame's peak
 SILENT = 1e-12  # magnitudes below are no sound; nothing is divided by less
 NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
 NOISE_GRAIN_DB = 3.0  # standard deviation from bin to bin
@@ -35,7 +34,6 @@ class Augmentation:
         detune: semitones up or down, labels kept (a quarter of a tone would be another note).
         equalise: standard deviation in dB of a random smooth gain over frequency.
         tilt: dB an octave by which what lies above the loudest partial is weakened, at most.
-        ring: probability that another note of the batch rings under a frame.
         noise_floor: probability that a frame carries a noise floor.
         gain: standard deviation in dB of a random level.
     """
@@ -43,7 +41,6 @@ class Augmentation:
     detune: float = 0.0
     equalise: float = 0.0
     tilt: float = 0.0
-    ring: float = 0.0
     noise_floor: float = 0.0
     gain: float = 0.0
 
@@ -108,23 +105,18 @@ def _tilt_db(magnitudes: Tensor, most: float, bins_per_octave: int, generator: t
     return -slope * above.clamp_min(0) / bins_per_octave
 
 
-def disturb(magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator) -> Tensor:
-    """What a room adds to mixtures (batch, bins): notes that ring on, and noise.
+def add_noise(magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator) -> Tensor:
+    """Noise that rooms, microphones and breath add to mixtures (batch, bins).
 
     Args:
         reference: the magnitude of 0 dB for the noise of rooms, the data's largest.
     """
-    heard, loudest, n_bins = magnitudes, _peak(magnitudes), magnitudes.shape[1]
-    if augmentation.ring:
-        other = heard.roll(1, dims=0)
-        uniform = torch.rand(len(heard), 2, generator=generator, device=heard.device)
-        level = loudest / _peak(other).clamp_min(SILENT) * _between(RING_DB, uniform[:, :1])
-        heard = torch.hypot(heard, other * level * (uniform[:, 1:] < augmentation.ring))
     if not augmentation.noise_floor:
-        return heard
+        return magnitudes
+    loudest, n_bins = _peak(magnitudes), magnitudes.shape[1]
     room = _noise(torch.full_like(loudest, reference), n_bins, ROOM_NOISE_DB, augmentation, generator)
     breath = _noise(loudest, n_bins, BREATH_NOISE_DB, augmentation, generator)
-    return (heard.square() + room.square() + breath.square()).sqrt()
+    return (magnitudes.square() + room.square() + breath.square()).sqrt()
 
 
 def _peak(magnitudes: Tensor) -> Tensor:

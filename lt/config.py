@@ -73,7 +73,6 @@ class RunConfig:
     detune: float = 0.0
     equalise: float = 0.0
     tilt: float = 0.0
-    ring: float = 0.0
     noise_floor: float = 0.0
     gain: float = 0.0
     # networks
@@ -115,7 +114,7 @@ class RunConfig:
 
 # What may change when a run is continued; everything else makes it another run.
 CHANGEABLE = ("dbroot", "savedir", "random_mode", "silence_share", "augment", "transpose", "detune", "equalise",
-              "tilt", "ring", "noise_floor", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2",
+              "tilt", "noise_floor", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2",
               "transfer_1", "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds",
               "batch_size", "steps_per_epoch", "learning_rate", "lr_decay", "patience", "precision", "tensorboard",
               "cuda")
@@ -124,8 +123,8 @@ PRESETS: dict[str, dict[str, object]] = {
     "article": {},
     "robust": {
         "frames": (), "features": "relative", "range_db": 30.0, "retune": 1,
-        "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "tilt": 24.0, "ring": 0.3,
-        "noise_floor": 0.5, "gain": 3.0,
+        "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "tilt": 24.0, "noise_floor": 0.5,
+        "gain": 3.0,
         "hidden_dims_1": (512,), "hidden_dims_2": (256,), "signal_scale": "bin", "silence_share": 0.1,
         "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.96,
         "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.augment import Augmentation, bins_per_semitone, disturb, recolour, shift_bins
+from lt.augment import Augmentation, bins_per_semitone, add_noise, recolour, shift_bins
 from lt.config import RunConfig
 from lt.datasets import DataSet
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, N_CLASSES, LabelSpace, octave_pitch_to_note_number
@@ -109,7 +109,7 @@ class Mixer:
             classes.append(labels)
         mixture, heard = power.sqrt(), heard_power.sqrt()
         if self.augmentation != Augmentation():
-            heard = disturb(heard, self.augmentation, self.reference, chosen)
+            heard = add_noise(heard, self.augmentation, self.reference, chosen)
         return Batch(mixture, heard, torch.stack(classes, dim=1), weights)
 
     def _weights(self, n_rows: int, chosen: torch.Generator) -> Tensor:

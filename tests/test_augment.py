@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from lt.augment import Augmentation, bins_per_semitone, disturb, recolour, shift_bins, smooth_curves
+from lt.augment import Augmentation, bins_per_semitone, add_noise, recolour, shift_bins, smooth_curves
 from lt.config import RunConfig, SpectralConfig, with_preset
 
 
@@ -44,7 +44,7 @@ def recoloured(rows, **augmentation):
 
 
 def test_nothing_switched_on_changes_nothing():
-    torch.testing.assert_close(disturb(spectra(), Augmentation(), 1.0, chosen()), spectra(), rtol=0, atol=0)
+    torch.testing.assert_close(add_noise(spectra(), Augmentation(), 1.0, chosen()), spectra(), rtol=0, atol=0)
     torch.testing.assert_close(recoloured(spectra()), spectra())
 
 
@@ -75,30 +75,17 @@ def test_a_tilt_is_a_slope_above_the_loudest_partial_and_nothing_below():
     torch.testing.assert_close(heard.amax(dim=1), torch.zeros(400), rtol=0, atol=1e-3)  # the level stays
 
 
-def test_what_rings_on_is_another_row_and_softer():
-    rows = torch.eye(64, 410)
-    heard = disturb(rows, Augmentation(ring=0.5), 1.0, chosen())
-    torch.testing.assert_close(heard[rows > 0], torch.ones(64))
-    other = heard[rows.roll(1, dims=0) > 0]
-    assert 0.3 < float((other > 0).float().mean()) < 0.7
-    level_db = 20 * torch.log10(other[other > 0])
-    assert -40 <= float(level_db.min()) < -25 and -20 < float(level_db.max()) <= -8
-    assert float(heard.sum() - other.sum()) == 64
-
-
 def test_silence_stays_silent_but_for_noise():
-    silence, everything = torch.zeros(8, 410), Augmentation(equalise=12.0, tilt=24.0, ring=1.0, gain=6.0)
+    silence, everything = torch.zeros(8, 410), Augmentation(equalise=12.0, tilt=24.0, gain=6.0)
     assert (recolour(silence, everything, 48, chosen()) == 0).all()
-    assert (disturb(silence, everything, 1.0, chosen()) == 0).all()
-    noisy = disturb(silence, Augmentation(noise_floor=1.0), 1.0, chosen())
+    assert (add_noise(silence, everything, 1.0, chosen()) == 0).all()
+    noisy = add_noise(silence, Augmentation(noise_floor=1.0), 1.0, chosen())
     assert torch.isfinite(noisy).all() and (noisy > 0).all() and float(noisy.max()) < 1
-    among = torch.cat([silence, 10 * spectra(8)])
-    assert torch.isfinite(disturb(among, everything, 1.0, chosen())).all()
 
 
 def test_the_same_generator_gives_the_same_sound():
-    everything = Augmentation(equalise=12.0, tilt=24.0, ring=0.5, gain=3.0, noise_floor=0.5)
-    one, other = (disturb(recolour(spectra(), everything, 48, generator), everything, 1.0, generator)
+    everything = Augmentation(equalise=12.0, tilt=24.0, gain=3.0, noise_floor=0.5)
+    one, other = (add_noise(recolour(spectra(), everything, 48, generator), everything, 1.0, generator)
                   for generator in (chosen(5), chosen(5)))
     torch.testing.assert_close(one, other, rtol=0, atol=0)
 

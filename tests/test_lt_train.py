@@ -213,7 +213,7 @@ COMBINATIONS = [
     "--random_mode bernoulli --zero_extra_class 0 --instruments Violin Flute --label_type binary --adversarial 1",
     "--split pitch --frames 2", "--split frame --frames 1 4", "--fold 1 --n_folds 4",
     "--precision bf16 --adversarial 1", "--cross_1 0 --cross_2 3 --dims 4 2 --adversarial 1",
-    "--features relative --range_db 40 --augment 1 --transpose 2 --detune 0.3 --equalise 6 --tilt 12 --ring 0.5 "
+    "--features relative --range_db 40 --augment 1 --transpose 2 --detune 0.3 --equalise 6 --tilt 12 "
     "--noise_floor 0.5 --gain 3",
     "--transfer_1 1 --transfer_2 10 --silence_share 0.2 --steps_per_epoch 2", "--batch_size 1000 --seed 3",
 ]

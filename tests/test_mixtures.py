@@ -144,7 +144,7 @@ def note_numbers(batch):
 
 def test_disturbances_leave_target_and_labels_clean(data):
     plain = mixer(data)
-    everything = Augmentation(0, 0.3, equalise=6.0, tilt=12.0, ring=0.5, noise_floor=1.0, gain=3.0)
+    everything = Augmentation(0, 0.3, equalise=6.0, tilt=12.0, noise_floor=1.0, gain=3.0)
     disturbed = plain.with_augmentation(everything, 1.0)
     order = plain.order(0, 1)[:40]
     before, after = plain.batch(order, 0, 1, 0), disturbed.batch(order, 0, 1, 0)
