@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""The ablation table of hearing: what each part of `--preset robust` brings on recordings of another set.
+"""How well models hear: held-out notes, another data set's notes, recordings; and what each part of the preset brings.
 
-    python3 bench/hearing.py SET_DIR [--rows robust no_augment ...] [--seeds 0 1 2] [--dbroot data/lt_set.npz]
+    python3 bench/hearing.py --recordings SET_DIR --notes OTHER.npz --rows "robust no_tilt" --seeds "0 1 2"
+    python3 bench/hearing.py --instruments Violin --rows robust --notes fluid.npz
+    python3 bench/hearing.py --instruments "Piano Violin" --rows robust
 
-SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_files/). Each row trains with `lt_train.py`
-and is scored by `lt_midi.py`; rows are added to `saves/hearing.csv` as they come, and those that are there already are
-not done again.
+SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_files/); OTHER.npz is a data set made by
+`python3 -m lt.builders`. Each row trains with `lt_train.py`. Rows are added to `saves/hearing.csv` as they come, and
+those that are there already are not done again.
+
+Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
+their peak are counted. Mixtures are judged by `lt_analyze.py`, by instrument, the worst first.
 """
 from __future__ import annotations
 
@@ -17,10 +22,21 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lt.datasets import DataSet, read_data_set
+from lt.hearing import symbol_probabilities
+from lt.labels import N_CLASSES
+from lt.runs import Run, load_run
+from lt.splits import split_data
+from lt.tuning import TuningMeter
 
 HERE = Path(__file__).resolve().parent.parent
 ROBUST = ("--preset", "robust")
-ARTICLE = ("--hidden_dims_1", "512", "--hidden_dims_2", "256", "--batch_size", "256", "--epochs", "60")
+ARTICLE = ("--hidden_dims_1", "512", "--hidden_dims_2", "256", "--batch_size", "256", "--epochs", "120")
 ROWS = {
     "article": ARTICLE,
     "article_all_frames": (*ARTICLE, "--frames"),
@@ -29,30 +45,77 @@ ROWS = {
     "no_transpose": (*ROBUST, "--transpose", "0"),
     "no_detune": (*ROBUST, "--detune", "0"),
     "no_equalise": (*ROBUST, "--equalise", "0"),
+    "no_tilt": (*ROBUST, "--tilt", "0"),
     "no_noise": (*ROBUST, "--noise_floor", "0"),
+    "no_gain": (*ROBUST, "--gain", "0"),
     "no_retune": (*ROBUST, "--retune", "0"),
     "absolute_features": (*ROBUST, "--features", "absolute", "--range_db", "80"),
-    "range_40_db": (*ROBUST, "--range_db", "40"),
+    "range_60_db": (*ROBUST, "--range_db", "60"),
     "no_transfer_terms": (*ROBUST, "--transfer_1", "0", "--transfer_2", "0"),
     "transfer_2_of_10": (*ROBUST, "--transfer_2", "10"),
-    "epochs_120": (*ROBUST, "--epochs", "120"),
+    "half_as_long": (*ROBUST, "--epochs", "60", "--lr_decay", "0.96"),
+    "twice_as_long": (*ROBUST, "--epochs", "240", "--lr_decay", "0.99"),
 }
-COLUMNS = ("row", "seed", "train_seconds", "frame_note", "frame_pitch_class", "frame_false_alarm", "f1",
-           "f1_with_offsets")
+RECORDED = ("frame_note", "frame_pitch_class", "frame_false_alarm", "f1", "f1_with_offsets")
+COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note", "held_out_dynamics_of_notes",
+           "other_note", *RECORDED)
+KEY = COLUMNS[:4]
 
 
-def measure(name: str, seed: int, root: Path, dbroot: Path, instrument: str) -> dict[str, object]:
+def measure(key: dict[str, str], recordings: Path | None, notes: Path | None) -> dict[str, object]:
     """Train one row and score it: a row of the table."""
-    run = HERE / "saves" / f"hearing_{name}_{seed}__{instrument}"
+    instruments, name = key["instruments"].split(), f"hearing_{key['row']}_{Path(key['data']).stem}_{key['seed']}"
     started = time.perf_counter()
-    call("lt_train.py", "--dbroot", dbroot, "--instruments", instrument, *ROWS[name], "--seed", seed, "--name",
-         f"hearing_{name}_{seed}", "--savedir", HERE / "saves")
-    seconds = time.perf_counter() - started
-    call("lt_midi.py", "--models", run, "--dataroot", root / "Recordings", "--midiroot",
-         root / "Aligned_files" / "mid_files", "--plot", 0, "--resynthesize", 0, "--classifier", 0)
-    notes = json.loads((run / "midi_results" / "results.json").read_text())["overall"]["notes"]
-    return {"row": name, "seed": seed, "train_seconds": round(seconds),
-            **{column: round(notes[column], 4) for column in COLUMNS[3:]}}
+    call("lt_train.py", "--dbroot", key["data"], "--instruments", *instruments, *ROWS[key["row"]], "--seed",
+         key["seed"], "--name", name, "--savedir", HERE / "saves")
+    figures: dict[str, object] = {"train_seconds": round(time.perf_counter() - started)}
+    folder = HERE / "saves" / "__".join([name, "_".join(instruments)])
+    if len(instruments) > 1:
+        figures["held_out_note"] = in_mixtures(folder)
+    else:
+        run, data = load_run(folder, tag="best"), read_data_set(key["data"])
+        held_out = split_data(data, run.config).notes["test"]
+        figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(run, data, held_out)
+        if notes:
+            other = read_data_set(notes)
+            figures["other_note"] = heard(run, other, other.notes_of(instruments[0]))[0]
+        if recordings:
+            figures |= on_recordings(folder, recordings)
+    return key | figures
+
+
+def heard(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
+    """The share of the notes' sounding frames whose octave and pitch are both right, and of notes whose dynamics are,
+    by the majority of their frames."""
+    right, dynamics_right = [], []
+    for note in notes:
+        rows = np.arange(data.starts[note], data.starts[note + 1])
+        magnitudes = torch.from_numpy(np.array(data.magnitudes[rows[data.sounding[rows]]]))
+        meter = TuningMeter(run.front_end)
+        meter.add(magnitudes)
+        sharp = meter.semitones if run.config.retune else 0.0
+        octave, pitch, dynamics = (group.numpy().argmax(axis=1)
+                                   for group in symbol_probabilities(run, magnitudes, sharp))
+        truth = data.notes.labels[note]
+        right.append((octave == truth[0]) & (pitch == truth[1]))
+        dynamics_right.append(np.bincount(dynamics, minlength=N_CLASSES["dynamics"]).argmax() == truth[2])
+    return round(float(np.concatenate(right).mean()), 4), round(float(np.mean(dynamics_right)), 4)
+
+
+def in_mixtures(folder: Path) -> float:
+    """Note accuracy of the instrument that is heard worst, over the test part's mixtures."""
+    call("lt_analyze.py", "-m", folder, "--make_classifier", 0, "--evaluate_classifier", 0, "--make_figures", 0,
+         "--generate_audio", 0)
+    results = json.loads((folder / "analysis" / "results.json").read_text())["instruments"]
+    return min(round(one["symbol"]["transfer"]["note"]["accuracy_sounding"], 4) for one in results.values())
+
+
+def on_recordings(folder: Path, recordings: Path) -> dict[str, float]:
+    """The scores of `lt_midi.py`."""
+    call("lt_midi.py", "--models", folder, "--dataroot", recordings / "Recordings", "--midiroot",
+         recordings / "Aligned_files" / "mid_files", "--plot", 0, "--resynthesize", 0, "--classifier", 0)
+    notes = json.loads((folder / "midi_results" / "results.json").read_text())["overall"]["notes"]
+    return {name: round(notes[name], 4) for name in RECORDED}
 
 
 def call(script: str, *arguments: object) -> None:
@@ -62,26 +125,26 @@ def call(script: str, *arguments: object) -> None:
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.argument("root", type=click.Path(exists=True, path_type=Path))
 @click.option("--rows", default=" ".join(ROWS), show_default=True, help="rows, separated by spaces")
 @click.option("--seeds", default="0", show_default=True, help="seeds, separated by spaces")
-@click.option("--dbroot", default="data/lt_set.npz", show_default=True, type=click.Path(path_type=Path))
-@click.option("--instrument", default="Flute", show_default=True)
-def main(root: Path, rows: str, seeds: str, dbroot: Path, instrument: str) -> None:
+@click.option("--dbroot", default="data/lt_set.npz", show_default=True, help="data set that is learnt from")
+@click.option("--instruments", default="Flute", show_default=True, help="of one model, separated by spaces")
+@click.option("--recordings", type=click.Path(exists=True, path_type=Path), help="folder of recordings and their MIDI")
+@click.option("--notes", type=click.Path(exists=True, path_type=Path), help="another data set")
+def main(rows: str, seeds: str, dbroot: str, instruments: str, recordings: Path | None, notes: Path | None) -> None:
     table = HERE / "saves" / "hearing.csv"
-    done = set()
-    if table.exists():
-        with open(table, newline="") as stream:
-            done = {(row["row"], row["seed"]) for row in csv.DictReader(stream)}
-    else:
+    if not table.exists():
         table.parent.mkdir(exist_ok=True)
         table.write_text(",".join(COLUMNS) + "\n")
+    with open(table, newline="") as stream:
+        done = [{name: row[name] for name in KEY} for row in csv.DictReader(stream)]
     for seed in seeds.split():
-        for name in rows.split():
-            if (name, seed) not in done:
-                row = measure(name, int(seed), root.resolve(), dbroot, instrument)
+        for row in rows.split():
+            key = dict(zip(KEY, (row, dbroot, instruments, seed)))
+            if key not in done:
+                figures = measure(key, recordings, notes)
                 with open(table, "a", newline="") as stream:
-                    csv.DictWriter(stream, COLUMNS, lineterminator="\n").writerow(row)
+                    csv.DictWriter(stream, COLUMNS, lineterminator="\n").writerow(figures)
     click.echo(table.read_text(), nl=False)
 
 

@@ -126,15 +126,24 @@ PRESETS: dict[str, dict[str, object]] = {
         "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "tilt": 24.0, "noise_floor": 0.5,
         "gain": 3.0,
         "hidden_dims_1": (512,), "hidden_dims_2": (256,), "signal_scale": "bin", "silence_share": 0.1,
-        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.96,
-        "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 8,
+        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.98,
+        "epochs": 120, "save_epochs": 40, "plot_epochs": 40, "batch_size": 256, "patience": 16,
     },
+}
+# What a preset changes where mixtures are heard: the softer instrument may lie 50 dB below the louder, so that features
+# must reach as far down, and noise, or partials weakened at random, would hide it.
+PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
+    "article": {},
+    "robust": {"range_db": 60.0, "transpose": 2, "detune": 0.2, "equalise": 3.0, "tilt": 0.0, "noise_floor": 0.1},
 }
 
 
 def with_preset(given: dict[str, object], preset: str) -> RunConfig:
     """The run's settings: flags that were given, the preset's values for the rest, the defaults below both."""
-    return replace(RunConfig(), **{**PRESETS[preset], **given, "preset": preset})
+    values = dict(PRESETS[preset])
+    if len(given.get("instruments", RunConfig.instruments)) > 1:
+        values |= PRESETS_OF_MIXTURES[preset]
+    return replace(RunConfig(), **{**values, **given, "preset": preset})
 
 
 _KINDS = {"int": int, "float": (int, float), "str": str, "tuple[int, ...]": int, "tuple[str, ...]": str}

@@ -99,3 +99,10 @@ def test_the_articles_preset_does_not_augment_and_the_robust_one_does():
     assert Augmentation.of(with_preset({}, "article")) == Augmentation()
     assert Augmentation.of(with_preset({}, "robust")).transpose > 0
     assert Augmentation.of(with_preset({"augment": 0}, "robust")) == Augmentation()
+
+
+def test_the_preset_weakens_no_partials_where_mixtures_are_heard():
+    one, both = with_preset({"instruments": ("Flute",)}, "robust"), {"instruments": ("Flute", "Violin")}
+    two = with_preset(both, "robust")
+    assert one.tilt > 0 == two.tilt and two.range_db > one.range_db
+    assert with_preset({**both, "tilt": 6.0}, "robust").tilt == 6.0
