@@ -3,6 +3,7 @@
 The rooms, lowest row first; a room imports only from rows below its own, or from its own without a cycle:
 
     0  config         the settings that flags refer to, with their defaults
+    0  rows           arrays that grow in place
     0  files          whole-or-not-at-all writing, output names, inputs kept safe
     0  labels         octave, pitch, dynamics, silence: names, numbers, classes
     0  spectra        audio <-> scaled constant-Q log-magnitudes

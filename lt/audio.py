@@ -142,10 +142,10 @@ def write_audio(path: str | Path, audio: np.ndarray, sample_rate: int = SAMPLE_R
 
 
 def to_peak(audio: np.ndarray, peak_dbfs: float = -1.0) -> np.ndarray:
-    """Turn (samples,) down so that its peak stays at or below `peak_dbfs`; never up."""
+    """Turn (samples,) down, in place, so that its peak stays at or below `peak_dbfs`; never up."""
     limit = 10 ** (peak_dbfs / 20)
     peak = _peak(audio)
-    return audio if peak <= limit else audio * (limit / peak)
+    return audio if peak <= limit else np.multiply(audio, limit / peak, out=audio)
 
 
 def _peak(audio: np.ndarray) -> float:

@@ -20,18 +20,19 @@ import torch
 from torch import Tensor
 
 from lt.analysis import Judged, joined, judge_batch
-from lt.audio import stream_audio, to_peak, write_audio
+from lt.audio import to_peak, write_audio
 from lt.baselines import PcaClassifier
 from lt.config import CrossConfig
 from lt.decoding import reconstruct, to_magnitudes
 from lt.generation import Event, Rendering, events_to_audio, notes_to_events
-from lt.hearing import STRIDE, Hearing, file_tuning, hear, symbol_probabilities
+from lt.hearing import STRIDE, Hearing, audio_blocks, file_tuning, hear, symbol_probabilities
 from lt.metrics import FrameCounts, NoteScores, frame_counts, note_scores, unmatched_notes
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.mixtures import Batch
 from lt.plotting_crossdata import MOST_FRAMES, Rolls, plot_comparison
 from lt.references import Pair, Reference, against_recording, read_reference
 from lt.rendering import frames_to_sound
+from lt.rows import Rows
 from lt.runs import Run
 from lt.seeds import generator
 from lt.spectra import stream_spectra
@@ -41,6 +42,7 @@ from lt.tuning import tune
 from lt.vae import draw_noise
 
 FOLDERS = ("transcriptions", "reconstructions", "transfers", "plots")
+MOST_PIECES = 100  # of judged frames: small arrays lie strewn over the heap, which large ones cannot use then
 SUFFIXES = {"transcriptions": (".mid", ".csv"), "reconstructions": (".wav",), "transfers": (".wav",),
             "plots": (".png",)}
 
@@ -74,12 +76,11 @@ class Frames:
     """A recording's model frames, one after another; pictures are thinned out.
 
     Attributes:
-        probabilities: class probabilities (frames, classes), one a group. reconstruction: (frames, bins).
+        probabilities: class probabilities (frames, classes), one a group.
         pictures: title -> magnitudes of every `every`-th frame.
     """
     judged: Judged | None
     probabilities: list[np.ndarray]
-    reconstruction: Tensor
     pictures: dict[str, np.ndarray]
     every: int
 
@@ -94,17 +95,17 @@ def work_through(run: Run, classifier: PcaClassifier | None, pair: Pair, folder:
     """
     reference = read_reference(pair.midi, run.space)
     sharp = file_tuning(run, pair.audio)
-    hearing = hear(run, _audio(run, pair.audio), sharp)
+    hearing = hear(run, audio_blocks(run, pair.audio), sharp)
     heard = _transcribe(run, hearing, folder / f"transcriptions/{pair.stem}.mid")
     n_frames = len(hearing) * STRIDE * run.front_end.hop // run.front_end.frame_hop + 1
     del hearing  # of an hour it is large
     frames = _frames(run, classifier, pair, sharp, reference, n_frames, config.seed)
-    seconds = len(frames.reconstruction) * run.front_end.frame_seconds
+    seconds = len(frames.probabilities[0]) * run.front_end.frame_seconds
     write_labels_csv(folder / f"transcriptions/{pair.stem}.csv", frames.probabilities, run.space,
                      run.front_end.frame_seconds)
     remarks = [*reference.remarks, *against_recording(reference, seconds)]
     if config.resynthesize:
-        remarks += _resynthesise(run, reference, frames, pair.stem, folder, config)
+        remarks += _resynthesise(run, reference, pair, sharp, folder, config)
     if config.plot:
         plot_comparison(frames.pictures, _rolls(reference.notes, _merged(heard or ())), run.front_end, frames.every,
                         seconds, folder / f"plots/{pair.stem}.png", pair.audio.name)
@@ -156,32 +157,31 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
     place = zlib.crc32(pair.stem.encode())  # draws do not depend on which other recordings there are
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     every = max(1, -(-n_frames // MOST_FRAMES))
-    pieces, probabilities, reconstruction, pictures, first = [], [], [], [], 0
+    probabilities = [Rows() for _ in run.space.group_sizes]
+    pieces, pictures, first = [], [], 0
     for number, magnitudes in enumerate(_blocks(run, pair.audio)):
         rows = slice(first, first + len(magnitudes))
         own, judgeable = classes[rows], known[rows]
         tuned = tune(magnitudes, -sharp, run.front_end)
-        probabilities.append([group.numpy() for group in symbol_probabilities(run, tuned)])
-        reconstruction.append(tune(reconstruct(run, tuned).cpu(), sharp, run.front_end))
+        for gathered, group in zip(probabilities, symbol_probabilities(run, tuned)):
+            gathered.add(group.numpy())
         if judgeable.any():
             pieces.append(_judge(run, classifier, tuned[judgeable], own[judgeable], seed, place, number))
+            if len(pieces) > MOST_PIECES:
+                pieces = [joined(pieces)]
         thin = slice(-first % every, None, every)
-        pictures.append([magnitudes[thin], reconstruction[-1][thin], _transfer(run, own[thin], judgeable[thin])])
+        pictures.append([magnitudes[thin], _reconstruct(run, magnitudes[thin], sharp),
+                         _transfer(run, own[thin], judgeable[thin])])
         first += len(magnitudes)
     titles = ("original", "reconstruction", "transfer: made from the MIDI's symbols")
-    return Frames(joined(pieces) if pieces else None, [np.concatenate(group) for group in zip(*probabilities)],
-                  torch.cat(reconstruction),
+    return Frames(joined(pieces) if pieces else None, [gathered.array() for gathered in probabilities],
                   {title: torch.cat(parts).numpy() for title, parts in zip(titles, zip(*pictures))}, every)
 
 
 def _blocks(run: Run, path: Path) -> Iterator[Tensor]:
     """Magnitudes (frames, bins) of a recording, on the CPU."""
-    for spectra in stream_spectra(_audio(run, path), run.front_end, run.device):
+    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
         yield spectra.magnitudes.cpu()
-
-
-def _audio(run: Run, path: Path) -> Iterator[Tensor]:
-    return (torch.from_numpy(block) for block in stream_audio(path, run.front_end.sample_rate))
 
 
 def _judge(run: Run, classifier: PcaClassifier | None, magnitudes: Tensor, classes: np.ndarray, seed: int,
@@ -196,6 +196,11 @@ def _judge(run: Run, classifier: PcaClassifier | None, magnitudes: Tensor, class
     return judge_batch(run, batch, noise, {} if classifier is None else {"classifier": classifier})
 
 
+def _reconstruct(run: Run, magnitudes: Tensor, sharp: float) -> Tensor:
+    """Magnitudes (frames, bins) through the signal VAE, which hears them moved to its tuning."""
+    return tune(reconstruct(run, tune(magnitudes, -sharp, run.front_end)).cpu(), sharp, run.front_end)
+
+
 def _transfer(run: Run, classes: np.ndarray, known: np.ndarray) -> Tensor:
     """What the symbols of frames (frames, instruments, labels) should sound like; nothing where none are known."""
     symbols = torch.from_numpy(np.ascontiguousarray(classes)).to(run.device)
@@ -205,12 +210,13 @@ def _transfer(run: Run, classes: np.ndarray, known: np.ndarray) -> Tensor:
 
 # --- sound ------------------------------------------------------------------------------------------------
 
-def _resynthesise(run: Run, reference: Reference, frames: Frames, stem: str, folder: Path, config: CrossConfig
+def _resynthesise(run: Run, reference: Reference, pair: Pair, sharp: float, folder: Path, config: CrossConfig
                   ) -> list[str]:
     """Write the recording through the signal VAE, and the MIDI as the model plays it; remarks where it cannot."""
     rate = run.front_end.sample_rate
-    sound = frames_to_sound(run, frames.reconstruction, config.griffinlim_iters, config.seed)
-    write_audio(folder / f"reconstructions/{stem}.wav", to_peak(sound), rate)
+    remade = (_reconstruct(run, magnitudes, sharp) for magnitudes in _blocks(run, pair.audio))
+    sound = frames_to_sound(run, remade, config.griffinlim_iters, config.seed)
+    write_audio(folder / f"reconstructions/{pair.stem}.wav", to_peak(sound), rate)
     del sound  # an hour is a third of a gigabyte
     try:
         events = _events(run, reference)
@@ -219,7 +225,7 @@ def _resynthesise(run: Run, reference: Reference, frames: Frames, stem: str, fol
     if not events:
         return ["no transfer: no note that the model can play"]
     sound = events_to_audio(run, events, Rendering(config.griffinlim_iters, config.seed, sample=False))
-    write_audio(folder / f"transfers/{stem}.wav", to_peak(sound), rate)
+    write_audio(folder / f"transfers/{pair.stem}.wav", to_peak(sound), rate)
     return []
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from lt.audio import stream_audio
 from lt.config import SpectralConfig
 from lt.labels import LabelSpace
+from lt.rows import Rows
 from lt.runs import Run
 from lt.segments import SEMITONES
 from lt.spectra import nsgt, stream_spectra
@@ -94,17 +95,16 @@ def symbol_probabilities(run: Run, magnitudes: Tensor, sharp: float = 0.0) -> tu
 def hear(run: Run, blocks: Iterable[Tensor], sharp: float = 0.0) -> Hearing:
     """Blocks of audio (samples,), `sharp` semitones above its nominal pitch -> Hearing on the fine grid, in memory
     bounded but for the result."""
-    probabilities: list[tuple[Tensor, ...]] = []
-    bands: list[Tensor] = []
+    groups, bands = tuple(Rows() for _ in run.space.group_sizes), Rows()
     meter = LevelMeter(STRIDE * run.front_end.hop)
     for frames in fine_frames(meter.watch(blocks), run.front_end, run.device):
-        probabilities.append(symbol_probabilities(run, frames, sharp))
-        bands.append(_semitones(frames, run.front_end).cpu())
-    groups = tuple(torch.cat(group).numpy() for group in zip(*probabilities))
-    level_db = meter.level_db(len(groups[0]))
+        for rows, group in zip(groups, symbol_probabilities(run, frames, sharp)):
+            rows.add(group.numpy())
+        bands.add(_semitones(frames, run.front_end).cpu().numpy())
+    level_db = meter.level_db(len(bands))
     hop_seconds = STRIDE * run.front_end.hop / run.front_end.sample_rate
-    return Hearing(run.space, groups, level_db, np.arange(len(level_db)) * hop_seconds, run.front_end.frame_seconds,
-                   torch.cat(bands).numpy(), run.front_end.fmin)
+    return Hearing(run.space, tuple(rows.array() for rows in groups), level_db, np.arange(len(level_db)) * hop_seconds,
+                   run.front_end.frame_seconds, bands.array(), run.front_end.fmin)
 
 
 def _semitones(frames: Tensor, config: SpectralConfig) -> Tensor:
@@ -122,21 +122,21 @@ class LevelMeter:
     """
 
     def __init__(self, hop: int) -> None:
-        self._hop, self._rest, self._powers = hop, torch.zeros(0), []
+        self._hop, self._rest, self._powers = hop, torch.zeros(0), Rows()
 
     def watch(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Pass blocks (samples,) on, measuring them."""
         for block in blocks:
             samples = torch.cat([self._rest, block.cpu()])
             n_whole = len(samples) // self._hop * self._hop
-            self._powers.append(samples[:n_whole].view(-1, self._hop).square().mean(dim=1))
+            self._powers.add(samples[:n_whole].view(-1, self._hop).square().mean(dim=1).numpy())
             self._rest = samples[n_whole:]
             yield block
 
     def level_db(self, n_frames: int) -> np.ndarray:
         """(n_frames,) levels centred at each hop, in dB relative to full scale."""
         last = self._rest.square().sum().reshape(1) / self._hop
-        power = torch.cat([*self._powers, last]).double().numpy()
+        power = np.concatenate([self._powers.array(), last.numpy()]).astype(np.float64)
         power = np.pad(power, 2)[:n_frames + 4]
         power = np.pad(power, (0, n_frames + 4 - len(power)))
         around = (power[:-3] + 3 * power[1:-2] + 3 * power[2:-1] + power[3:]) / 8
@@ -172,7 +172,7 @@ def _ended(blocks: Iterable[Tensor], n_zeros: int) -> Iterator[Tensor]:
 
 def hear_file(run: Run, path: Path | str) -> Hearing:
     """A sound file -> Hearing on the fine grid. Raises as `lt.audio.stream_audio`."""
-    return hear(run, _blocks(run, path), file_tuning(run, path))
+    return hear(run, audio_blocks(run, path), file_tuning(run, path))
 
 
 def file_tuning(run: Run, path: Path | str) -> float:
@@ -180,10 +180,11 @@ def file_tuning(run: Run, path: Path | str) -> float:
     if not run.config.retune:
         return 0.0
     meter = TuningMeter(run.front_end)
-    for spectra in stream_spectra(_blocks(run, path), run.front_end, run.device):
+    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
         meter.add(spectra.magnitudes)
     return meter.semitones
 
 
-def _blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
+def audio_blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
+    """A sound file's samples, block by block, at the run's rate. Raises as `lt.audio.stream_audio`."""
     return (torch.from_numpy(block) for block in stream_audio(path, run.front_end.sample_rate))

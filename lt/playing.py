@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lt.arranging import Say, arrange
-from lt.audio import stream_audio, to_peak, write_audio
+from lt.audio import to_peak, write_audio
 from lt.config import PlayOptions
 from lt.decoding import decode_path, draw_slowly, occupied_region, reconstruct
 from lt.generation import Rendering, classes_to_events, event_labels, events_to_audio, notes_to_events
-from lt.hearing import BATCH, symbol_probabilities
+from lt.hearing import audio_blocks, file_tuning, hear, symbol_probabilities
 from lt.labels import LabelSpace
 from lt.latent import TRAJECTORIES, spline_path
 from lt.midi import Note, Track, read_midi, write_midi
-from lt.plotting_sound import plot_sound
+from lt.plotting_sound import Thinned, plot_sound
 from lt.rendering import frames_to_sound
+from lt.rows import Rows
 from lt.runs import Run
 from lt.spectra import stream_spectra
 from lt.symbols import set_dynamics, transpose, write_labels_csv
-from lt.transcription import transcribe_file
+from lt.transcription import transcribe
+from lt.tuning import tune
 
 FRAMES_A_LABEL = 50  # of a sequence
 FRAMES_IN_ALL = 500  # of a morphing or a trajectory
@@ -51,38 +53,47 @@ def rendering(options: PlayOptions) -> Rendering:
 # --- audio ------------------------------------------------------------------------------------------------
 
 def play_audio(run: Run, path: Path, base: Path, options: PlayOptions, say: Say) -> Path:
-    """Hear a sound file: its reconstruction, transcription as MIDI and CSV, and a picture.
+    """Hear a sound file: its reconstruction, transcription as MIDI and CSV, and a picture. Sound passes by in blocks,
+    several times, so that an hour needs little more memory than a minute.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.stream_audio`. OSError: a file cannot be written.
     """
-    config = run.front_end
-    blocks = (torch.from_numpy(block) for block in stream_audio(path, config.sample_rate))
-    original = torch.cat([spectra.magnitudes.cpu() for spectra in stream_spectra(blocks, config, run.device)])
-    tracks = transcribe_file(run, path)
-    remade = _reconstruct_all(run, original, options)
-    sound = write_sound(run, frames_to_sound(run, remade, options.griffinlim_iters, options.seed), base, options)
+    config, sharp = run.front_end, file_tuning(run, path)
+    tracks = transcribe(hear(run, audio_blocks(run, path), sharp))
+    probabilities = [Rows() for _ in run.space.group_sizes]
+    for magnitudes in _blocks(run, path):
+        for gathered, group in zip(probabilities, symbol_probabilities(run, magnitudes, sharp)):
+            gathered.add(group.numpy())
+    n_frames = len(probabilities[0])
+    original, remade = Thinned(n_frames), Thinned(n_frames)
+    blocks = remade.watch(_reconstructed(run, original.watch(_blocks(run, path)), sharp, n_frames, options))
+    sound = write_sound(run, frames_to_sound(run, blocks, options.griffinlim_iters, options.seed), base, options)
     _write_tracks(run, tracks, beside(base, ".mid"), path.name, say)
-    probabilities = [group.numpy() for group in symbol_probabilities(run, original)]
-    write_labels_csv(beside(base, ".csv"), probabilities, run.space, config.frame_seconds)
+    write_labels_csv(beside(base, ".csv"), [gathered.array() for gathered in probabilities], run.space,
+                     config.frame_seconds)
     if options.graphs:
-        plot_sound({path.name: original.numpy(), "reconstruction": remade.numpy()}, config, beside(base, ".png"),
-                   tracks)
+        plot_sound({path.name: original.rows.array(), "reconstruction": remade.rows.array()}, original.grid(config),
+                   beside(base, ".png"), tracks)
     return sound
 
 
-def _reconstruct_all(run: Run, magnitudes: Tensor, options: PlayOptions) -> Tensor:
-    """Magnitudes (frames, bins) -> the model's idea of them, batch by batch, under one slow draw."""
-    noise = None
+def _blocks(run: Run, path: Path) -> Iterator[Tensor]:
+    """Magnitudes (frames, bins) of a sound file, on the CPU."""
+    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
+        yield spectra.magnitudes.cpu()
+
+
+def _reconstructed(run: Run, blocks: Iterable[Tensor], sharp: float, n_frames: int, options: PlayOptions
+                   ) -> Iterator[Tensor]:
+    """Blocks of magnitudes -> the model's idea of them, under one slow draw; it hears them moved to its tuning."""
+    noise, first = None, 0
     if options.latent_sample:
-        noise = [draw_slowly(len(magnitudes), dim, run, options.seed, layer, 0)
-                 for layer, dim in enumerate(run.model.dims)]
-    remade = torch.empty_like(magnitudes)
-    for start in range(0, len(magnitudes), BATCH):
-        part = slice(start, start + BATCH)
-        own = None if noise is None else [layer[part].to(run.device) for layer in noise]
-        remade[part] = reconstruct(run, magnitudes[part], own).cpu()
-    return remade
+        noise = [draw_slowly(n_frames, dim, run, options.seed, layer, 0) for layer, dim in enumerate(run.model.dims)]
+    for block in blocks:
+        own = None if noise is None else [layer[first:first + len(block)].to(run.device) for layer in noise]
+        yield tune(reconstruct(run, tune(block, -sharp, run.front_end), own).cpu(), sharp, run.front_end)
+        first += len(block)
 
 
 def _write_tracks(run: Run, tracks: Sequence[Track], path: Path, name: str, say: Say) -> None:
@@ -186,7 +197,7 @@ def play_trajectory(run: Run, kind: str, number: int, folder: Path, options: Pla
 def _play_path(run: Run, z: Tensor, base: Path, options: PlayOptions, title: str, table: bool) -> Path:
     """Decode top latents (frames, latent) to sound, picture and (for trajectories) a table of labels."""
     magnitudes, probabilities = decode_path(run, z)
-    sound = write_sound(run, frames_to_sound(run, magnitudes, options.griffinlim_iters, options.seed), base, options)
+    sound = write_sound(run, frames_to_sound(run, [magnitudes], options.griffinlim_iters, options.seed), base, options)
     if table:
         write_labels_csv(beside(base, ".csv"), probabilities, run.space, run.front_end.frame_seconds)
     if options.graphs:

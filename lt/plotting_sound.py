@@ -8,20 +8,39 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
-
 from matplotlib.axes import Axes
+from torch import Tensor
 
 from lt.config import SpectralConfig
 from lt.labels import LabelSpace
 from lt.midi import Track
 from lt.plotting import draw_notes, draw_probabilities, draw_spectra, finish_roll, new_figure, save_figure
+from lt.rows import Rows
 
 LONGEST_PICTURE = 4000  # frames; longer sounds are drawn every so many frames
 TRACK_COLOURS = ("#0969da", "#bf3989", "#1a7f37", "#9a6700", "#8250df")
 PANEL, SMALL_PANEL = 2.6, 1.7  # inches
+
+
+class Thinned:
+    """The frames of a long sound of `n_frames` that are drawn, gathered as they pass by."""
+
+    def __init__(self, n_frames: int) -> None:
+        self.rows, self._every, self._first = Rows(), max(1, -(-n_frames // LONGEST_PICTURE)), 0
+
+    def watch(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Pass blocks (frames, bins) on, keeping every so many frames."""
+        for block in blocks:
+            self.rows.add(block[-self._first % self._every::self._every].numpy())
+            self._first += len(block)
+            yield block
+
+    def grid(self, config: SpectralConfig) -> SpectralConfig:
+        """The front end of so many frames a second."""
+        return replace(config, frame_hop=config.frame_hop * self._every)
 
 
 def thin_out(magnitudes: np.ndarray, config: SpectralConfig) -> tuple[np.ndarray, SpectralConfig]:

@@ -1,13 +1,18 @@
 """Rendering: magnitudes made into audio, in memory that does not grow with the length but for the result.
 
-Names: `magnitudes: (frames, bins)`, `audio: (samples,)` float32, a part is a half-open range of frames whose phases
-are found together.
+Names: `magnitudes: (frames, bins)`, `audio: (samples,)` float32, a part is a stretch of frames whose phases are found
+together.
 """
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Iterable, Iterator
+
 import numpy as np
+import torch
 from torch import Tensor
 
+from lt.rows import Rows
 from lt.runs import Run
 from lt.seeds import generator
 from lt.spectra import Spectra, spectra_to_audio
@@ -17,41 +22,65 @@ PART_FRAMES = 4096  # 131 s
 MEETING_FRAMES = 8  # beyond a part's borders, so that phase retrieval has no edge there
 
 
+@dataclass(frozen=True)
+class Part:
+    """Magnitudes of a part, and of `before` and `after` frames of its neighbours."""
+    magnitudes: Tensor
+    before: int
+    after: int
+
+
 def magnitudes_to_audio(run: Run, magnitudes: Tensor, n_iter: int, seed: int, *where: int) -> np.ndarray:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,), its phase named by the seed and the place."""
     chosen = generator(seed, "phase", *where, device=magnitudes.device)
     return spectra_to_audio(Spectra(magnitudes, run.front_end), n_iter, chosen).cpu().numpy()
 
 
-def frames_to_sound(run: Run, magnitudes: Tensor, n_iter: int, seed: int) -> np.ndarray:
-    """Magnitudes (frames, bins) of a whole recording or path -> audio (samples,), faded at both ends.
+def frames_to_sound(run: Run, blocks: Iterable[Tensor], n_iter: int, seed: int) -> np.ndarray:
+    """Magnitudes of a whole recording or path, in blocks (frames, bins) -> audio (samples,), faded at both ends.
 
-    Phases are found for up to PART_FRAMES at once, which bounds the memory; parts meet where it is quietest.
+    Phases are found for up to PART_FRAMES at once, which bounds the memory; parts meet where it is quietest, and the
+    frame before a border is faded from part to part.
     """
-    hop = run.front_end.frame_hop
-    audio = np.zeros(len(magnitudes) * hop, np.float32)
-    for number, (start, end) in enumerate(parts(magnitudes)):
-        first, last = max(start - MEETING_FRAMES, 0), min(end + MEETING_FRAMES, len(magnitudes))
-        part = magnitudes_to_audio(run, magnitudes[first:last].to(run.device), n_iter, seed, number)
-        begin, stop = start * hop, end * hop
-        if start:  # the frame before the border is faded from part to part
-            begin -= hop
-            rise = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
-            audio[begin:begin + hop] *= 1 - rise
-            part[begin - first * hop:begin - first * hop + hop] *= rise
-        audio[begin:stop] += part[begin - first * hop:stop - first * hop]
-    return _faded(audio, round(FADE_SECONDS * run.front_end.sample_rate))
+    hop, audio, ending = run.front_end.frame_hop, Rows(), np.zeros(0, np.float32)
+    rise = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
+    for number, part in enumerate(parts(blocks)):
+        sound = magnitudes_to_audio(run, part.magnitudes.to(run.device), n_iter, seed, number)
+        begin, end = part.before * hop, len(sound) - part.after * hop
+        if number:
+            audio.add(ending * (1 - rise) + sound[begin - hop:begin] * rise)
+        if part.after:  # another part comes
+            end -= hop
+            ending = sound[end:end + hop]
+        audio.add(sound[begin:end])
+    return _faded(audio.array(), round(FADE_SECONDS * run.front_end.sample_rate))
 
 
-def parts(magnitudes: Tensor) -> list[tuple[int, int]]:
-    """Half-open ranges of frames, each at most PART_FRAMES long, that meet at quiet frames."""
-    level, found, start = magnitudes.amax(dim=1), [], 0
-    while len(magnitudes) - start > PART_FRAMES:
-        half = start + PART_FRAMES // 2
-        end = half + 1 + int(level[half:start + PART_FRAMES - 1].argmin())
-        found.append((start, end))
-        start = end
-    return [*found, (start, len(magnitudes))]
+def parts(blocks: Iterable[Tensor]) -> Iterator[Part]:
+    """Blocks (frames, bins) in parts of at most PART_FRAMES that meet at quiet frames."""
+    blocks, waiting, before = (piece for block in blocks for piece in block.split(PART_FRAMES)), [], 0
+    while True:
+        while sum(map(len, waiting)) <= before + PART_FRAMES + MEETING_FRAMES:
+            block = next(blocks, None)
+            if block is None:
+                break
+            waiting.append(block)
+        frames = torch.cat(waiting)
+        border = len(frames)
+        if border - before > PART_FRAMES:
+            border = before + _quietest(frames[before:before + PART_FRAMES])
+        after = min(MEETING_FRAMES, len(frames) - border)
+        yield Part(frames[:border + after], before, after)
+        if border == len(frames):
+            return
+        before = MEETING_FRAMES
+        waiting = [frames[border - before:]]
+
+
+def _quietest(magnitudes: Tensor) -> int:
+    """Where a part should end: after the quietest frame of its second half."""
+    half = len(magnitudes) // 2
+    return half + 1 + int(magnitudes[half:-1].amax(dim=1).argmin())
 
 
 def _faded(audio: np.ndarray, n_fade: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lt.augment import bins_per_semitone, shift_bins
 from lt.config import SpectralConfig
+from lt.rows import Rows
 
 REFERENCE_HZ = 440.0
 LOWEST_HZ, HIGHEST_HZ = 180.0, 4000.0  # below, bins of neighbouring partials overlap; above, partials stretch
@@ -24,7 +25,7 @@ class TuningMeter:
     """Gathers the tuning from blocks of spectra that pass by."""
 
     def __init__(self, config: SpectralConfig) -> None:
-        self._config, self._deviations, self._peaks = config, [], []
+        self._config, self._deviations, self._peaks = config, Rows(), Rows()
 
     def add(self, magnitudes: Tensor) -> None:
         """Measure frames (frames, bins)."""
@@ -37,8 +38,8 @@ class TuningMeter:
         curve = before - 2 * middle + after
         offset = torch.where(curve < 0, 0.5 * (before - after) / curve, torch.zeros_like(curve)).clamp(-0.5, 0.5)
         origin = config.bins_per_octave * np.log2(REFERENCE_HZ / config.fmin)
-        self._deviations.append(((at + offset - origin) / bins_per_semitone(config)).cpu())
-        self._peaks.append(peak.cpu())
+        self._deviations.add(((at + offset - origin) / bins_per_semitone(config)).cpu().numpy())
+        self._peaks.add(peak.cpu().numpy())
 
     def watch(self, blocks: Iterable[Tensor]) -> Iterable[Tensor]:
         """Pass blocks (frames, bins) on, measuring them."""
@@ -49,11 +50,11 @@ class TuningMeter:
     @property
     def semitones(self) -> float:
         """The deviation in semitones, within half a semitone; 0 where nothing sounded."""
-        peaks, deviations = torch.cat(self._peaks), torch.cat(self._deviations).double()
+        peaks, deviations = (torch.from_numpy(rows.array()) for rows in (self._peaks, self._deviations))
         loud = peaks > max(float(peaks.max()) * 10 ** (QUIETEST_DB / 20), 1e-9) if len(peaks) else peaks > 0
         if not loud.any():
             return 0.0
-        turns = torch.exp(2j * torch.pi * deviations[loud])
+        turns = torch.exp(2j * torch.pi * deviations[loud].double())
         return float(turns.mean().angle() / (2 * torch.pi))
 
 

@@ -162,17 +162,20 @@ def test_parts_cover_all_frames_and_meet_where_it_is_quiet(monkeypatch):
     monkeypatch.setattr(rendering, "PART_FRAMES", 100)
     magnitudes = torch.ones(450, 4)
     magnitudes[80] = magnitudes[160] = 0.1
-    found = parts(magnitudes)
-    assert found[0] == (0, 81) and found[1] == (81, 161)
-    assert [start for start, _ in found[1:]] == [end for _, end in found[:-1]] and found[-1][1] == 450
-    assert max(end - start for start, end in found) <= 100
+    for blocks in ([magnitudes], magnitudes.split(7)):
+        found = list(parts(blocks))
+        own = [part.magnitudes[part.before:len(part.magnitudes) - part.after] for part in found]
+        assert torch.equal(torch.cat(own), magnitudes) and max(map(len, own)) <= 100
+        assert [len(one) for one in own[:2]] == [81, 80]
+        assert [part.before for part in found] == [0] + [8] * (len(found) - 1)
+        assert [part.after for part in found] == [8] * (len(found) - 1) + [0]
 
 
 def test_parts_meet_without_a_seam(monkeypatch):
     z = torch.tensor([[4.0, 9.0, 4.0]]).expand(150, 3)
     magnitudes, _ = decode_path(RUN, z)
     monkeypatch.setattr(rendering, "PART_FRAMES", 64)
-    audio = frames_to_sound(RUN, magnitudes, 8, 0).astype(np.float64)
+    audio = frames_to_sound(RUN, magnitudes.split(13), 8, 0).astype(np.float64)
     jumps = np.abs(np.diff(audio, 2))[704:-704]
     assert jumps.max() < 3 * np.percentile(jumps, 99)
     assert len(audio) == 150 * 704 and abs(audio[0]) == 0 and abs(audio[-1]) < 1e-3

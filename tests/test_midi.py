@@ -50,6 +50,22 @@ runs = st.tuples(numbers, st.integers(0, 4), st.integers(1, 9))
 label_runs = st.lists(runs, min_size=1, max_size=30).map(as_runs)
 
 
+# (onset, length, number, velocity), in steps of 5 ms; no two begin at once, and none is struck again while it sounds
+random_notes = st.lists(st.tuples(st.integers(0, 1200), st.integers(1, 200), st.integers(12, 119), st.integers(1, 127)),
+                        min_size=1, max_size=25, unique_by=(lambda note: note[0], lambda note: note[2]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=random_notes, tempo=st.sampled_from([33.3, 60.0, 120.0, 187.5]))
+def test_notes_that_overlap_at_random_have_the_same_labels_after_a_midi_file(tmp_path_factory, drawn, tempo):
+    path = tmp_path_factory.mktemp("midi") / "a.mid"
+    notes = sorted(Note(0.005 * (begin + 0.5), 0.005 * (begin + length + 0.5), number, velocity)  # off frames' centres
+                   for begin, length, number, velocity in drawn)
+    write_midi(path, [Track("Flute", 73, tuple(notes))], tempo)
+    back = [note for track in read_midi(path) for note in track.notes]
+    np.testing.assert_array_equal(notes_to_labels(back, 180, 0.04).table(), notes_to_labels(notes, 180, 0.04).table())
+
+
 @settings(max_examples=60, deadline=None)
 @given(labels=label_runs, tempo=st.sampled_from([33.3, 60.0, 120.0, 187.5]))
 def test_labels_survive_a_midi_file(tmp_path_factory, labels, tempo):
