@@ -220,11 +220,11 @@ def _resynthesise(run: Run, reference: Reference, pair: Pair, sharp: float, fold
     del sound  # an hour is a third of a gigabyte
     try:
         events = _events(run, reference)
-    except ValueError as reason:  # a model of mixtures without silence
+        if not events:
+            return ["no transfer: no note that the model can play"]
+        sound = events_to_audio(run, events, Rendering(config.griffinlim_iters, config.seed, sample=False))
+    except ValueError as reason:  # a model of mixtures without silence, or a MIDI of days
         return [f"no transfer: {reason}"]
-    if not events:
-        return ["no transfer: no note that the model can play"]
-    sound = events_to_audio(run, events, Rendering(config.griffinlim_iters, config.seed, sample=False))
     write_audio(folder / f"transfers/{pair.stem}.wav", to_peak(sound), rate)
     return []
 

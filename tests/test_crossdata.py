@@ -194,6 +194,15 @@ def test_a_midi_of_another_length_is_said(tmp_path, seconds, words):
     assert len(remarks) == len(words) and all(word in remark for word, remark in zip(words, remarks))
 
 
+def test_a_midi_of_days_is_no_transfer_but_the_rest_is_done(run, tmp_path):
+    pair = recorded(tmp_path)
+    write_midi(pair.midi, [Track("Flute", 73, (*NOTES, Note(9e5, 9e5 + 1, 60, 64)))])
+    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
+    assert any("no transfer: this would last 250 hours" in remark for remark in findings.remarks)
+    assert any("1 note cannot be heard" in remark for remark in findings.remarks)
+    assert findings.judged is not None and not (tmp_path / "out/transfers/tune.wav").exists()
+
+
 @pytest.mark.parametrize("harm", ["empty", "text", "cut short", "NaN at its end", "a folder"])
 def test_damaged_recordings_are_named_and_leave_nothing(run, tmp_path, harm):
     pair = recorded(tmp_path, seconds=12.0)
