@@ -130,11 +130,12 @@ PRESETS: dict[str, dict[str, object]] = {
         "epochs": 120, "save_epochs": 40, "plot_epochs": 40, "batch_size": 256, "patience": 16,
     },
 }
-# What a preset changes where mixtures are heard: the softer instrument may lie 50 dB below the louder, so that features
-# must reach as far down, and noise, or partials weakened at random, would hide it.
+# What a preset changes where mixtures are heard: instruments rest while others play; the softer one may lie 50 dB below
+# the louder, so that features must reach as far down, and noise, or partials weakened at random, would hide it.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
-    "robust": {"range_db": 60.0, "transpose": 2, "detune": 0.2, "equalise": 3.0, "tilt": 0.0, "noise_floor": 0.1},
+    "robust": {"random_mode": "bernoulli", "range_db": 80.0, "transpose": 2, "detune": 0.2, "equalise": 3.0, "tilt": 0.0,
+               "noise_floor": 0.1},
 }
 
 
