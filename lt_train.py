@@ -69,6 +69,8 @@ class Tag(click.ParamType):
 @flag("tilt", "dB an octave by which partials above the loudest are weakened, at most", DECIBELS, "Hearing")
 @flag("noise_floor", "share of frames that get a noise floor", cli.Number(min=0, max=1), "Hearing")
 @flag("gain", "random level, standard deviation in dB", DECIBELS, "Hearing")
+@flag("encoder", "the signal's: a plain perceptron, or one that also judges every semitone's harmonics alike",
+      choice("plain", "harmonic"), "Networks")
 @flag("dims", "latent dimensions, one a stochastic layer, bottom first", SIZE, "Networks", 1)
 @flag("hidden_dims_1", "signal VAE: hidden width of each layer", SIZE, "Networks", 1)
 @flag("hidden_num_1", "signal VAE: hidden layers of each layer", LAYERS, "Networks", 1)
@@ -118,6 +120,7 @@ def main(ctx: click.Context, load: Path | None, load_epoch: str | int, **flags: 
         from lt.sessions import begin
         session = begin(config)
     else:
+        load = load if load.name not in ("", "..") else load.resolve()  # `.` from within the run's folder
         if Path(str(chosen.pop("savedir", load.parent))).resolve() != load.resolve().parent:
             raise click.UsageError(f"--savedir has no meaning with --load: the run goes on in {load}.")
         from lt.sessions import go_on

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,19 @@ class RunFolder:
             probe = make_folder(folder) / ".lt-probe"
             probe.write_bytes(b"")
             probe.unlink()
+
+    def check_space(self, n_bytes: float) -> None:
+        """Make sure that the disk has room for so many bytes of checkpoints; those that are there will be replaced.
+
+        Raises:
+            OSError: it has not.
+        """
+        free = shutil.disk_usage(self.path).free
+        free += sum(self.half(half, tag).stat().st_size for half in HALVES for tag in self.tags()
+                    if self.half(half, tag).is_file())
+        if n_bytes > free:
+            raise OSError(f"the checkpoints of this run take {n_bytes / 1e6:.3g} MB, and {free / 1e6:.3g} are free at "
+                          f"{self.path}: make room, or choose another --savedir")
 
     def write_settings(self, settings: State) -> None:
         """Write config.json."""
@@ -217,7 +231,7 @@ def _write_half(path: Path, checkpoint: Checkpoint, half: str) -> None:
         fsync_path(path)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as the latter
         raise OSError(f"{path.name[1:-5]} could not be written to {path.parent}: is the disk full? "
-                      "The checkpoint before it is kept") from error
+                      "What was saved before is kept") from error
 
 
 def _read_half(path: Path, half: str, device: torch.device | str, mmap: bool = False) -> State:

@@ -66,6 +66,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         fsync_path(workplace / path.name)
         os.replace(workplace / path.name, path)
         fsync_path(folder)
+    except OSError as error:
+        if error.filename is None and error.strerror:  # a full disk: the system does not say at which file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 

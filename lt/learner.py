@@ -29,6 +29,7 @@ from lt.workers import Workers
 LEARNING_RATE_FACTOR = 0.5  # at each plateau
 MIN_LEARNING_RATE = 1e-6
 BYTES_A_PARAMETER = 16  # in float32 the weight, its gradient and Adam's two moments
+SAVED_BYTES_A_PARAMETER = 12  # of these, all but the gradient
 CRITIC_BETAS = (0.5, 0.999)  # Adam's, as is usual for critics
 STEP_TERMS = (*TERMS, "critic_own", "gradient_norm")  # what a step reports; the critic's own loss is not the model's
 OBJECTIVE_FIELDS = ("regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1", "transfer_2")
@@ -39,16 +40,13 @@ class Learner:
 
     Args:
         settings: of the run. device: of the networks. workers: under torchrun.
-    Raises:
-        ValueError: the device cannot hold such networks.
     """
 
     def __init__(self, settings: RunSettings, device: torch.device, workers: Workers) -> None:
         self.config, self.device, self.workers = settings.config, device, workers
         config, n_features = self.config, settings.scaler.n_features
-        check_room(settings, device)
         torch.manual_seed(seed_of(config.seed, "init"))
-        self.model = build_model(config, settings.space, settings.scaler).to(device)
+        self.model = build_model(config, settings.space, settings.scaler, settings.front_end).to(device)
         self.critic = Critic(n_features, config.adv_dim, config.adv_num).to(device) if config.adversarial else None
         # fused: one pass over the parameters, some four times as quick on a CPU
         self.optimizers = {half: Adam(getattr(self.model, half).parameters(), config.learning_rate, fused=True)
@@ -156,18 +154,22 @@ class Learner:
             scheduler.best, scheduler.num_bad_epochs = math.inf, 0
 
 
-def check_room(settings: RunSettings, device: torch.device) -> None:
-    """Make sure that a device can hold a run's networks while they learn, before they are made.
+def count_parameters(settings: RunSettings) -> int:
+    """Numbers that a run learns, the critic's included, without making its networks."""
+    config = settings.config
+    with torch.device("meta"):  # shapes alone: nothing is allocated
+        networks: list[nn.Module] = [build_model(config, settings.space, settings.scaler, settings.front_end)]
+        if config.adversarial:
+            networks.append(Critic(settings.scaler.n_features, config.adv_dim, config.adv_num))
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
+
+
+def check_room(n_parameters: int, device: torch.device) -> None:
+    """Make sure that a device can hold so many parameters while they learn.
 
     Raises:
         ValueError: it cannot.
     """
-    config = settings.config
-    with torch.device("meta"):  # shapes alone: nothing is allocated
-        networks: list[nn.Module] = [build_model(config, settings.space, settings.scaler)]
-        if config.adversarial:
-            networks.append(Critic(settings.scaler.n_features, config.adv_dim, config.adv_num))
-    n_parameters = sum(parameter.numel() for network in networks for parameter in network.parameters())
     needed, there = n_parameters * BYTES_A_PARAMETER, memory(device)
     if needed > there:
         raise ValueError(f"networks of {n_parameters / 1e6:.0f} million parameters take {needed / 1e9:.0f} GB to train "

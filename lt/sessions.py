@@ -23,6 +23,7 @@ from lt.config import CHANGEABLE, DEFAULT_DATA_SET, RunConfig
 from lt.datasets import DataSet, read_data_set
 from lt.devices import device as find_device
 from lt.labels import LabelSpace
+from lt.learner import SAVED_BYTES_A_PARAMETER, check_room, count_parameters
 from lt.mixtures import Mixer
 from lt.monitor import Monitor
 from lt.runs import RunSettings, load_checkpoint, read_settings, run_id
@@ -73,7 +74,7 @@ def begin(config: RunConfig) -> Session:
 
     Raises:
         FileNotFoundError, ValueError: the data set, an instrument, a label or the frame range is not to be had.
-        OSError: the output folder cannot be written.
+        OSError: the output folder cannot be written, or has no room for the checkpoints.
     """
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
@@ -89,11 +90,12 @@ def begin(config: RunConfig) -> Session:
         return data, split, fit_scaler(mixer, config)
 
     data, split, scaler = workers.after_writer(prepare)
-    if (folder.path / "config.json").exists():
-        _note(workers, f"{folder.path} holds an earlier run, which this one will replace (another --name keeps both)")
     settings = RunSettings(run_id(config, data.fingerprint), config, data.config, scaler, _describe(split, config),
                            _source(data), _provenance())
     _speak_of(split, config, workers)
+    workers.after_writer(lambda: _check_sizes(settings, folder, device))
+    if (folder.path / "config.json").exists():
+        _note(workers, f"{folder.path} holds an earlier run, which this one will replace (another --name keeps both)")
     return Session(Trainer(settings, data, split, folder, device, workers))
 
 
@@ -133,6 +135,19 @@ def go_on(path: Path, tag: str | int, chosen: dict[str, Any]) -> Session:
     return Session(trainer)
 
 
+def _check_sizes(settings: RunSettings, folder: RunFolder, device: torch.device) -> None:
+    """Make sure that a run's networks find room on the device, and its checkpoints on the disk.
+
+    Raises:
+        ValueError, OSError: they do not.
+    """
+    n_parameters = count_parameters(settings)
+    check_room(n_parameters, device)
+    # the first, the best, the last; of several epochs also the last by its number, and one more on its way
+    n_checkpoints = 3 if settings.config.epochs == 1 else 5
+    folder.check_space(n_checkpoints * SAVED_BYTES_A_PARAMETER * n_parameters)
+
+
 def _changed(own: RunConfig, chosen: dict[str, Any], path: Path) -> RunConfig:
     """The run's settings with those that were chosen; refuses what would make it another run."""
     fixed = [f"--{name} {_shown(value)} (the run has {_shown(getattr(own, name))})" for name, value in chosen.items()
@@ -143,7 +158,7 @@ def _changed(own: RunConfig, chosen: dict[str, Any], path: Path) -> RunConfig:
 
 
 def _shown(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (" ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
 def _open_data(config: RunConfig) -> DataSet:

@@ -35,6 +35,11 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
+def test_a_full_disk_is_said_with_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space left on device: .*a.txt"), files.atomic_path(tmp_path / "a.txt"):
+        raise OSError(28, "No space left on device")  # as a write says it, without a file
+
+
 def test_files_get_the_usual_permissions(tmp_path):
     (tmp_path / "usual").write_text("")
     files.write_text(tmp_path / "ours", "")

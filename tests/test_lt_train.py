@@ -5,7 +5,7 @@ import signal
 import sys
 from dataclasses import replace
 from importlib import metadata
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -467,6 +467,17 @@ def test_another_weight_makes_earlier_losses_no_measure(lt_train, run, no_figure
     assert load_run(run, "best").epoch == 3
 
 
+def test_going_on_from_within_the_folder(lt_train, run, no_figures, monkeypatch):
+    lt_train("--epochs 1")
+    monkeypatch.chdir(run)
+    assert lt_train("--load . --load_epoch last --epochs 2").exit_code == 0
+    monkeypatch.chdir(run / "vae_1")
+    assert lt_train("--load .. --load_epoch last --epochs 3").exit_code == 0
+    assert load_run(run, "last").epoch == 3
+    refused(lt_train("--load . --epochs 4"), 1, "holds no model (no config.json)")
+    refused(lt_train("--load .. --epochs 4 --frames 0 2"), 1, "--frames 0 2 (the run has none)")
+
+
 def test_flags_that_make_another_run_are_named_and_refused(lt_train, run, no_figures):
     lt_train("--epochs 1")
     before = (run / "config.json").read_bytes()
@@ -555,6 +566,19 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_there(lt_train, tiny_set, tm
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     refused(result, 1, "could not be written", "is the disk full")
     assert load_run(run, "last").epoch == before and not list(run.rglob("*.next"))
+
+
+def test_a_disk_without_room_for_the_checkpoints_is_found_before_training(lt_train, run, no_figures, monkeypatch):
+    lt_train("--epochs 1")
+    used = sum(path.stat().st_size for path in run.rglob("*.t7"))
+    fit = training.Trainer.fit
+    monkeypatch.setattr(training.Trainer, "fit", lambda *arguments: pytest.fail("training began"))
+    monkeypatch.setattr("lt.checkpoints.shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+    refused(lt_train("--epochs 9 --name other"), 1, "the checkpoints of this run take", "0 are free", "--savedir")
+    refused(lt_train("--epochs 9"), 1, f"{used / 1e6:.3g} are free at {run}")  # those of before will be replaced
+    monkeypatch.setattr(training.Trainer, "fit", fit)
+    monkeypatch.setattr("lt.checkpoints.shutil.disk_usage", lambda path: SimpleNamespace(free=2 * used))
+    assert lt_train("--epochs 9").exit_code == 0
 
 
 # --- CUDA -------------------------------------------------------------------------------------------------
