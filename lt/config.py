@@ -76,6 +76,7 @@ class RunConfig:
     noise_floor: float = 0.0
     gain: float = 0.0
     # networks
+    encoder: str = "plain"
     dims: tuple[int, ...] = (32,)
     hidden_dims_1: tuple[int, ...] = (5000,)
     hidden_num_1: tuple[int, ...] = (2,)
@@ -134,8 +135,8 @@ PRESETS: dict[str, dict[str, object]] = {
 # the louder, so that features must reach as far down, and noise, or partials weakened at random, would hide it.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
-    "robust": {"random_mode": "bernoulli", "range_db": 80.0, "transpose": 2, "detune": 0.2, "equalise": 3.0, "tilt": 0.0,
-               "noise_floor": 0.1},
+    "robust": {"random_mode": "bernoulli", "encoder": "harmonic", "range_db": 80.0, "transpose": 2, "detune": 0.15,
+               "equalise": 0.0, "tilt": 0.0, "noise_floor": 0.0},
 }
 
 

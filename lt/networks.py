@@ -7,6 +7,7 @@ Axes: `batch, features, latent, hidden, instruments, labels`; `groups` are the l
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from torch.distributions import Normal
 from torch.nn import functional
 
 MIN_SCALE = 0.05  # of features with unit variance: keeps a likelihood of constant frames finite
+HARMONICS = (1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6, 7, 8)  # of a fundamental that are judged together
+JUDGE_WIDTH, N_JUDGEMENTS = 64, 4  # of the network that judges a fundamental, and what it says of each
 LABEL_TYPES = ("categorical", "binary")
 
 
@@ -40,6 +43,37 @@ class NormalNetwork(nn.Module):
         # in float32 whatever the precision of the matrix products: likelihoods sum over hundreds of bins
         scale = functional.softplus(self.scale(hidden).float()) + MIN_SCALE
         return Normal(self.mean(hidden).float(), scale, validate_args=False)
+
+
+class HarmonicFront(nn.Module):
+    """What is looked at before an encoder: features x, and beside them the judgement of one small network on each
+    semitone as a fundamental, which sees the bins around its harmonics (and around those notes of which it would itself
+    be the second or third). The network is the same for all semitones: what it learns of one note it knows of all, so
+    that a soft note is found between the partials of a loud one.
+
+    Args:
+        n_features: of x. n_bins: of these, the bins of a logarithmic frequency axis, which come first.
+        bins_per_octave: of that axis.
+    """
+
+    def __init__(self, n_features: int, n_bins: int, bins_per_octave: int) -> None:
+        super().__init__()
+        step, self.n_bins = max(1, bins_per_octave // 12), n_bins
+        offsets = torch.tensor([round(bins_per_octave * math.log2(harmonic)) for harmonic in HARMONICS])
+        around = offsets[:, None] + torch.arange(1 - step, step)  # up to the neighbouring semitones
+        at = torch.arange(step // 2, n_bins, step)[:, None] + around.flatten()
+        self.register_buffer("at", at.where((at >= 0) & (at < n_bins), torch.tensor(n_bins)), persistent=False)
+        narrow = JUDGE_WIDTH // 2
+        self.judge = nn.Sequential(mlp(at.shape[1], JUDGE_WIDTH, 1), nn.Linear(JUDGE_WIDTH, narrow), nn.ReLU(),
+                                   nn.Linear(narrow, N_JUDGEMENTS))
+        self.n_out = n_features + len(at) * N_JUDGEMENTS
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_features) -> (batch, n_out)."""
+        bins = x[:, :self.n_bins]
+        outside = bins.amin(dim=1, keepdim=True)  # beyond the axis there is as little as anywhere
+        judged = self.judge(torch.cat([bins, outside], dim=1)[:, self.at])
+        return torch.cat([x, judged.flatten(1).to(x.dtype)], dim=1)
 
 
 class SharedScaleNetwork(nn.Module):

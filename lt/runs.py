@@ -12,6 +12,7 @@ import torch
 from lt.checkpoints import BEST, Checkpoint, RunFolder, State
 from lt.config import RunConfig, SpectralConfig, settings_from_dict
 from lt.labels import LabelSpace
+from lt.networks import HarmonicFront
 from lt.spectra import Scaler
 from lt.vae import CrossModalVAE, VAESize
 
@@ -68,12 +69,19 @@ def run_id(config: RunConfig, fingerprint: str) -> str:
     return hashlib.sha256(json.dumps([settings, fingerprint], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def build_model(config: RunConfig, space: LabelSpace, scaler: Scaler) -> CrossModalVAE:
-    """The networks that a run's settings describe, freshly initialised from torch's global generator."""
+def build_model(config: RunConfig, space: LabelSpace, scaler: Scaler, front_end: SpectralConfig) -> CrossModalVAE:
+    """The networks that a run's settings describe, freshly initialised from torch's global generator.
+
+    Raises:
+        KeyError, ValueError: they describe none.
+    """
+    fronts = {"plain": lambda: None,
+              "harmonic": lambda: HarmonicFront(scaler.n_features, scaler.n_bins, front_end.bins_per_octave)}
+    front = fronts[config.encoder]()
     return CrossModalVAE(scaler.n_features, space, config.label_type,
                          signal=VAESize(config.dims, config.hidden_dims_1, config.hidden_num_1),
                          symbol=VAESize(config.dims, config.hidden_dims_2, config.hidden_num_2),
-                         signal_scale=config.signal_scale)
+                         signal_scale=config.signal_scale, front=front)
 
 
 def read_settings(path: Path | str) -> RunSettings:
@@ -141,7 +149,7 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
     folder = RunFolder(path, settings.config.name)
     checkpoint = load_checkpoint(folder, settings, tag, device)
     try:
-        model = build_model(settings.config, settings.space, settings.scaler).to(device)
+        model = build_model(settings.config, settings.space, settings.scaler, settings.front_end).to(device)
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(f"{folder.path / 'config.json'} describes no networks that can be built ({error})") from error
     load_model_state(model, checkpoint)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from lt.labels import LabelSpace
-from lt.networks import SIGNAL_SCALES, NormalNetwork, SharedScaleNetwork, SymbolNetwork, Symbols, one_hot
+from lt.networks import (SIGNAL_SCALES, HarmonicFront, NormalNetwork, SharedScaleNetwork, SymbolNetwork, Symbols,
+                         one_hot)
 
 Noise = Sequence[Tensor] | None
 
@@ -75,12 +76,14 @@ def draw(q: Normal, noise: Tensor | None) -> Tensor:
 
 
 class VAE(nn.Module):
-    """A (hierarchical) VAE of vectors x: (batch, n_in), decoded by `output` from the bottom latent."""
+    """A (hierarchical) VAE of vectors x: (batch, n_in), decoded by `output` from the bottom latent. The first encoder
+    sees x through a `front`, where there is one."""
 
-    def __init__(self, n_in: int, size: VAESize, output: NormalNetwork | SharedScaleNetwork | SymbolNetwork) -> None:
+    def __init__(self, n_in: int, size: VAESize, output: NormalNetwork | SharedScaleNetwork | SymbolNetwork,
+                 front: HarmonicFront | None = None) -> None:
         super().__init__()
-        self.dims = size.dims
-        widths = (n_in, *size.dims)
+        self.dims, self.front = size.dims, front or nn.Identity()
+        widths = (front.n_out if front else n_in, *size.dims)
         layers = list(zip(widths, size.hidden_dims, size.hidden_num, size.dims))
         self.encoders = nn.ModuleList(NormalNetwork(*layer) for layer in layers)
         self.priors = nn.ModuleList(
@@ -93,7 +96,7 @@ class VAE(nn.Module):
         qz: list[Normal] = []
         z: list[Tensor] = []
         for index, encoder in enumerate(self.encoders):
-            qz.append(encoder(z[-1] if z else x))
+            qz.append(encoder(z[-1] if z else self.front(x)))
             z.append(draw(qz[-1], None if noise is None else noise[index]))
         return Posterior(tuple(qz), tuple(z))
 
@@ -123,17 +126,18 @@ class CrossModalVAE(nn.Module):
 
     Args:
         signal_scale: whether the decoded spectrum's scale is each `frame`'s own or one a `bin`.
+        front: of the signal's encoder.
     """
 
     def __init__(self, n_features: int, space: LabelSpace, label_type: str, signal: VAESize, symbol: VAESize,
-                 signal_scale: str = "frame") -> None:
+                 signal_scale: str = "frame", front: HarmonicFront | None = None) -> None:
         super().__init__()
         if signal.dims != symbol.dims:
             raise ValueError(f"latent dimensions differ: {signal.dims} and {symbol.dims}")
         self.space = space
         decoder = SIGNAL_SCALES[signal_scale]
         self.signal = VAE(n_features, signal, decoder(signal.dims[0], signal.hidden_dims[0], signal.hidden_num[0],
-                                                      n_features))
+                                                      n_features), front)
         self.symbol = VAE(space.width, symbol, SymbolNetwork(symbol.dims[0], symbol.hidden_dims[0],
                                                              symbol.hidden_num[0], space.group_sizes, label_type))
 

@@ -211,6 +211,7 @@ COMBINATIONS = [
     "--labels dynamics octave --zero_extra_class 0",
     "--random_mode bernoulli --instruments Flute Violin",
     "--random_mode bernoulli --zero_extra_class 0 --instruments Violin Flute --label_type binary --adversarial 1",
+    "--encoder harmonic --random_mode bernoulli --instruments Flute Violin --dims 4 2",
     "--split pitch --frames 2", "--split frame --frames 1 4", "--fold 1 --n_folds 4",
     "--precision bf16 --adversarial 1", "--cross_1 0 --cross_2 3 --dims 4 2 --adversarial 1",
     "--features relative --range_db 40 --augment 1 --transpose 2 --detune 0.3 --equalise 6 --tilt 12 "

@@ -42,8 +42,8 @@ def spoil(run, section, name, value):
     ("config", "hidden_dims_1", []), ("config", "labels", None), ("config", "labels", "../../x"),
     ("config", "instruments", 3), ("config", "label_type", "odd"), ("config", "zero_extra_class", None),
     ("config", "epochs", "../../x"), ("config", "batch_size", None), ("config", "name", "../x"),
-    ("config", "signal_scale", "odd"), ("config", "unheard_of", 1), ("front_end", "hop", 0),
-    ("front_end", "fmin", None),
+    ("config", "signal_scale", "odd"), ("config", "encoder", "odd"), ("config", "unheard_of", 1),
+    ("front_end", "hop", 0), ("front_end", "fmin", None),
     ("scaler", "reference", 0.0), ("scaler", "std_db", float("nan")), ("scaler", "n_bins", "many"),
     ("scaler", "kind", 7), ("data", None, []), ("split", None, None)])
 def test_a_spoilt_setting_is_one_sentence_with_its_file(run, section, name, value):

@@ -5,7 +5,8 @@ from torch.distributions import kl_divergence
 
 from lt.labels import LabelSpace
 from lt.losses import prior_kl
-from lt.networks import BinarySymbols, CategoricalSymbols, NormalNetwork, SymbolNetwork, one_hot
+from lt.networks import (N_JUDGEMENTS, BinarySymbols, CategoricalSymbols, HarmonicFront, NormalNetwork, SymbolNetwork,
+                         one_hot)
 from lt.vae import CrossModalVAE, VAESize, draw_noise
 
 SPACE = LabelSpace(("octave", "pitch"), ("Flute", "Violin"))
@@ -49,6 +50,20 @@ def test_a_scale_never_vanishes():
     network = NormalNetwork(3, 4, 1, 2)
     torch.nn.init.constant_(network.scale.bias, -100.0)
     assert (network(torch.randn(9, 3)).stddev >= 0.05).all()
+
+
+def test_a_harmonic_front_judges_all_semitones_alike():
+    """A sound moved up by a semitone is judged as before, a semitone higher; what was seen stays beside it."""
+    front, step, n_bins = HarmonicFront(411, 410, 48), 4, 410
+    x = torch.rand(3, 411, generator=torch.Generator().manual_seed(0))
+    x[:, :160] = x[:, 240:410] = 0.0  # away from the edges
+    moved = torch.cat([x[:, :n_bins].roll(step, dims=1), x[:, n_bins:]], dim=1)
+    before, after = front(x), front(moved)
+    assert before.shape == (3, front.n_out)
+    torch.testing.assert_close(before[:, :411], x)
+    judged, judged_moved = (both[:, 411:].unflatten(1, (-1, N_JUDGEMENTS)) for both in (before, after))
+    torch.testing.assert_close(judged_moved[:, 1:], judged[:, :-1])
+    assert float(judged.std(dim=1).min()) > 0
 
 
 @pytest.mark.parametrize("distribution", [CategoricalSymbols, BinarySymbols])
