@@ -10,7 +10,7 @@ what `results.json` holds: see `evaluate`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from lt.baselines import ConvSynth
 from lt.labels import N_CLASSES, SILENCE, LabelSpace, number_to_note_name
 from lt.mixtures import Batch, Mixer
 from lt.networks import Symbols
+from lt.rows import Rows
 from lt.runs import Run
 from lt.seeds import generator
 from lt.subjects import Subject
@@ -123,15 +124,39 @@ def judge_batch(run: Run, batch: Batch, noise: Sequence[tuple[Tensor, ...]], bas
     return Judged(batch.classes.cpu().numpy(), spectra, symbols, means)
 
 
-def joined(pieces: Sequence[Judged]) -> Judged:
+class JudgedRows:
+    """Batches of judged frames, gathered one after another."""
+
+    def __init__(self, pieces: Iterable[Judged] = ()) -> None:
+        self._rows: dict[tuple[str, ...], Rows] = {}
+        for piece in pieces:
+            self.add(piece)
+
+    def __len__(self) -> int:
+        return len(self._rows[("classes",)]) if self._rows else 0
+
+    def add(self, piece: Judged) -> None:
+        """Append a batch."""
+        arrays = {("classes",): piece.classes}
+        arrays |= {("spectra", way): figures for way, figures in piece.spectra.items()}
+        arrays |= {("guess", way): guess.classes for way, guess in piece.symbols.items()}
+        arrays |= {("log_prob", way): guess.log_prob for way, guess in piece.symbols.items()}
+        arrays |= {("means", half): means for half, means in piece.means.items()}
+        for key, array in arrays.items():
+            self._rows.setdefault(key, Rows()).add(array)
+
+    def judged(self) -> Judged:
+        """All of them; nothing may be added any more."""
+        def of(kind: str) -> dict[str, np.ndarray]:
+            return {key[1]: rows.array() for key, rows in self._rows.items() if key[0] == kind}
+        log_prob = of("log_prob")
+        symbols = {way: SymbolGuess(classes, log_prob[way]) for way, classes in of("guess").items()}
+        return Judged(self._rows[("classes",)].array(), of("spectra"), symbols, of("means"))
+
+
+def joined(pieces: Iterable[Judged]) -> Judged:
     """Batches, one after another."""
-    first = pieces[0]
-    symbols = {way: SymbolGuess(np.concatenate([piece.symbols[way].classes for piece in pieces]),
-                                np.concatenate([piece.symbols[way].log_prob for piece in pieces]))
-               for way in first.symbols}
-    return Judged(np.concatenate([piece.classes for piece in pieces]),
-                  {way: np.concatenate([piece.spectra[way] for piece in pieces]) for way in first.spectra}, symbols,
-                  {half: np.concatenate([piece.means[half] for piece in pieces]) for half in first.means})
+    return JudgedRows(pieces).judged()
 
 
 # --- frames to results ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.analysis import Judged, joined, judge_batch
+from lt.analysis import Judged, JudgedRows, judge_batch
 from lt.audio import to_peak, write_audio
 from lt.baselines import PcaClassifier
 from lt.config import CrossConfig
@@ -42,7 +42,6 @@ from lt.tuning import tune
 from lt.vae import draw_noise
 
 FOLDERS = ("transcriptions", "reconstructions", "transfers", "plots")
-MOST_PIECES = 100  # of judged frames: small arrays lie strewn over the heap, which large ones cannot use then
 SUFFIXES = {"transcriptions": (".mid", ".csv"), "reconstructions": (".wav",), "transfers": (".wav",),
             "plots": (".png",)}
 
@@ -158,7 +157,7 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     every = max(1, -(-n_frames // MOST_FRAMES))
     probabilities = [Rows() for _ in run.space.group_sizes]
-    pieces, pictures, first = [], [], 0
+    judged, pictures, first = JudgedRows(), [], 0
     for number, magnitudes in enumerate(_blocks(run, pair.audio)):
         rows = slice(first, first + len(magnitudes))
         own, judgeable = classes[rows], known[rows]
@@ -166,15 +165,13 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
         for gathered, group in zip(probabilities, symbol_probabilities(run, tuned)):
             gathered.add(group.numpy())
         if judgeable.any():
-            pieces.append(_judge(run, classifier, tuned[judgeable], own[judgeable], seed, place, number))
-            if len(pieces) > MOST_PIECES:
-                pieces = [joined(pieces)]
+            judged.add(_judge(run, classifier, tuned[judgeable], own[judgeable], seed, place, number))
         thin = slice(-first % every, None, every)
         pictures.append([magnitudes[thin], _reconstruct(run, magnitudes[thin], sharp),
                          _transfer(run, own[thin], judgeable[thin])])
         first += len(magnitudes)
     titles = ("original", "reconstruction", "transfer: made from the MIDI's symbols")
-    return Frames(joined(pieces) if pieces else None, [gathered.array() for gathered in probabilities],
+    return Frames(judged.judged() if len(judged) else None, [gathered.array() for gathered in probabilities],
                   {title: torch.cat(parts).numpy() for title, parts in zip(titles, zip(*pictures))}, every)
 
 

@@ -64,16 +64,6 @@ def test_every_frame_is_judged_against_the_midi(run, tmp_path):
     assert set(findings.judged.symbols) == {"reconstruction", "transfer"}
 
 
-def test_a_long_recording_is_judged_as_its_pieces_are(run, tmp_path, monkeypatch):
-    pair = recorded(tmp_path, seconds=9.0)
-    once = work_through(run, None, pair, tmp_path / "out", QUICK).judged
-    monkeypatch.setattr("lt.crossdata.MOST_PIECES", 2)
-    again = work_through(run, None, pair, tmp_path / "out", QUICK).judged
-    for way in once.spectra:
-        np.testing.assert_array_equal(once.spectra[way], again.spectra[way])
-    np.testing.assert_array_equal(once.means["signal"], again.means["signal"])
-
-
 def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
     pair = recorded(tmp_path, seconds=5.0)
     work_through(run, None, pair, tmp_path / "out", QUICK)
