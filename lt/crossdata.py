@@ -44,6 +44,7 @@ from lt.vae import draw_noise
 FOLDERS = ("transcriptions", "reconstructions", "transfers", "plots")
 SUFFIXES = {"transcriptions": (".mid", ".csv"), "reconstructions": (".wav",), "transfers": (".wav",),
             "plots": (".png",)}
+TITLES = ("original", "reconstruction", "transfer: made from the MIDI's symbols")  # of pictures
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     every = max(1, -(-n_frames // MOST_FRAMES))
     probabilities = [Rows() for _ in run.space.group_sizes]
-    judged, pictures, first = JudgedRows(), [], 0
+    judged, pictures, first = JudgedRows(), {title: Rows() for title in TITLES}, 0
     for number, magnitudes in enumerate(_blocks(run, pair.audio)):
         rows = slice(first, first + len(magnitudes))
         own, judgeable = classes[rows], known[rows]
@@ -167,12 +168,12 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
         if judgeable.any():
             judged.add(_judge(run, classifier, tuned[judgeable], own[judgeable], seed, place, number))
         thin = slice(-first % every, None, every)
-        pictures.append([magnitudes[thin], _reconstruct(run, magnitudes[thin], sharp),
-                         _transfer(run, own[thin], judgeable[thin])])
+        for title, shown in zip(TITLES, (magnitudes[thin], _reconstruct(run, magnitudes[thin], sharp),
+                                         _transfer(run, own[thin], judgeable[thin]))):
+            pictures[title].add(shown.numpy())
         first += len(magnitudes)
-    titles = ("original", "reconstruction", "transfer: made from the MIDI's symbols")
     return Frames(judged.judged() if len(judged) else None, [gathered.array() for gathered in probabilities],
-                  {title: torch.cat(parts).numpy() for title, parts in zip(titles, zip(*pictures))}, every)
+                  {title: rows.array() for title, rows in pictures.items()}, every)
 
 
 def _blocks(run: Run, path: Path) -> Iterator[Tensor]:

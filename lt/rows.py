@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-SPARE = 8  # an array that is full grows by an eighth
+SPARE = 16  # an array that is full grows by a sixteenth
 
 
 class Rows:
