@@ -19,12 +19,12 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from multiprocessing import connection, forkserver, get_context, parent_process
+from multiprocessing import connection, forkserver, get_context, parent_process, resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +112,7 @@ def start_processes(n_jobs: int, processes: int) -> None:
     if not _FORKED or min(processes, n_jobs // FEW_JOBS) < 2:
         return
     get_context("forkserver").set_forkserver_preload(["lt.preload"])
+    resource_tracker.ensure_running()  # which would unblock Ctrl-C
     # Ctrl-C is this process's affair: the other inherits what is blocked.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -154,12 +155,14 @@ def _done_by(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Ite
     with ProcessPoolExecutor(processes, context, _prepare_process) as pool:
         waiting, under_way, n_done = iter(jobs), {}, 0
         try:
-            first = pool.submit(do_job, jobs[0], config)
-            under_way[first] = next(waiting)
-            for job in waiting:  # until the processes are there, this one does what needs no torch
-                under_way[pool.submit(do_job, job, config, _heard_ahead(job, config))] = job
-                if first.done() or len(under_way) >= MOST_AHEAD:
-                    break
+            with ThreadPoolExecutor(1) as starter:
+                first, ahead = starter.submit(pool.submit, do_job, next(waiting), config), []
+                while not first.done() and len(ahead) < min(MOST_AHEAD, len(jobs) - 1):
+                    job = next(waiting)  # until the processes are there, this one does what needs no torch
+                    ahead.append((job, _heard_ahead(job, config)))
+            under_way[first.result()] = jobs[0]
+            for job, sounds in ahead:
+                under_way[pool.submit(do_job, job, config, sounds)] = job
             while under_way:
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     part, n_done = future.result(), n_done + 1
