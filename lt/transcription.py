@@ -20,7 +20,7 @@ from lt.runs import Run
 from lt.segments import FULL_NOVELTY, ONSET_DB, RINGING_ONSET_DB, Segmenter, harmonic_bands, offset_frame
 from lt.soundfonts import INSTRUMENTS
 
-CHANGE = 0.03  # odds of one change of state, from segment to segment, that the hidden Markov model expects
+CHANGE = 0.1  # odds of one change of state, from segment to segment, that are expected; fewer would smooth a trill away
 DOUBT = 0.003  # added to probabilities: no frame can rule a note out
 LEAST_WEIGHT = 0.05  # of frames in which two notes mix
 HOPELESS = 20.0  # nats below a segment's likeliest state, where others are not looked at
