@@ -10,7 +10,8 @@ SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_file
 those that are there already are not done again.
 
 Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
-their peak are counted. Mixtures are judged by `lt_analyze.py`, by instrument, the worst first.
+their peak are counted. Of mixtures, judged by `lt_analyze.py`, the instrument that is heard worst is
+given.
 """
 from __future__ import annotations
 

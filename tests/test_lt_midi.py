@@ -180,8 +180,7 @@ def flute(tmp_path_factory):
 @pytest.fixture(scope="module")
 def duo(tmp_path_factory):
     return Path(os.environ.get("LT_MIDI_DUO") or trained(
-        tmp_path_factory, "--instruments", "Piano", "Violin", "--preset", "robust", "--augment", "0", "--retune", "0",
-        "--range_db", "60", "--random_mode", "bernoulli", "--epochs", "40"))
+        tmp_path_factory, "--instruments", "Piano", "Violin", "--preset", "robust"))
 
 
 def f1_of(model, notes_of):
