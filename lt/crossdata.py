@@ -13,7 +13,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from lt.baselines import PcaClassifier
 from lt.config import CrossConfig
 from lt.decoding import reconstruct, to_magnitudes
 from lt.generation import Event, Rendering, events_to_audio, notes_to_events
-from lt.hearing import STRIDE, Hearing, audio_blocks, file_tuning, hear, symbol_probabilities
+from lt.hearing import STRIDE, Hearing, audio_blocks, file_tuning, hear, magnitude_blocks, symbol_probabilities
 from lt.metrics import FrameCounts, NoteScores, frame_counts, note_scores, unmatched_notes
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.mixtures import Batch
@@ -35,7 +35,6 @@ from lt.rendering import frames_to_sound
 from lt.rows import Rows
 from lt.runs import Run
 from lt.seeds import generator
-from lt.spectra import stream_spectra
 from lt.symbols import write_labels_csv
 from lt.transcription import transcribe
 from lt.tuning import tune
@@ -159,7 +158,7 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
     every = max(1, -(-n_frames // MOST_FRAMES))
     probabilities = [Rows() for _ in run.space.group_sizes]
     judged, pictures, first = JudgedRows(), {title: Rows() for title in TITLES}, 0
-    for number, magnitudes in enumerate(_blocks(run, pair.audio)):
+    for number, magnitudes in enumerate(magnitude_blocks(run, pair.audio)):
         rows = slice(first, first + len(magnitudes))
         own, judgeable = classes[rows], known[rows]
         tuned = tune(magnitudes, -sharp, run.front_end)
@@ -174,12 +173,6 @@ def _frames(run: Run, classifier: PcaClassifier | None, pair: Pair, sharp: float
         first += len(magnitudes)
     return Frames(judged.judged() if len(judged) else None, [gathered.array() for gathered in probabilities],
                   {title: rows.array() for title, rows in pictures.items()}, every)
-
-
-def _blocks(run: Run, path: Path) -> Iterator[Tensor]:
-    """Magnitudes (frames, bins) of a recording, on the CPU."""
-    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
-        yield spectra.magnitudes.cpu()
 
 
 def _judge(run: Run, classifier: PcaClassifier | None, magnitudes: Tensor, classes: np.ndarray, seed: int,
@@ -212,7 +205,7 @@ def _resynthesise(run: Run, reference: Reference, pair: Pair, sharp: float, fold
                   ) -> list[str]:
     """Write the recording through the signal VAE, and the MIDI as the model plays it; remarks where it cannot."""
     rate = run.front_end.sample_rate
-    remade = (_reconstruct(run, magnitudes, sharp) for magnitudes in _blocks(run, pair.audio))
+    remade = (_reconstruct(run, magnitudes, sharp) for magnitudes in magnitude_blocks(run, pair.audio))
     sound = frames_to_sound(run, remade, config.griffinlim_iters, config.seed)
     write_audio(folder / f"reconstructions/{pair.stem}.wav", to_peak(sound), rate)
     del sound  # an hour is a third of a gigabyte

@@ -180,11 +180,18 @@ def file_tuning(run: Run, path: Path | str) -> float:
     if not run.config.retune:
         return 0.0
     meter = TuningMeter(run.front_end)
-    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
-        meter.add(spectra.magnitudes)
+    for magnitudes in magnitude_blocks(run, path):
+        meter.add(magnitudes)
     return meter.semitones
 
 
 def audio_blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
     """A sound file's samples, block by block, at the run's rate. Raises as `lt.audio.stream_audio`."""
     return (torch.from_numpy(block) for block in stream_audio(path, run.front_end.sample_rate))
+
+
+def magnitude_blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
+    """Magnitudes (frames, bins) of a sound file's model frames, block by block, on the CPU. Raises as
+    `lt.audio.stream_audio`."""
+    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
+        yield spectra.magnitudes.cpu()

@@ -18,7 +18,7 @@ from lt.audio import to_peak, write_audio
 from lt.config import PlayOptions
 from lt.decoding import decode_path, draw_slowly, occupied_region, reconstruct
 from lt.generation import Rendering, classes_to_events, event_labels, events_to_audio, notes_to_events
-from lt.hearing import audio_blocks, file_tuning, hear, symbol_probabilities
+from lt.hearing import audio_blocks, file_tuning, hear, magnitude_blocks, symbol_probabilities
 from lt.labels import LabelSpace
 from lt.latent import TRAJECTORIES, spline_path
 from lt.midi import Note, Track, read_midi, write_midi
@@ -62,12 +62,12 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions, say: Say)
     config, sharp = run.front_end, file_tuning(run, path)
     tracks = transcribe(hear(run, audio_blocks(run, path), sharp))
     probabilities = [Rows() for _ in run.space.group_sizes]
-    for magnitudes in _blocks(run, path):
+    for magnitudes in magnitude_blocks(run, path):
         for gathered, group in zip(probabilities, symbol_probabilities(run, magnitudes, sharp)):
             gathered.add(group.numpy())
     n_frames = len(probabilities[0])
     original, remade = Thinned(n_frames), Thinned(n_frames)
-    blocks = remade.watch(_reconstructed(run, original.watch(_blocks(run, path)), sharp, n_frames, options))
+    blocks = remade.watch(_reconstructed(run, original.watch(magnitude_blocks(run, path)), sharp, n_frames, options))
     sound = write_sound(run, frames_to_sound(run, blocks, options.griffinlim_iters, options.seed), base, options)
     _write_tracks(run, tracks, beside(base, ".mid"), path.name, say)
     write_labels_csv(beside(base, ".csv"), [gathered.array() for gathered in probabilities], run.space,
@@ -76,12 +76,6 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions, say: Say)
         plot_sound({path.name: original.rows.array(), "reconstruction": remade.rows.array()}, original.grid(config),
                    beside(base, ".png"), tracks)
     return sound
-
-
-def _blocks(run: Run, path: Path) -> Iterator[Tensor]:
-    """Magnitudes (frames, bins) of a sound file, on the CPU."""
-    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
-        yield spectra.magnitudes.cpu()
 
 
 def _reconstructed(run: Run, blocks: Iterable[Tensor], sharp: float, n_frames: int, options: PlayOptions
