@@ -36,9 +36,9 @@ python3 -m lt.builders TinySOL --dry_run 1"""
 
 @dataclass(frozen=True)
 class Chosen:
-    """The takes that become notes, in order: `outcomes` of those, and where in which part their frames lie."""
+    """The takes that become notes, in order: `outcomes` of those, and where in which job's part their frames lie."""
     outcomes: tuple[Outcome, ...]
-    parts: tuple[Path, ...]
+    jobs: tuple[Job, ...]
     starts: np.ndarray
 
 
@@ -76,7 +76,7 @@ def _n_cores() -> int:
 
 def _outcomes(jobs: Sequence[Job], parts: dict[Path, Part], config: BuildConfig) -> tuple[list[Outcome], Chosen]:
     """What became of every take, and those that become notes."""
-    every, chosen, paths, places = [], [], [], []
+    every, chosen, origins, places = [], [], [], []
     for job in jobs:
         part, at = parts[job.path], 0
         for take, length, cents, reason in zip(job.takes, part.lengths, part.cents, part.reasons, strict=True):
@@ -85,18 +85,18 @@ def _outcomes(jobs: Sequence[Job], parts: dict[Path, Part], config: BuildConfig)
             every.append(Outcome(take, int(length), float(cents), str(reason)))
             if not reason:
                 chosen.append(every[-1])
-                paths.append(job.path)
+                origins.append(job)
                 places.append(at)
             at += int(length)
-    return every, Chosen(tuple(chosen), tuple(paths), np.array(places, np.int64))
+    return every, Chosen(tuple(chosen), tuple(origins), np.array(places, np.int64))
 
 
 def _frames(chosen: Chosen) -> Iterator[np.ndarray]:
     """The frames of each note, each part read once."""
     at, magnitudes = None, np.zeros((0, 0))
-    for outcome, path, start in zip(chosen.outcomes, chosen.parts, chosen.starts, strict=True):
-        if path != at:
-            at, magnitudes = path, read_magnitudes(path)
+    for outcome, job, start in zip(chosen.outcomes, chosen.jobs, chosen.starts, strict=True):
+        if job is not at:
+            at, magnitudes = job, read_magnitudes(job, CONFIG)
         yield magnitudes[start:start + outcome.n_frames]
 
 

@@ -43,6 +43,7 @@ except ImportError:  # Windows: no lock
 FEW_JOBS = 16  # are done sooner by this process alone: another takes seconds to start
 _FIELDS = ("lengths", "cents", "reasons")
 MOST_AHEAD, SMALL_BYTES = 256, 1 << 21  # jobs whose sound this process may hold, and their files' size
+_DAMAGE = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile)
 _UNREAD = np.zeros((0, 0), np.float32)  # magnitudes that stay in their file
 _FORKED = sys.platform == "linux"  # elsewhere a process that has loaded the system's own libraries may not fork
 
@@ -85,7 +86,8 @@ def jobs_of(takes: Sequence[Take], folder: Path, config: SpectralConfig) -> list
         note = (take.sound.program, take.note_number) if hasattr(take.sound, "program") else ()
         groups.setdefault((take.collection, take.sound.path, *note), []).append(take)
     identities = {path: _identity(path) for path in {take.sound.path for take in takes}}
-    return [Job(tuple(group), folder / f"{_key(group, identities[group[0].sound.path], config)}.npz")
+    front_end = asdict(config)
+    return [Job(tuple(group), folder / f"{_key(group, identities[group[0].sound.path], front_end)}.npz")
             for group in groups.values()]
 
 
@@ -98,9 +100,8 @@ def _identity(path: Path) -> list[object]:
     return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
 
-def _key(takes: Sequence[Take], identity: list[object], config: SpectralConfig) -> str:
-    what = [__version__, asdict(config), identity,
-            [[take.note_number, {**asdict(take.sound), "path": ""}] for take in takes]]
+def _key(takes: Sequence[Take], identity: list[object], front_end: dict[str, object]) -> str:
+    what = [__version__, front_end, identity, [[take.note_number, {**vars(take.sound), "path": ""}] for take in takes]]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 
@@ -225,21 +226,30 @@ def _table(part: Part) -> np.ndarray:
 
 
 def _part_there(path: Path) -> Part | None:
-    """A part without its magnitudes, where it is there and whole: a crash of the machine may leave the file without
-    its content."""
+    """A part without its magnitudes, where it is there; whether those are whole shows when they are read."""
     if not path.exists():
         return None
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                return None
             table = np.lib.format.read_array(archive.open("takes.npy"))
         return Part(_UNREAD, *(table[name] for name in _FIELDS))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except _DAMAGE:
         return None
 
 
-def read_magnitudes(path: Path) -> np.ndarray:
-    """The magnitudes (frames, bins) of a part."""
+def read_magnitudes(job: Job, config: SpectralConfig) -> np.ndarray:
+    """The magnitudes (frames, bins) of a job's part; the job is done again where a crash of the machine left the file
+    without its content.
+
+    Raises:
+        ValueError, OSError: its sound, which could be read before, cannot be now.
+    """
+    try:
+        return _stored_magnitudes(job.path)
+    except _DAMAGE:
+        return cut_takes(job.takes, config).magnitudes
+
+
+def _stored_magnitudes(path: Path) -> np.ndarray:
     with np.load(path, allow_pickle=False) as members:
         return members["magnitudes"]
