@@ -37,7 +37,7 @@ from lt.tuning import TuningMeter
 
 HERE = Path(__file__).resolve().parent.parent
 ROBUST = ("--preset", "robust")
-ARTICLE = ("--hidden_dims_1", "512", "--hidden_dims_2", "256", "--batch_size", "256", "--epochs", "120")
+ARTICLE = ("--hidden_dims_1", "512", "--hidden_dims_2", "256", "--batch_size", "256", "--epochs", "60")
 ROWS = {
     "article": ARTICLE,
     "article_all_frames": (*ARTICLE, "--frames"),
@@ -54,8 +54,8 @@ ROWS = {
     "range_60_db": (*ROBUST, "--range_db", "60"),
     "no_transfer_terms": (*ROBUST, "--transfer_1", "0", "--transfer_2", "0"),
     "transfer_2_of_10": (*ROBUST, "--transfer_2", "10"),
-    "half_as_long": (*ROBUST, "--epochs", "60", "--lr_decay", "0.96"),
-    "twice_as_long": (*ROBUST, "--epochs", "240", "--lr_decay", "0.99"),
+    "half_as_long": (*ROBUST, "--epochs", "30", "--lr_decay", "0.92"),
+    "twice_as_long": (*ROBUST, "--epochs", "120", "--lr_decay", "0.98"),
 }
 RECORDED = ("frame_note", "frame_pitch_class", "frame_false_alarm", "f1", "f1_with_offsets")
 COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note", "held_out_dynamics_of_notes",

@@ -127,8 +127,8 @@ PRESETS: dict[str, dict[str, object]] = {
         "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "tilt": 24.0, "noise_floor": 0.5,
         "gain": 3.0,
         "hidden_dims_1": (512,), "hidden_dims_2": (256,), "signal_scale": "bin", "silence_share": 0.1,
-        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.98,
-        "epochs": 120, "save_epochs": 40, "plot_epochs": 40, "batch_size": 256, "patience": 16,
+        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.96,
+        "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 10,
     },
 }
 # What a preset changes where mixtures are heard: instruments rest while others play; the softer one may lie 50 dB below

@@ -118,6 +118,20 @@ def test_torchrun_one_writer_one_voice(tiny_set, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("flags", ["", "--adversarial 1 --adv_dim 256", "--random_mode bernoulli --adversarial 1"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_workers_have_the_losses_of_one_on_the_embedded_set(tmp_path, seed, flags):
+    """At a width of 256; the one process has the threads that it takes by itself."""
+    base = [*"--instruments Flute --hidden_dims_1 256 --hidden_dims_2 256 --epochs 3".split(), *flags.split(),
+            "--seed", seed, "--plot_epochs", 1000, "--savedir"]
+    subprocess.run([sys.executable, "lt_train.py", *map(str, base), tmp_path / "one"], cwd=ROOT, check=True)
+    result = torchrun(*base, tmp_path / "two")
+    assert result.returncode == 0, result.stderr
+    worst = assert_near(tmp_path / "one" / "scan_multi__Flute", tmp_path / "two" / "scan_multi__Flute")
+    print(f"seed {seed} {flags or 'plain'}: no column differs by more than {worst:.1e}")
+
+
+@pytest.mark.long
 def test_torchrun_says_an_error_once(tiny_set, tmp_path):
     result = torchrun(*TINY, "--dbroot", tiny_set, "--instruments", "Tuba", "--savedir", tmp_path)
     assert result.returncode == 1

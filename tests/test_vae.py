@@ -6,7 +6,7 @@ from torch.distributions import kl_divergence
 from lt.labels import LabelSpace
 from lt.losses import prior_kl
 from lt.networks import (N_JUDGEMENTS, BinarySymbols, CategoricalSymbols, HarmonicFront, NormalNetwork, SymbolNetwork,
-                         one_hot)
+                          one_hot, mlp)
 from lt.vae import CrossModalVAE, VAESize, draw_noise
 
 SPACE = LabelSpace(("octave", "pitch"), ("Flute", "Violin"))
@@ -186,3 +186,20 @@ def test_a_prior_that_the_posterior_meets_costs_nothing():
     output = both(features, classes).signal
     assert all((kl_divergence(q, q) == 0).all() for q in output.posterior.qz)
     assert all((kl >= 0).all() for kl in prior_kl(output))
+
+
+def test_gradients_do_not_jump():
+    """Where they do (ReLU), rounding decides what is learnt: two workers would part from one."""
+    torch.manual_seed(0)
+    net, x = mlp(6, 8, 1), torch.randn(1, 6)
+    _, norm, _ = net
+    before = net[:2](x)[0, 0].item()  # what the first unit is given
+
+    def gradient(offset):
+        net.zero_grad()
+        with torch.no_grad():
+            norm.bias[0] = offset - before
+        net(x).sum().backward()
+        return net[0].weight.grad.clone()
+
+    torch.testing.assert_close(gradient(-1e-6), gradient(1e-6), rtol=1e-4, atol=1e-5)
