@@ -10,8 +10,8 @@ SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_file
 those that are there already are not done again.
 
 Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
-their peak are counted. Of mixtures, judged by `lt_analyze.py`, the instrument that is heard worst is
-given.
+their peak are counted; `other_note` has a figure for each `--notes`. Of mixtures, judged by `lt_analyze.py`, the
+instrument that is heard worst is given.
 """
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note
 KEY = COLUMNS[:4]
 
 
-def measure(key: dict[str, str], recordings: Path | None, notes: Path | None) -> dict[str, object]:
+def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...]) -> dict[str, object]:
     """Train one row and score it: a row of the table."""
     instruments, name = key["instruments"].split(), f"hearing_{key['row']}_{Path(key['data']).stem}_{key['seed']}"
     started = time.perf_counter()
@@ -77,9 +77,8 @@ def measure(key: dict[str, str], recordings: Path | None, notes: Path | None) ->
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = split_data(data, run.config).notes["test"]
         figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(run, data, held_out)
-        if notes:
-            other = read_data_set(notes)
-            figures["other_note"] = heard(run, other, other.notes_of(instruments[0]))[0]
+        others = [read_data_set(path) for path in notes]
+        figures["other_note"] = " ".join(str(heard(run, other, other.notes_of(instruments[0]))[0]) for other in others)
         if recordings:
             figures |= on_recordings(folder, recordings)
     return key | figures
@@ -131,8 +130,10 @@ def call(script: str, *arguments: object) -> None:
 @click.option("--dbroot", default="data/lt_set.npz", show_default=True, help="data set that is learnt from")
 @click.option("--instruments", default="Flute", show_default=True, help="of one model, separated by spaces")
 @click.option("--recordings", type=click.Path(exists=True, path_type=Path), help="folder of recordings and their MIDI")
-@click.option("--notes", type=click.Path(exists=True, path_type=Path), help="another data set")
-def main(rows: str, seeds: str, dbroot: str, instruments: str, recordings: Path | None, notes: Path | None) -> None:
+@click.option("--notes", type=click.Path(exists=True, path_type=Path), multiple=True,
+              help="another data set; may be given several times")
+def main(rows: str, seeds: str, dbroot: str, instruments: str, recordings: Path | None,
+         notes: tuple[Path, ...]) -> None:
     table = HERE / "saves" / "hearing.csv"
     if not table.exists():
         table.parent.mkdir(exist_ok=True)

@@ -73,7 +73,7 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
         level_db = own_level_db[number]
         last = max(start + 1, min(last, following))  # a run may end in the next note's attack
-        strikes = [first + strike for strike in segmenter.strikes(level_db[first:last])]
+        strikes = [first + strike for strike in segmenter.strikes(level_db[first:last])] if first < last else []
         strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]
         for at, end in zip([start, *strikes], [*strikes, last]):
             begin = at if at == start else segmenter.attack(level_db, at, end)

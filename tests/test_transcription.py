@@ -58,6 +58,22 @@ def test_a_certain_posterior_gives_back_the_notes(notes):
         assert abs(reference.offset - estimated.offset) < 0.05
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_whatever_is_heard_in_a_mixture_its_notes_are_in_order(seed):
+    """Edges come from levels that know nothing of the segments: they may cross."""
+    random, space = np.random.default_rng(seed), LabelSpace(instruments=("Piano", "Violin"))
+    n_frames, lengths = 400, random.integers(6, 40, 60)
+    kept = np.repeat(np.arange(60), lengths)[:n_frames]  # states that last a little
+    groups = tuple(random.dirichlet(np.full(size, 0.05), 60)[kept] for size in space.group_sizes)
+    bands = random.gamma(0.3, 1.0, (60, 100))[np.roll(kept, 7)].astype(np.float16)
+    hearing = Hearing(space, groups, 10 * np.log10(np.square(bands.astype(float)).sum(axis=1)) - 40,
+                      np.arange(n_frames) * STEP, 704 / RATE, bands, 30.0)
+    for track in transcribe(hearing):
+        assert all(note.onset < note.offset for note in track.notes)
+        assert all(one.onset <= two.onset for one, two in zip(track.notes, track.notes[1:]))
+
+
 def test_silence_has_no_notes():
     assert hearing_to_notes(certain([], 1.0)) == []
 
