@@ -21,6 +21,7 @@ from lt.segments import FULL_NOVELTY, ONSET_DB, RINGING_ONSET_DB, Segmenter, har
 from lt.soundfonts import INSTRUMENTS
 
 CHANGE = 0.1  # odds of one change of state, from segment to segment, that are expected; fewer would smooth a trill away
+CHANGE_IN_MIXTURE = 0.01  # where segments are many, since other instruments' changes are heard too
 DOUBT = 0.003  # added to probabilities: no frame can rule a note out
 LEAST_WEIGHT = 0.05  # of frames in which two notes mix
 HOPELESS = 20.0  # nats below a segment's likeliest state, where others are not looked at
@@ -95,7 +96,8 @@ def _heard_segments(hearing: Hearing, segmenter: Segmenter, instrument: int) -> 
     # states that may be heard at all: the others cost time and change nothing
     used = np.flatnonzero((evidence > evidence.max(axis=1, keepdims=True) - HOPELESS).any(axis=0))
     likelihood = np.exp(evidence[:, used] - evidence[:, used].max(axis=1, keepdims=True))
-    path = decode_states(likelihood / likelihood.sum(axis=1, keepdims=True), 1 / (1 + (len(used) - 1) * CHANGE))
+    change = CHANGE if len(hearing.space.instruments) == 1 else CHANGE_IN_MIXTURE
+    path = decode_states(likelihood / likelihood.sum(axis=1, keepdims=True), 1 / (1 + (len(used) - 1) * change))
     # a change may be heard a little before the silence that comes before the note: most of a segment must sound
     n_sounding = np.add.reduceat(sounding.astype(int), bounds)
     sounds = 2 * n_sounding >= np.diff([*bounds, len(hearing)])

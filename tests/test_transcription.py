@@ -12,6 +12,7 @@ from lt.labels import N_CLASSES, LabelSpace, NoteLabels
 from lt.midi import Note, notes_to_labels
 from lt.spectra import audio_to_spectra
 from lt.hearing import Hearing, LevelMeter, fine_frames
+from lt.segments import QUICK_HERTZ, harmonic_bands
 from lt.transcription import decode_states, hearing_to_notes, note_probabilities, transcribe
 
 RATE = 22050
@@ -72,6 +73,17 @@ def test_whatever_is_heard_in_a_mixture_its_notes_are_in_order(seed):
     for track in transcribe(hearing):
         assert all(note.onset < note.offset for note in track.notes)
         assert all(one.onset <= two.onset for one, two in zip(track.notes, track.notes[1:]))
+
+
+@pytest.mark.parametrize("number", [21, 40, 60, 81, 108])
+def test_a_notes_own_level_is_read_from_bands_that_are_quick(number):
+    indices = harmonic_bands(102, 30.0, number)
+    hertz = 30.0 * 2 ** (indices / 12)  # lower edges
+    frequency = 440.0 * 2 ** ((number - 69) / 12)
+    assert len(indices) and (np.diff(indices) > 0).all()
+    assert hertz.max() <= 8 * frequency and hertz.min() > min(QUICK_HERTZ, 4.8 * frequency) * 2 ** (-1 / 12) * 0.999
+    partials = hertz[:, None] * [[1, 2 ** (1 / 12)]] / frequency  # each band holds a whole multiple of the fundamental
+    assert all(np.floor(high) > low or np.isclose(round(low), low) for low, high in partials)
 
 
 def test_silence_has_no_notes():
