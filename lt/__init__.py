@@ -53,6 +53,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     5  generation     symbols and latent paths -> sound
     5  arranging      MIDI tracks -> what a model can play
     5  hearing        sound -> class probabilities and levels, frame by frame
+    5  voices         how loud one instrument is while others play
     5  transcription  what is heard -> notes
     5  subjects       a run with its data found again
     5  analysis       a run judged on a part of its data

@@ -26,8 +26,7 @@ NEAR_DB = 12.0  # below the note's peak that it comes back to at least; less is 
 DEPTH_DB = 40.0  # below the peak nothing is looked at
 REPEAT_SECONDS = 0.08  # of a stroke at least
 ONSET_DB, OFFSET_DB = -12.0, -20.0  # a note lasts from a quarter of its peak amplitude to a tenth
-N_PARTIALS, QUICK_HERTZ = 8, 600.0  # of a note that its own level is read from; lower bands ring for 0.1 s and more
-RINGING_ONSET_DB = -6.0  # the same for a level read from bands, which ring before and after alike
+RINGING_ONSET_DB = -7.0  # the same for a level read from bands, which ring before and after alike
 ATTACK_SECONDS = 0.3  # in which a note reaches that peak
 REST_DB = 10.0  # quieter than its attack: what comes before a note is a rest
 HALF = 0.45  # of its later magnitude that a new note's bands have when it begins
@@ -141,12 +140,3 @@ def offset_frame(level_db: np.ndarray, start: int, end: int) -> int:
     """One past the last frame of [start, end) whose level is within OFFSET_DB of the peak."""
     own = level_db[start:end]
     return start + int(np.flatnonzero(own >= own.max() + OFFSET_DB)[-1]) + 1
-
-
-def harmonic_bands(n_bands: int, fmin: float, note_number: int) -> np.ndarray:
-    """Indices of the bands, a semitone wide from `fmin` hertz up, that hold a note's first partials: those above
-    QUICK_HERTZ, where bands tell when a note begins, or its uppermost where none lies so high."""
-    partials = 440.0 * 2.0 ** ((note_number - 69) / 12) * np.arange(1, N_PARTIALS + 1)
-    partials = partials[partials >= min(QUICK_HERTZ, 0.6 * partials[-1])]
-    indices = np.floor(SEMITONES * np.log2(partials / fmin)).astype(int)
-    return np.unique(indices[(indices >= 0) & (indices < n_bands)])

@@ -17,11 +17,12 @@ from lt.labels import (DEFAULT_DYNAMICS, DEFAULT_OCTAVE, N_CLASSES, SILENCE, dyn
                        octave_pitch_to_note_number)
 from lt.midi import Note, Track
 from lt.runs import Run
-from lt.segments import FULL_NOVELTY, ONSET_DB, RINGING_ONSET_DB, Segmenter, harmonic_bands, offset_frame
+from lt.segments import FULL_NOVELTY, ONSET_DB, RINGING_ONSET_DB, Segmenter, offset_frame
 from lt.soundfonts import INSTRUMENTS
+from lt.voices import Voice
 
 CHANGE = 0.1  # odds of one change of state, from segment to segment, that are expected; fewer would smooth a trill away
-CHANGE_IN_MIXTURE = 0.01  # where segments are many, since other instruments' changes are heard too
+CHANGE_IN_MIXTURE = 1e-4  # where segments are many, since other instruments' changes are heard too
 DOUBT = 0.003  # added to probabilities: no frame can rule a note out
 LEAST_WEIGHT = 0.05  # of frames in which two notes mix
 HOPELESS = 20.0  # nats below a segment's likeliest state, where others are not looked at
@@ -65,14 +66,14 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     """Hearing -> the notes of one instrument."""
     if "pitch" not in hearing.space.labels or not len(hearing):
         return []
-    onset_db = ONSET_DB if len(hearing.space.instruments) == 1 else RINGING_ONSET_DB
+    others = [index for index in range(len(hearing.space.instruments)) if index != instrument]
+    onset_db, voice = RINGING_ONSET_DB if others else ONSET_DB, Voice(hearing, [_likeliest(hearing, i) for i in others])
     segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.level_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
     runs = list(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
-    own_level_db = {number: _own_level(hearing, number) for number in {number for number, _, _ in runs}}
-    starts = [segmenter.onset(own_level_db[number], first, last) for number, first, last in runs]
+    starts = [segmenter.onset(voice.level_db(*run), *run[1:]) for run in runs]
     for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
-        level_db = own_level_db[number]
+        level_db = voice.level_db(number, first, last)
         last = max(start + 1, min(last, following))  # a run may end in the next note's attack
         strikes = [first + strike for strike in segmenter.strikes(level_db[first:last])] if first < last else []
         strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]
@@ -128,12 +129,13 @@ def _runs(numbers: np.ndarray, bounds: list[int], n_frames: int) -> Iterator[tup
             yield int(number), int(start), int(end)
 
 
-def _own_level(hearing: Hearing, number: int) -> np.ndarray:
-    """(frames,) level of a note: of the whole sound, or in mixtures of the bands that hold its partials."""
-    if hearing.bands is None or len(hearing.space.instruments) == 1:
-        return hearing.level_db
-    own = hearing.bands[:, harmonic_bands(hearing.bands.shape[1], hearing.fmin, number)].astype(np.float32)
-    return 10 * np.log10(np.square(own).sum(axis=1) + 1e-12)
+def _likeliest(hearing: Hearing, instrument: int) -> np.ndarray:
+    """(frames,) an instrument's most probable note numbers, each frame by itself."""
+    found = np.full(len(hearing), SILENCE)
+    for first in range(0, len(hearing), BATCH):
+        numbers, probabilities = note_probabilities(hearing.part(slice(first, first + BATCH)), instrument)
+        found[first:first + BATCH] = numbers[probabilities.argmax(axis=1)]
+    return found
 
 
 def _dynamics(hearing: Hearing, instrument: int) -> np.ndarray:

@@ -15,7 +15,7 @@ ROWS = {
     3: "losses metrics objective",
     4: "checkpoints runs validation segments",
     5: "learner training decoding rendering generation hearing "
-       "transcription arranging subjects analysis rivals examples",
+       "voices transcription arranging subjects analysis rivals examples",
     6: "plotting report sessions monitor plotting_analysis inspection plotting_sound playing modes info "
        "references plotting_crossdata crossdata crossscores crossing",
 }

@@ -12,8 +12,8 @@ from lt.labels import N_CLASSES, LabelSpace, NoteLabels
 from lt.midi import Note, notes_to_labels
 from lt.spectra import audio_to_spectra
 from lt.hearing import Hearing, LevelMeter, fine_frames
-from lt.segments import QUICK_HERTZ, harmonic_bands
 from lt.transcription import decode_states, hearing_to_notes, note_probabilities, transcribe
+from lt.voices import N_PARTIALS, QUICK_HERTZ, Voice, partial_bands
 
 RATE = 22050
 STEP = 128 / RATE
@@ -77,13 +77,26 @@ def test_whatever_is_heard_in_a_mixture_its_notes_are_in_order(seed):
 
 @pytest.mark.parametrize("number", [21, 40, 60, 81, 108])
 def test_a_notes_own_level_is_read_from_bands_that_are_quick(number):
-    indices = harmonic_bands(102, 30.0, number)
+    indices = partial_bands(number, 30.0, 102, N_PARTIALS, QUICK_HERTZ)
     hertz = 30.0 * 2 ** (indices / 12)  # lower edges
     frequency = 440.0 * 2 ** ((number - 69) / 12)
     assert len(indices) and (np.diff(indices) > 0).all()
     assert hertz.max() <= 8 * frequency and hertz.min() > min(QUICK_HERTZ, 4.8 * frequency) * 2 ** (-1 / 12) * 0.999
     partials = hertz[:, None] * [[1, 2 ** (1 / 12)]] / frequency  # each band holds a whole multiple of the fundamental
     assert all(np.floor(high) > low or np.isclose(round(low), low) for low, high in partials)
+
+
+def test_a_notes_own_level_does_not_know_when_others_begin():
+    space, n_frames = LabelSpace(instruments=("Piano", "Violin")), 300
+    bands, heard = np.zeros((n_frames, 102), np.float16), np.full(n_frames, -1)
+    bands[100:, partial_bands(60, 30.0, 102, 16)] = 0.1
+    bands[150:, partial_bands(72, 30.0, 102, 16)] = 1.0  # an octave above: it shares every other partial
+    heard[150:] = 72
+    groups = tuple(np.full((n_frames, size), 1 / size) for size in space.group_sizes)
+    hearing = Hearing(space, groups, np.zeros(n_frames), np.arange(n_frames) * STEP, 704 / RATE, bands, 30.0)
+    level_db = Voice(hearing, [heard]).level_db(60, 100, 300)
+    assert np.ptp(level_db[100:]) == 0 and level_db[99] < level_db[100] - 60
+    assert np.ptp(Voice(hearing, [np.full(n_frames, -1)]).level_db(60, 100, 300)[100:]) > 10
 
 
 def test_silence_has_no_notes():
