@@ -70,7 +70,7 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     onset_db, voice = RINGING_ONSET_DB if others else ONSET_DB, Voice(hearing, [_likeliest(hearing, i) for i in others])
     segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.level_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
-    runs = list(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
+    runs = voice.join_decays(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
     starts = [segmenter.onset(voice.level_db(*run), *run[1:]) for run in runs]
     for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
         level_db = voice.level_db(number, first, last)

@@ -8,7 +8,7 @@ Names: `level_db: (frames,)`; bands are a semitone wide, from a hearing's `fmin`
 """
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lt.labels import SILENCE
 from lt.segments import BEFORE_SECONDS, SEMITONES
 
 N_PARTIALS, N_PARTIALS_OF_OTHERS = 8, 16
+OCTAVES, RISE_DB = (12, 24), 3.0  # below a note that dies away, as which it is heard; a new note rises by more
 QUICK_HERTZ = 600.0  # bands below ring for 0.1 s and more
 SHORTEST_SECONDS = 0.03  # for which another note is heard
 FLOOR_DB = -120.0
@@ -45,6 +46,28 @@ class Voice:
         power = np.square(hearing.bands[known, self._own_bands(number, first, last)].astype(np.float32)).sum(axis=1)
         level_db[known] = 10 * np.log10(power + 10 ** (FLOOR_DB / 10))
         return level_db
+
+    def join_decays(self, runs: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Runs of (number, first, last) in which a note lasts until it has died away. Beneath another instrument its
+        upper partials go first, and what is left is heard as the octave below; a note that really begins there brings
+        bands with it that the upper one does not have."""
+        joined: list[tuple[int, int, int]] = []
+        for number, first, last in runs:
+            if joined and joined[-1][2] == first and self._dies_away(joined[-1][0], number, first, last):
+                joined[-1] = (joined[-1][0], joined[-1][1], last)
+            else:
+                joined.append((number, first, last))
+        return joined
+
+    def _dies_away(self, upper: int, lower: int, first: int, last: int) -> bool:
+        bands, fmin = self._hearing.bands, self._hearing.fmin
+        if bands is None or not self._others or upper - lower not in OCTAVES:
+            return False
+        known = partial_bands(upper, fmin, bands.shape[1], N_PARTIALS_OF_OTHERS)[:, None] + (-1, 0, 1)
+        new = np.setdiff1d(partial_bands(lower, fmin, bands.shape[1], N_PARTIALS_OF_OTHERS), known)
+        around = slice(max(0, first - self._before), first), slice(first, min(last, first + self._before))
+        earlier, later = (np.square(bands[rows, new].astype(np.float32)).sum(axis=1).max() for rows in around)
+        return bool(later <= earlier * 10 ** (RISE_DB / 10))
 
     def _own_bands(self, number: int, first: int, last: int) -> np.ndarray:
         n_bands, fmin = self._hearing.bands.shape[1], self._hearing.fmin

@@ -99,6 +99,21 @@ def test_a_notes_own_level_does_not_know_when_others_begin():
     assert np.ptp(Voice(hearing, [np.full(n_frames, -1)]).level_db(60, 100, 300)[100:]) > 10
 
 
+@pytest.mark.parametrize("again, n_notes", [(0.0, 1), (0.1, 2)])
+def test_a_note_that_dies_away_is_not_heard_as_the_octave_below(again, n_notes):
+    space, n_frames = LabelSpace(instruments=("Piano", "Violin")), 300
+    bands = np.zeros((n_frames, 102), np.float16)
+    bands[50:, partial_bands(60, 30.0, 102, 8)] = 0.1
+    bands[150:, partial_bands(60, 30.0, 102, 8)] = 0.01
+    bands[150:, partial_bands(48, 30.0, 102, 8)] += again
+    groups = tuple(np.full((n_frames, size), 1 / size) for size in space.group_sizes)
+    hearing = Hearing(space, groups, np.zeros(n_frames), np.arange(n_frames) * STEP, 704 / RATE, bands, 30.0)
+    voice = Voice(hearing, [np.full(n_frames, -1)])
+    assert len(voice.join_decays([(60, 50, 150), (48, 150, 250)])) == n_notes
+    assert len(voice.join_decays([(60, 50, 150), (48, 160, 250)])) == 2  # there was a rest
+    assert len(voice.join_decays([(60, 50, 150), (53, 150, 250)])) == 2  # no octave
+
+
 def test_silence_has_no_notes():
     assert hearing_to_notes(certain([], 1.0)) == []
 
