@@ -27,7 +27,7 @@ import torch
 
 from lt.files import fsync_path, make_folder, write_json, write_text
 
-FORMAT, VERSION = "latent-transcription checkpoint", 1
+FORMAT, VERSION = "latent-transcription checkpoint", 2  # 1 had ReLU in its networks
 HALVES = {"signal": "vae_1", "symbol": "vae_2"}
 BEST, LAST = "best", "last"
 
