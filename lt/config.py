@@ -135,9 +135,8 @@ PRESETS: dict[str, dict[str, object]] = {
 # the louder, so that features must reach as far down, and noise, or partials weakened at random, would hide it.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
-    "robust": {"random_mode": "bernoulli", "encoder": "harmonic", "hidden_dims_1": (768,), "range_db": 80.0,
-               "transpose": 2, "detune": 0.15, "equalise": 0.0, "tilt": 0.0, "noise_floor": 0.0, "epochs": 80,
-               "lr_decay": 0.97},
+    "robust": {"random_mode": "bernoulli", "encoder": "harmonic", "range_db": 80.0, "transpose": 2, "detune": 0.15,
+               "equalise": 0.0, "tilt": 0.0, "noise_floor": 0.0, "epochs": 80, "lr_decay": 0.97},
 }
 
 
