@@ -18,7 +18,7 @@ COUNT, WEIGHT = cli.POSITIVE, cli.Number(min=0)
 DECIBELS = cli.Number(min=0, max=60)
 SIZE, LAYERS = click.IntRange(1, 10 ** 8), click.IntRange(1, 1000)  # more is a slip of the finger, and no machine's
 # flags that do nothing unless another is set: said, so that nobody waits for their effect
-IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "tilt", "noise_floor", "gain"),
+IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "tilt", "noise_floor", "ring", "gain"),
                 "adversarial": ("adv_dim", "adv_num", "adv_lr"), "zero_extra_class": ("silence_share",)}
 
 
@@ -68,6 +68,7 @@ class Tag(click.ParamType):
 @flag("equalise", "random smooth gain over frequency, standard deviation in dB", DECIBELS, "Hearing")
 @flag("tilt", "dB an octave by which partials above the loudest are weakened, at most", DECIBELS, "Hearing")
 @flag("noise_floor", "share of frames that get a noise floor", cli.Number(min=0, max=1), "Hearing")
+@flag("ring", "share of sources that ring of a note before or after", cli.Number(min=0, max=1), "Hearing")
 @flag("gain", "random level, standard deviation in dB", DECIBELS, "Hearing")
 @flag("encoder", "the signal's: a plain perceptron, or one that also judges every semitone's harmonics alike",
       choice("plain", "harmonic"), "Networks")

@@ -57,6 +57,12 @@ ROWS = {
     "half_as_long": (*ROBUST, "--epochs", "30", "--lr_decay", "0.92"),
     "twice_as_long": (*ROBUST, "--epochs", "120", "--lr_decay", "0.98"),
 }
+ROWS_OF_MIXTURES = {
+    "robust": ROBUST,
+    "no_ring": (*ROBUST, "--ring", "0"),
+    "plain_encoder": (*ROBUST, "--encoder", "plain"),
+    "narrower": (*ROBUST, "--hidden_dims_1", "512"),
+}
 RECORDED = ("frame_note", "frame_pitch_class", "frame_false_alarm", "f1", "f1_with_offsets")
 COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note", "held_out_dynamics_of_notes",
            "other_note", *RECORDED)
@@ -67,8 +73,9 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
     """Train one row and score it: a row of the table."""
     instruments, name = key["instruments"].split(), f"hearing_{key['row']}_{Path(key['data']).stem}_{key['seed']}"
     started = time.perf_counter()
-    call("lt_train.py", "--dbroot", key["data"], "--instruments", *instruments, *ROWS[key["row"]], "--seed",
-         key["seed"], "--name", name, "--savedir", HERE / "saves")
+    flags = (ROWS | ROWS_OF_MIXTURES)[key["row"]]
+    call("lt_train.py", "--dbroot", key["data"], "--instruments", *instruments, *flags, "--seed", key["seed"],
+         "--name", name, "--savedir", HERE / "saves")
     figures: dict[str, object] = {"train_seconds": round(time.perf_counter() - started)}
     folder = HERE / "saves" / "__".join([name, "_".join(instruments)])
     if len(instruments) > 1:
@@ -125,15 +132,17 @@ def call(script: str, *arguments: object) -> None:
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.option("--rows", default=" ".join(ROWS), show_default=True, help="rows, separated by spaces")
+@click.option("--rows", help=f"separated by spaces; all unless given: {' '.join(ROWS)}; of several instruments "
+              f"{' '.join(ROWS_OF_MIXTURES)}")
 @click.option("--seeds", default="0", show_default=True, help="seeds, separated by spaces")
 @click.option("--dbroot", default="data/lt_set.npz", show_default=True, help="data set that is learnt from")
 @click.option("--instruments", default="Flute", show_default=True, help="of one model, separated by spaces")
 @click.option("--recordings", type=click.Path(exists=True, path_type=Path), help="folder of recordings and their MIDI")
 @click.option("--notes", type=click.Path(exists=True, path_type=Path), multiple=True,
               help="another data set; may be given several times")
-def main(rows: str, seeds: str, dbroot: str, instruments: str, recordings: Path | None,
+def main(rows: str | None, seeds: str, dbroot: str, instruments: str, recordings: Path | None,
          notes: tuple[Path, ...]) -> None:
+    rows = rows or " ".join(ROWS if len(instruments.split()) == 1 else ROWS_OF_MIXTURES)
     table = HERE / "saves" / "hearing.csv"
     if not table.exists():
         table.parent.mkdir(exist_ok=True)

@@ -2,9 +2,9 @@
 
 Only the encoder hears it; the decoder's target stays clean (a denoising VAE), or synthesis washes out. Whole
 semitones are the exception: they move sound, target and labels together. Each source of a mixture has a colour of its
-own (`recolour`: brightness, equalisation, level); noise belongs to the whole (`add_noise`). Magnitudes
-are (batch, bins) on a logarithmic frequency axis, where a change of pitch is a shift, and a room or a microphone a
-smooth gain.
+own (`recolour`: brightness, equalisation, level) and rings of its notes before and after (`add_ringing`); noise
+belongs to the whole (`add_noise`). Magnitudes are (batch, bins) on a logarithmic frequency axis, where a change of
+pitch is a shift, and a room or a microphone a smooth gain.
 """
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ N_WAVES = 20  # in a random smooth curve over frequency
 ROOM_NOISE_DB = (-110.0, -55.0)  # of a noise floor, relative to the loudest magnitude of the data
 BREATH_NOISE_DB = (-60.0, -5.0)  # of noise that comes with the note, relative to the frame's peak
 BRIGHTER = 0.25  # of the tilt, by which a sound may also be brighter than it was
+RINGING_CYCLES = 29.4  # of a band's response in time, its standard deviation: 0.11 s at C4 (-6 dB after 0.13 s)
+NEIGHBOUR_SECONDS = (0.08, 0.48)  # how far away a note ends or begins that is still, or already, heard
 SILENT = 1e-12  # magnitudes below are no sound; nothing is divided by less
 NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
 NOISE_GRAIN_DB = 3.0  # standard deviation from bin to bin
@@ -35,6 +37,7 @@ class Augmentation:
         equalise: standard deviation in dB of a random smooth gain over frequency.
         tilt: dB an octave by which what lies above the loudest partial is weakened, at most.
         noise_floor: probability that a frame carries a noise floor.
+        ring: probability that a sounding source also rings of a note before or after.
         gain: standard deviation in dB of a random level.
     """
     transpose: int = 0
@@ -42,6 +45,7 @@ class Augmentation:
     equalise: float = 0.0
     tilt: float = 0.0
     noise_floor: float = 0.0
+    ring: float = 0.0
     gain: float = 0.0
 
     @classmethod
@@ -103,6 +107,20 @@ def _tilt_db(magnitudes: Tensor, most: float, bins_per_octave: int, generator: t
     slope = most * ((1 + BRIGHTER) * torch.rand(n_rows, 1, generator=generator, device=magnitudes.device) - BRIGHTER)
     above = torch.arange(n_bins, device=magnitudes.device) - magnitudes.argmax(dim=1, keepdim=True)
     return -slope * above.clamp_min(0) / bins_per_octave
+
+
+def add_ringing(magnitudes: Tensor, others: Tensor, augmentation: Augmentation, config: SpectralConfig,
+                generator: torch.Generator) -> Tensor:
+    """Sources (batch, bins) with what is heard of the notes beside them in time, whose magnitudes are `others`
+    (batch, bins): a band answers a step with the normal distribution function, the more slowly the lower it is."""
+    if not augmentation.ring:
+        return magnitudes
+    uniform = [torch.rand(len(magnitudes), 1, generator=generator, device=magnitudes.device) for _ in range(2)]
+    seconds = NEIGHBOUR_SECONDS[0] + (NEIGHBOUR_SECONDS[1] - NEIGHBOUR_SECONDS[0]) * uniform[0]
+    carried = (uniform[1] < augmentation.ring) & (_peak(magnitudes) > 0)
+    octaves = torch.arange(magnitudes.shape[1], device=magnitudes.device) / config.bins_per_octave
+    share = 0.5 * torch.erfc(seconds * config.fmin * 2 ** octaves / (math.sqrt(2) * RINGING_CYCLES))
+    return (magnitudes.square() + (others * share * carried).square()).sqrt()
 
 
 def add_noise(magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator) -> Tensor:

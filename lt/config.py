@@ -74,6 +74,7 @@ class RunConfig:
     equalise: float = 0.0
     tilt: float = 0.0
     noise_floor: float = 0.0
+    ring: float = 0.0
     gain: float = 0.0
     # networks
     encoder: str = "plain"
@@ -115,7 +116,7 @@ class RunConfig:
 
 # What may change when a run is continued; everything else makes it another run.
 CHANGEABLE = ("dbroot", "savedir", "random_mode", "silence_share", "augment", "transpose", "detune", "equalise",
-              "tilt", "noise_floor", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2",
+              "tilt", "noise_floor", "ring", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2",
               "transfer_1", "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds",
               "batch_size", "steps_per_epoch", "learning_rate", "lr_decay", "patience", "precision", "tensorboard",
               "cuda")
@@ -132,11 +133,13 @@ PRESETS: dict[str, dict[str, object]] = {
     },
 }
 # What a preset changes where mixtures are heard: instruments rest while others play; the softer one may lie 50 dB below
-# the louder, so that features must reach as far down, and noise, or partials weakened at random, would hide it.
+# the louder, so that features must reach as far down, and noise, or partials weakened at random, would hide it; what
+# rings of its notes before and after would change its octave.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
-    "robust": {"random_mode": "bernoulli", "encoder": "harmonic", "range_db": 80.0, "transpose": 2, "detune": 0.15,
-               "equalise": 0.0, "tilt": 0.0, "noise_floor": 0.0, "epochs": 80, "lr_decay": 0.97},
+    "robust": {"random_mode": "bernoulli", "encoder": "harmonic", "hidden_dims_1": (768,), "range_db": 80.0,
+               "transpose": 2, "detune": 0.15, "ring": 0.5, "equalise": 0.0, "tilt": 0.0, "noise_floor": 0.0,
+               "epochs": 80, "lr_decay": 0.97},
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.augment import Augmentation, bins_per_semitone, add_noise, recolour, shift_bins
+from lt.augment import Augmentation, add_noise, add_ringing, bins_per_semitone, recolour, shift_bins
 from lt.config import RunConfig
 from lt.datasets import DataSet
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, N_CLASSES, LabelSpace, octave_pitch_to_note_number
@@ -72,7 +72,7 @@ class Mixer:
                         for rows in frames]
         self.space, self.config, self.device = space, config, device
         self.augmentation, self.reference = Augmentation(), 1.0
-        self._bins_per_octave, self._bins_per_semitone = data.config.bins_per_octave, bins_per_semitone(data.config)
+        self._front_end, self._bins_per_semitone = data.config, bins_per_semitone(data.config)
 
     def with_augmentation(self, augmentation: Augmentation, reference: float) -> Mixer:
         """The same frames, heard through an augmentation; `reference` is the magnitude of 0 dB."""
@@ -123,7 +123,8 @@ class Mixer:
     def _draw(self, source: Source, positions: Tensor, weights: Tensor,
               chosen: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Magnitudes (batch, bins) of one source, clean and as they are heard, and its classes (batch, labels)."""
-        magnitudes = self._read(source.rows[positions]) * weights[:, None]
+        frames = self._read(source.rows[positions])
+        magnitudes = frames * weights[:, None]
         positions = positions.to(self.device, non_blocking=True)
         numbers, dynamics = source.note_number[positions].long(), source.dynamics[positions].long()
         silent = source.silent[positions] | (weights == 0)
@@ -135,7 +136,8 @@ class Mixer:
         clean = heard = shift_bins(magnitudes, move * self._bins_per_semitone)
         if augmented:
             heard = shift_bins(magnitudes, (move + fine) * self._bins_per_semitone)
-            heard = recolour(heard, self.augmentation, self._bins_per_octave, chosen)
+            heard = add_ringing(heard, frames.roll(1, dims=0), self.augmentation, self._front_end, chosen)
+            heard = recolour(heard, self.augmentation, self._front_end.bins_per_octave, chosen)
         return clean, heard, self._classes(numbers + steps, dynamics, silent)
 
     def _shifts(self, numbers: Tensor, chosen: torch.Generator) -> tuple[Tensor, Tensor]:

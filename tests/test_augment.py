@@ -2,7 +2,8 @@
 import pytest
 import torch
 
-from lt.augment import Augmentation, bins_per_semitone, add_noise, recolour, shift_bins, smooth_curves
+from lt.augment import (Augmentation, add_noise, add_ringing, bins_per_semitone, recolour, shift_bins,
+                        smooth_curves)
 from lt.config import RunConfig, SpectralConfig, with_preset
 
 
@@ -73,6 +74,18 @@ def test_a_tilt_is_a_slope_above_the_loudest_partial_and_nothing_below():
     torch.testing.assert_close(change[:, 244] - change[:, 100], 3 * octave, rtol=0, atol=1e-3)
     torch.testing.assert_close(change[:, :100], change[:, 100:101].expand(-1, 100), rtol=0, atol=1e-3)
     torch.testing.assert_close(heard.amax(dim=1), torch.zeros(400), rtol=0, atol=1e-3)  # the level stays
+
+
+def test_a_source_rings_of_its_neighbours_below_and_rests_do_not():
+    rows, config = spectra(), SpectralConfig()
+    rows[::2] = 0  # rests
+    rung = add_ringing(rows, torch.ones_like(rows), Augmentation(ring=1.0), config, chosen())
+    assert (rung[::2] == 0).all()
+    share = (rung[1::2].square() - rows[1::2].square()).clamp_min(0).sqrt()
+    assert (share[:, :48] > 0.15).all()  # below 60 Hz a band rings for a second
+    assert (share[:, -96:] < 1e-3).all()  # above 2.7 kHz for a few milliseconds
+    assert (share.max(dim=1).values <= 0.5 + 1e-4).all()  # a step is at its half at the very edge
+    assert add_ringing(rows, rows, Augmentation(), config, chosen()) is rows
 
 
 def test_silence_stays_silent_but_for_noise():
