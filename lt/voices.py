@@ -37,12 +37,12 @@ class Voice:
 
     def level_db(self, number: int, first: int, last: int) -> np.ndarray:
         """(frames,) level of a note that is heard in frames [first, last): known in these and for BEFORE_SECONDS
-        before, FLOOR_DB elsewhere. Of a single instrument, the recording's level."""
+        around them, FLOOR_DB elsewhere. Of a single instrument, the recording's level."""
         hearing = self._hearing
         if hearing.bands is None or not self._others:
             return hearing.level_db
         level_db = np.full(len(hearing), FLOOR_DB)
-        known = slice(max(0, first - self._before), last)
+        known = slice(max(0, first - self._before), last + self._before)
         power = np.square(hearing.bands[known, self._own_bands(number, first, last)].astype(np.float32)).sum(axis=1)
         level_db[known] = 10 * np.log10(power + 10 ** (FLOOR_DB / 10))
         return level_db
