@@ -23,7 +23,7 @@ from lt.cutting import Part
 from lt.datasets import NoteTable, write_data_set
 from lt.files import refuse_overwriting_inputs
 from lt.labels import NoteLabels
-from lt.parts import Job, do_jobs, jobs_of, parts_folder, read_magnitudes, start_processes
+from lt.parts import FEW_JOBS, Job, do_jobs, jobs_of, parts_folder, read_magnitudes, start_processes
 from lt.soundfonts import embedded_font
 from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
 from lt.takes import BuildConfig, Survey, Take, choose
@@ -58,7 +58,8 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
     refuse_overwriting_inputs([output], {take.sound.path for take in survey.takes})
     processes = processes or _n_cores()
     with parts_folder(output) as folder:
-        start_processes(len(survey.takes), processes)
+        if len(survey.takes) >= 2 * FEW_JOBS:
+            start_processes(processes)
         jobs = jobs_of(survey.takes, folder, CONFIG)
         outcomes, chosen = _outcomes(jobs, do_jobs(jobs, CONFIG, processes, on_job), config)
         account = Account(tuple(outcomes), survey.skipped, survey.indexes)
@@ -169,6 +170,8 @@ def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_
         raise click.UsageError("--output is missing.")
     if output is not None and output.suffix != ".npz":
         raise click.UsageError(f"--output {output} does not end in .npz.")
+    if not dry_run:
+        start_processes(jobs or _n_cores())  # while the survey looks around
     survey = choose(survey_sources(source, config), config)
     if dry_run:
         print_account(Account.foreseen(survey))

@@ -107,10 +107,10 @@ def _key(takes: Sequence[Take], identity: list[object], front_end: dict[str, obj
 
 # --- doing the jobs ---------------------------------------------------------------------------------------
 
-def start_processes(n_jobs: int, processes: int) -> None:
-    """Begin to import what the processes will need, in another process, if so many jobs are worth it; returns at once.
-    It ends with this one."""
-    if not _FORKED or min(processes, n_jobs // FEW_JOBS) < 2:
+def start_processes(processes: int) -> None:
+    """Begin to import what so many processes will need, in another process that ends with this one; returns at once,
+    and does nothing when called again."""
+    if not _FORKED or processes < 2:
         return
     get_context("forkserver").set_forkserver_preload(["lt.preload"])
     resource_tracker.ensure_running()  # which would unblock Ctrl-C
