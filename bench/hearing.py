@@ -10,8 +10,9 @@ SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_file
 those that are there already are not done again.
 
 Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
-their peak are counted; `other_note` has a figure for each `--notes`. Of mixtures, judged by `lt_analyze.py`, the
-instrument that is heard worst is given.
+their peak are counted; `other_note` has a figure for each `--notes`, and `held_out_lsd_db` says how far what the model
+plays for their symbols is from those frames. Of mixtures, judged by `lt_analyze.py`, the instrument that is heard worst
+is given.
 """
 from __future__ import annotations
 
@@ -29,8 +30,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lt.datasets import DataSet, read_data_set
+from lt.decoding import decode_path
 from lt.hearing import symbol_probabilities
 from lt.labels import N_CLASSES
+from lt.metrics import log_spectral_distance_db
 from lt.runs import Run, load_run
 from lt.splits import split_data
 from lt.tuning import TuningMeter
@@ -65,7 +68,7 @@ ROWS_OF_MIXTURES = {
 }
 RECORDED = ("frame_note", "frame_pitch_class", "frame_false_alarm", "f1", "f1_with_offsets")
 COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note", "held_out_dynamics_of_notes",
-           "other_note", *RECORDED)
+           "held_out_lsd_db", "other_note", *RECORDED)
 KEY = COLUMNS[:4]
 
 
@@ -84,6 +87,7 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = split_data(data, run.config).notes["test"]
         figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(run, data, held_out)
+        figures["held_out_lsd_db"] = played(run, data, held_out)
         others = [read_data_set(path) for path in notes]
         figures["other_note"] = " ".join(str(heard(run, other, other.notes_of(instruments[0]))[0]) for other in others)
         if recordings:
@@ -96,8 +100,7 @@ def heard(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
     by the majority of their frames."""
     right, dynamics_right = [], []
     for note in notes:
-        rows = np.arange(data.starts[note], data.starts[note + 1])
-        magnitudes = torch.from_numpy(np.array(data.magnitudes[rows[data.sounding[rows]]]))
+        magnitudes = sounding_frames(data, note)
         meter = TuningMeter(run.front_end)
         meter.add(magnitudes)
         sharp = meter.semitones if run.config.retune else 0.0
@@ -107,6 +110,24 @@ def heard(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
         right.append((octave == truth[0]) & (pitch == truth[1]))
         dynamics_right.append(np.bincount(dynamics, minlength=N_CLASSES["dynamics"]).argmax() == truth[2])
     return round(float(np.concatenate(right).mean()), 4), round(float(np.mean(dynamics_right)), 4)
+
+
+def played(run: Run, data: DataSet, notes: np.ndarray) -> float:
+    """The log-spectral distance in dB, mean over the notes' sounding frames, between them and what the model plays for
+    their symbols, the latent being the mean."""
+    distances = []
+    for note in notes:
+        classes = torch.from_numpy(data.notes.labels[note][None, None].astype(np.int64)).to(run.device)
+        with torch.no_grad():
+            magnitudes = decode_path(run, run.model.encode_symbol(classes).top.mean)[0].cpu().numpy()
+        distances.append(log_spectral_distance_db(sounding_frames(data, note).numpy(), magnitudes))
+    return round(float(np.concatenate(distances).mean()), 2)
+
+
+def sounding_frames(data: DataSet, note: int) -> torch.Tensor:
+    """The magnitudes (frames, bins) of a note's frames within 40 dB of its peak."""
+    rows = np.arange(data.starts[note], data.starts[note + 1])
+    return torch.from_numpy(np.array(data.magnitudes[rows[data.sounding[rows]]]))
 
 
 def in_mixtures(folder: Path) -> float:
