@@ -28,10 +28,11 @@ REPEAT_SECONDS = 0.08  # of a stroke at least
 ONSET_DB, OFFSET_DB = -12.0, -20.0  # a note lasts from a quarter of its peak amplitude to a tenth
 RINGING_ONSET_DB = -6.0  # the same for a level read from bands, which ring before and after alike
 ATTACK_SECONDS = 0.3  # in which a note reaches that peak
-REST_DB = 10.0  # quieter than its attack: what comes before a note is a rest
-HALF = 0.45  # of its later magnitude that a new note's bands have when it begins
+REST_DB = 14.0  # quieter than its attack: what comes before a note is a rest
+QUIET_DB, QUIET_SECONDS = 30.0, 0.2  # the same, whereafter even noise is of its attack; how far that is sought
+HALF = 0.45  # of its later magnitude that a new note's bands have when it begins, unless its attack is slow
 BEFORE_SECONDS, AFTER_SECONDS = 0.12, 0.07  # around a bound in which a note may begin
-DEEP_DB = 5.0  # of a dip between two notes
+DEEP_DB = 7.0  # of a dip between two notes
 NEW = 2.0  # times louder than before are bands that belong to the new note
 
 
@@ -87,18 +88,26 @@ class Segmenter:
                 found.append(int(dip))
         return found
 
-    def onset(self, level_db: np.ndarray, start: int, end: int) -> int:
-        """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames)."""
-        back = max(0, start - self.frames(BEFORE_SECONDS))
+    def onset(self, level_db: np.ndarray, start: int, end: int, since: int = 0) -> int:
+        """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames).
+        `since` that frame no other note is heard."""
+        peak = self._peak(level_db, start, end)
+        lead = max(since, start - self.frames(QUIET_SECONDS))
+        quiet = np.flatnonzero(level_db[lead:start] <= peak - QUIET_DB)
+        if len(quiet):
+            return self.attack(level_db, lead + int(quiet[-1]), end)
         dip = self._dip(level_db, start)
         if dip is not None and end - dip > 1:
-            peak = level_db[dip:min(end, dip + self.frames(ATTACK_SECONDS))].max()
-            return dip + int(np.flatnonzero(level_db[dip:end] >= peak + self.onset_db)[0])
-        peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
+            return self.attack(level_db, dip, end)
+        back = max(0, start - self.frames(BEFORE_SECONDS))
         if back == start or level_db[back:start].max() < peak - REST_DB:
             first = max(0, start - self.frames(BEFORE_SECONDS / 2))
             return first + int(np.flatnonzero(level_db[first:end] >= peak + self.onset_db)[0])
-        return self._new_bands(start, end)
+        return self.attack(level_db, self._new_bands(start, end), end)  # not in the last of the note before
+
+    def _peak(self, level_db: np.ndarray, start: int, end: int) -> float:
+        """The level that a note beginning at `start` attacks to."""
+        return float(level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max())
 
     def _dip(self, level_db: np.ndarray, start: int) -> int | None:
         """The quietest frame near a bound, where the level dips there: players part their notes."""
@@ -110,11 +119,12 @@ class Segmenter:
 
     def attack(self, level_db: np.ndarray, start: int, end: int) -> int:
         """The frame in [start, end) at which the level first comes within `onset_db` of the attack's peak."""
-        peak = level_db[start:min(end, start + self.frames(ATTACK_SECONDS))].max()
+        peak = self._peak(level_db, start, end)
         return start + int(np.flatnonzero(level_db[start:end] >= peak + self.onset_db)[0])
 
     def _new_bands(self, start: int, end: int) -> int:
-        """The frame at which the bands that are new in [start, end) reach half of their later magnitude."""
+        """The frame at which the bands that are new in [start, end) reach half of their later magnitude, or what a
+        note has of its peak at its onset."""
         ring = self.frames(NOVELTY_SECONDS)
         after = self._mean(start + ring, max(start + ring + 1, min(end, start + 4 * ring)))
         before = self._mean(max(0, start - 4 * ring), max(1, start - ring))
@@ -122,8 +132,9 @@ class Segmenter:
         if new.sum() < 0.1 * after.sum():
             return start
         first = max(0, start - self.frames(BEFORE_SECONDS))
-        own = self.bands[first:min(end, start + self.frames(AFTER_SECONDS))].astype(np.float32) @ new
-        below = np.flatnonzero(own < HALF * (new @ after))
+        own = self.bands[first:min(end, start + self.frames(ATTACK_SECONDS))].astype(np.float32) @ new
+        begun = max(HALF * (new @ after), 10 ** (self.onset_db / 20) * own[start - first:].max())
+        below = np.flatnonzero(own[:start - first + self.frames(AFTER_SECONDS)] < begun)
         return min(end - 1, first + int(below[-1]) + 1) if len(below) else first
 
     def _mean(self, start: int, end: int) -> np.ndarray:

@@ -71,7 +71,8 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.level_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
     runs = voice.join_decays(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
-    starts = [segmenter.onset(voice.level_db(*run), *run[1:]) for run in runs]
+    ends = [0, *(last for _, _, last in runs)]
+    starts = [segmenter.onset(voice.level_db(*run), *run[1:], since) for run, since in zip(runs, ends)]
     for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
         level_db = voice.level_db(number, first, last)
         last = max(start + 1, min(last, following))  # a run may end in the next note's attack

@@ -14,7 +14,7 @@ import numpy as np
 
 from lt.hearing import Hearing
 from lt.labels import SILENCE
-from lt.segments import BEFORE_SECONDS, SEMITONES
+from lt.segments import BEFORE_SECONDS, QUIET_SECONDS, SEMITONES
 
 N_PARTIALS, N_PARTIALS_OF_OTHERS = 8, 16
 OCTAVES, RISE_DB = (12, 24), 3.0  # below a note that dies away, as which it is heard; a new note rises by more
@@ -32,17 +32,17 @@ class Voice:
 
     def __init__(self, hearing: Hearing, others: Sequence[np.ndarray]) -> None:
         self._hearing, self._others = hearing, others
-        self._before, self._shortest = (max(1, round(seconds / hearing.step))
-                                        for seconds in (BEFORE_SECONDS, SHORTEST_SECONDS))
+        self._before, self._reach, self._shortest = (max(1, round(seconds / hearing.step)) for seconds in
+                                                     (BEFORE_SECONDS, QUIET_SECONDS, SHORTEST_SECONDS))
 
     def level_db(self, number: int, first: int, last: int) -> np.ndarray:
-        """(frames,) level of a note that is heard in frames [first, last): known in these and for BEFORE_SECONDS
+        """(frames,) level of a note that is heard in frames [first, last): known in these and for QUIET_SECONDS
         around them, FLOOR_DB elsewhere. Of a single instrument, the recording's level."""
         hearing = self._hearing
         if hearing.bands is None or not self._others:
             return hearing.level_db
         level_db = np.full(len(hearing), FLOOR_DB)
-        known = slice(max(0, first - self._before), last + self._before)
+        known = slice(max(0, first - self._reach), last + self._reach)
         power = np.square(hearing.bands[known, self._own_bands(number, first, last)].astype(np.float32)).sum(axis=1)
         level_db[known] = 10 * np.log10(power + 10 ** (FLOOR_DB / 10))
         return level_db

@@ -12,6 +12,7 @@ from lt.labels import N_CLASSES, LabelSpace, NoteLabels
 from lt.midi import Note, notes_to_labels
 from lt.spectra import audio_to_spectra
 from lt.hearing import Hearing, LevelMeter, fine_frames
+from lt.segments import ONSET_DB, Segmenter
 from lt.transcription import decode_states, hearing_to_notes, note_probabilities, transcribe
 from lt.voices import N_PARTIALS, QUICK_HERTZ, Voice, partial_bands
 
@@ -112,6 +113,42 @@ def test_a_note_that_dies_away_is_not_heard_as_the_octave_below(again, n_notes):
     assert len(voice.join_decays([(60, 50, 150), (48, 150, 250)])) == n_notes
     assert len(voice.join_decays([(60, 50, 150), (48, 160, 250)])) == 2  # there was a rest
     assert len(voice.join_decays([(60, 50, 150), (53, 150, 250)])) == 2  # no octave
+
+
+def frames(seconds):
+    return round(seconds / STEP)
+
+
+def level_of(*steps):
+    """A level in dB (frames,) of (seconds, dB) steps."""
+    return np.concatenate([np.full(frames(seconds), float(level)) for seconds, level in steps])
+
+
+@pytest.mark.parametrize("heard_until, onset", [(0.0, 0.5), (0.57, 0.57)])
+def test_noise_of_an_attack_belongs_to_its_note_unless_another_is_heard(heard_until, onset):
+    # a rest, a puff as of a flute, and the tone, from where on the note is heard
+    level_db = level_of((0.5, -90), (0.04, -30), (0.03, -45), (0.5, -20))
+    segmenter = Segmenter(np.ones((len(level_db), 102), np.float16), level_db, STEP)
+    begun = segmenter.onset(level_db, frames(0.57), len(level_db), since=frames(heard_until))
+    assert begun == pytest.approx(frames(onset), abs=1)
+
+
+def test_a_note_does_not_begin_in_the_release_of_the_one_before():
+    """The bands of low notes ring before the note, so that it seems to begin while the other is still dying away."""
+    level_db = level_of((0.3, -20), (0.1, -50), (0.1, -53), (0.1, -56), (0.5, -20))
+    bands = np.zeros((len(level_db), 102), np.float16)
+    bands[:frames(0.35), 40], bands[frames(0.35):, 45] = 1.0, 1.0
+    begun = Segmenter(bands, level_db, STEP).onset(level_db, frames(0.35), len(level_db), since=frames(0.35))
+    assert begun == pytest.approx(frames(0.6), abs=1)
+
+
+def test_a_slow_attack_beneath_another_note_begins_at_a_quarter_of_its_peak():
+    n_frames, begins = frames(1.2), frames(0.5)
+    bands = np.zeros((n_frames, 102), np.float32)
+    bands[:, 40], bands[begins:, 47] = 1.0, np.minimum(np.arange(n_frames - begins) / frames(0.28), 1.0)
+    level_db = np.zeros(n_frames)  # the other covers it
+    begun = Segmenter(bands, level_db, STEP).onset(level_db, begins, n_frames, since=begins)
+    assert begun == pytest.approx(begins + 10 ** (ONSET_DB / 20) * frames(0.28), abs=2)
 
 
 def test_silence_has_no_notes():
