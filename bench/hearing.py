@@ -10,9 +10,10 @@ SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_file
 those that are there already are not done again.
 
 Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
-their peak are counted; `other_note` has a figure for each `--notes`, and `held_out_lsd_db` says how far what the model
-plays for their symbols is from those frames. Of mixtures, judged by `lt_analyze.py`, the instrument that is heard worst
-is given.
+their peak are counted; `other_note` has a figure for each `--notes`. What the model plays for the symbols of those
+frames is compared with them at equal peaks (`held_out_lsd_db`; otherwise silence would be near, since most bins are
+empty) and in level (`held_out_level_db`). Of mixtures, judged by `lt_analyze.py`, the instrument that is heard worst is
+given.
 """
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ ROWS_OF_MIXTURES = {
 }
 RECORDED = ("frame_note", "frame_pitch_class", "frame_false_alarm", "f1", "f1_with_offsets")
 COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note", "held_out_dynamics_of_notes",
-           "held_out_lsd_db", "other_note", *RECORDED)
+           "held_out_lsd_db", "held_out_level_db", "other_note", *RECORDED)
 KEY = COLUMNS[:4]
 
 
@@ -87,7 +88,7 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = split_data(data, run.config).notes["test"]
         figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(run, data, held_out)
-        figures["held_out_lsd_db"] = played(run, data, held_out)
+        figures["held_out_lsd_db"], figures["held_out_level_db"] = played(run, data, held_out)
         others = [read_data_set(path) for path in notes]
         figures["other_note"] = " ".join(str(heard(run, other, other.notes_of(instruments[0]))[0]) for other in others)
         if recordings:
@@ -112,16 +113,19 @@ def heard(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
     return round(float(np.concatenate(right).mean()), 4), round(float(np.mean(dynamics_right)), 4)
 
 
-def played(run: Run, data: DataSet, notes: np.ndarray) -> float:
-    """The log-spectral distance in dB, mean over the notes' sounding frames, between them and what the model plays for
-    their symbols, the latent being the mean."""
-    distances = []
+def played(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
+    """How far what the model plays for the notes' symbols, the latent being the mean, is from their sounding frames:
+    the log-spectral distance at equal peaks, and the difference of the peaks, both in dB and means over frames."""
+    distances, levels = [], []
     for note in notes:
         classes = torch.from_numpy(data.notes.labels[note][None, None].astype(np.int64)).to(run.device)
         with torch.no_grad():
-            magnitudes = decode_path(run, run.model.encode_symbol(classes).top.mean)[0].cpu().numpy()
-        distances.append(log_spectral_distance_db(sounding_frames(data, note).numpy(), magnitudes))
-    return round(float(np.concatenate(distances).mean()), 2)
+            ours = decode_path(run, run.model.encode_symbol(classes).top.mean)[0].cpu().numpy()
+        theirs = sounding_frames(data, note).numpy()
+        peaks = theirs.max(axis=1, keepdims=True)
+        distances.append(log_spectral_distance_db(theirs, ours * (peaks / ours.max())))
+        levels.append(np.abs(20 * np.log10(peaks[:, 0] / ours.max())))
+    return tuple(round(float(np.concatenate(each).mean()), 2) for each in (distances, levels))
 
 
 def sounding_frames(data: DataSet, note: int) -> torch.Tensor:
