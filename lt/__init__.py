@@ -20,6 +20,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     1  splits         what is trained on, what chooses the model, what is never looked at
     1  augment        one recording heard as others would have given it
     1  mixtures       batches of one or several instruments
+    1  modulators     what a sound font says of velocity, for a synthesiser that does not read it
     1  soundfonts     notes rendered to audio
     1  sources        the sound that a note of a data set was made from
     1  takes          the notes that a data set shall be built from, and what others call them

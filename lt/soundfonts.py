@@ -2,7 +2,8 @@
 
 pretty_midi carries a General MIDI font, TimGM6mb.sf2, which is the embedded one. In such fonts velocity often
 changes the level alone, where players also change brightness; so each note passes a gentle low-pass filter whose
-cutoff rises with velocity (`brightness`, 0 switches it off).
+cutoff rises with velocity (`brightness`, 0 switches it off). Filters that a font itself opens with velocity stand as
+at the greatest (`lt.modulators`).
 
 Names: `program` counts from 0, `velocity` 1-127, audio is mono (samples,) float32 at `sample_rate` hertz.
 """
@@ -17,6 +18,7 @@ import numpy as np
 
 from lt.config import SpectralConfig
 from lt.midi import Note
+from lt.modulators import at_full_velocity
 
 GAIN_DB = -6.0  # of the synthesiser: the loudest notes of the embedded font stay below full scale
 BRIGHTNESS_OCTAVES = 4.0  # by which the cutoff rises from velocity 0 to 127 at brightness 1
@@ -83,8 +85,10 @@ class SoundFont:
         if not self.path.is_file():
             raise FileNotFoundError(f"no sound font at {self.path}")
         synthesiser = tinysoundfont.Synth(gain=GAIN_DB, samplerate=self.sample_rate)
+        content = self.path.read_bytes()
+        opened = at_full_velocity(content)
         try:
-            return synthesiser, synthesiser.sfload(str(self.path))
+            return synthesiser, synthesiser.sfload(str(self.path) if opened is content else opened)
         except Exception as error:  # the library raises its own kind for anything it cannot read
             raise ValueError(f"{self.path} is not a sound font that can be read ({error})") from error
 
