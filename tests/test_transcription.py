@@ -60,11 +60,11 @@ def test_a_certain_posterior_gives_back_the_notes(notes):
         assert abs(reference.offset - estimated.offset) < 0.05
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10_000))
-def test_whatever_is_heard_in_a_mixture_its_notes_are_in_order(seed):
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([("Flute",), ("Piano", "Violin")]))
+def test_whatever_is_heard_notes_of_an_instrument_are_in_order_and_apart(seed, instruments):
     """Edges come from levels that know nothing of the segments: they may cross."""
-    random, space = np.random.default_rng(seed), LabelSpace(instruments=("Piano", "Violin"))
+    random, space = np.random.default_rng(seed), LabelSpace(instruments=instruments)
     n_frames, lengths = 400, random.integers(6, 40, 60)
     kept = np.repeat(np.arange(60), lengths)[:n_frames]  # states that last a little
     groups = tuple(random.dirichlet(np.full(size, 0.05), 60)[kept] for size in space.group_sizes)
@@ -73,7 +73,7 @@ def test_whatever_is_heard_in_a_mixture_its_notes_are_in_order(seed):
                       np.arange(n_frames) * STEP, 704 / RATE, bands, 30.0)
     for track in transcribe(hearing):
         assert all(note.onset < note.offset for note in track.notes)
-        assert all(one.onset <= two.onset for one, two in zip(track.notes, track.notes[1:]))
+        assert all(one.offset <= two.onset + 1e-9 for one, two in zip(track.notes, track.notes[1:]))
 
 
 @pytest.mark.parametrize("number", [21, 40, 60, 81, 108])
