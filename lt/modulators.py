@@ -52,6 +52,8 @@ def _opened(level: bytes, chunks: dict[bytes, bytes]) -> dict[bytes, bytes]:
     modulators = np.frombuffer(chunks[level + b"mod"], _MODULATOR)
     firsts = [int.from_bytes(chunks[header][row + at:row + at + 2], "little")
               for row in range(0, len(chunks[header]), size)]
+    if (np.diff(firsts) < 0).any() or (np.diff(bags["generator"].astype(int)) < 0).any():
+        raise ValueError("zones that overlap")  # a small file could ask for any amount of memory
     lists = [generators[one["generator"]:two["generator"]].tolist() for one, two in zip(bags, bags[1:])]
     ways = [_by_velocity(modulators[one["modulator"]:two["modulator"]]) for one, two in zip(bags, bags[1:])]
     before = [list(one) for one in lists]

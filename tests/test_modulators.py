@@ -93,3 +93,15 @@ def test_damaged_fonts_are_left_to_the_synthesiser(data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(content[:data.draw(st.integers(0, len(content)))])
     assert isinstance(at_full_velocity(cut), bytes)
+
+
+def test_zones_that_overlap_are_not_unfolded():
+    """A file of a megabyte, each of whose zones claims all generators: copied, they would fill any memory."""
+    content = font(**SHUT, modulators=((VELOCITY, CUTOFF, 3000),) * 2)
+    at = content.index(b"ibag")
+    bags = chunk(b"ibag", struct.pack("<4H", 0, 0, 60000, 0) * 20000)
+    generators = chunk(b"igen", bytes(4 * 60000))
+    start = content.index(b"pdta") - 8
+    pdta = content[start + 8:at] + bags + generators + content[content.index(b"imod"):content.index(b"igen")]
+    hostile = content[:start] + chunk(b"LIST", pdta)
+    assert at_full_velocity(hostile) is hostile
