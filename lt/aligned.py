@@ -57,8 +57,8 @@ def survey_midi(folder: Folder, config: BuildConfig) -> Survey:
             skips.append(Skipped(folder.name(sound), str(error).replace(str(folder.root / sound), "the file")))
     survey = account(folder, takes, skips, [file for file in pairs.values() if midi.root == folder.root],
                      "no MIDI file of its stem")
-    outside = tuple(midi.name(file) for file in sorted(set(pairs.values())) if midi.root != folder.root)
-    return Survey(survey.takes, survey.skipped, survey.indexes + outside)
+    outside = [file for file in sorted(set(pairs.values())) if midi.root != folder.root]
+    return survey + Survey(indexes=tuple(map(midi.name, outside)), read=tuple(midi.root / file for file in outside))
 
 
 def _midi_takes(folder: Folder, sound: str, tracks: list[Track], end: float,

@@ -19,6 +19,7 @@ import soxr
 from lt.files import atomic_path
 
 SAMPLE_RATE = 22050
+LOWEST_RATE = 1000  # hertz: below, a file of some kilobytes would be hours of no sound that anybody hears
 LOUDEST = 1e4  # 80 dB above full scale: no float file of a sound has such samples
 READABLE = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
 
@@ -72,10 +73,20 @@ def _open(path: Path) -> soundfile.SoundFile:
     if path.stat().st_size == 0:
         raise ValueError(f"the sound file {path} is empty (0 bytes); give another")
     try:
-        return soundfile.SoundFile(path)
+        file = soundfile.SoundFile(_name(path))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw file
         raise ValueError(f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): "
                          f"{getattr(error, 'error_string', 'no header')}") from None
+    if file.samplerate < LOWEST_RATE:
+        file.close()
+        raise ValueError(f"the sound file {path} has {file.samplerate} samples a second, which is no sound; "
+                         "export it again")
+    return file
+
+
+def _name(path: Path) -> Path | bytes:
+    """A path as the system has it: names of files need not be text."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _resampled(file: soundfile.SoundFile, name: str, sample_rate: int, block: int) -> Iterator[np.ndarray]:
@@ -138,7 +149,10 @@ def write_audio(path: str | Path, audio: np.ndarray, sample_rate: int = SAMPLE_R
     if _peak(audio) > 1:
         raise ValueError(f"the sound for {path} passes full scale (peak {_peak(audio):.2f})")
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, audio, sample_rate, subtype="PCM_24", format=format.upper())
+        try:
+            soundfile.write(_name(temporary), audio, sample_rate, subtype="PCM_24", format=format.upper())
+        except soundfile.LibsndfileError as error:  # it does not say what the system said
+            raise OSError(f"{path} cannot be written (is the disk full?): {error.error_string}") from error
 
 
 def to_peak(audio: np.ndarray, peak_dbfs: float = -1.0) -> np.ndarray:

@@ -29,6 +29,7 @@ from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
 from lt.takes import BuildConfig, Survey, Take, choose
 
 CONFIG = SpectralConfig()
+ACCOUNT_SUFFIX = ".files.csv"
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
 python3 -m lt.builders FluidR3_GM.sf2 --instruments Flute Oboe --output data/winds.npz
 python3 -m lt.builders TinySOL --dry_run 1"""
@@ -172,7 +173,10 @@ def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_
         raise click.UsageError(f"--output {output} does not end in .npz.")
     if not dry_run:
         start_processes(jobs or _n_cores())  # while the survey looks around
-    survey = choose(survey_sources(source, config), config)
+    survey = survey_sources(source, config)
+    if not dry_run:
+        _check_outputs((output, output.with_suffix(ACCOUNT_SUFFIX)), source, survey)
+    survey = choose(survey, config)
     if dry_run:
         print_account(Account.foreseen(survey))
         if not survey.takes:
@@ -180,10 +184,22 @@ def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_
         return
     with cli.progress(len(survey.takes), "hearing notes", unit="note") as bar:
         account = build(survey, output, config, _built_from(source, config), jobs, bar.update)
-    files = output.with_suffix(".files.csv")
+    files = output.with_suffix(ACCOUNT_SUFFIX)
     write_account(files, account)
     print_account(account)
     cli.note(f"wrote {output} and {files}")
+
+
+def _check_outputs(outputs: Sequence[Path], sources: Sequence[Path], survey: Survey) -> None:
+    """Make sure that nothing is replaced that the build reads, and that what it writes can be written.
+
+    Raises:
+        ValueError, IsADirectoryError: one is.
+    """
+    for path in outputs:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder, not a file that can be replaced; choose another output")
+    refuse_overwriting_inputs(outputs, [*sources, *(take.sound.path for take in survey.takes), *survey.read])
 
 
 if __name__ == "__main__":

@@ -83,6 +83,9 @@ class Command(click.Command):
         """Run and exit with the code of the contract (see the module); not standalone: as click does."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False)
+        for stream in (sys.stdout, sys.stderr):  # names of files may be no text
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         name, tally = prog_name or Path(sys.argv[0]).name, Tally()
         code = self._exit_code(name, list(sys.argv[1:] if args is None else args), tally)
         if tally.ok + tally.failed:

@@ -11,7 +11,7 @@ plain arrays, which may cross to another process. All of it takes the posterior'
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Sequence
 
@@ -104,7 +104,7 @@ def work_through(run: Run, classifier: PcaClassifier | None, pair: Pair, folder:
                      run.front_end.frame_seconds)
     remarks = [*reference.remarks, *against_recording(reference, seconds)]
     if config.resynthesize:
-        remarks += _resynthesise(run, reference, pair, sharp, folder, config)
+        remarks += _resynthesise(run, reference, pair, sharp, seconds, folder, config)
     if config.plot:
         plot_comparison(frames.pictures, _rolls(reference.notes, _merged(heard or ())), run.front_end, frames.every,
                         seconds, folder / f"plots/{pair.stem}.png", pair.audio.name)
@@ -201,16 +201,18 @@ def _transfer(run: Run, classes: np.ndarray, known: np.ndarray) -> Tensor:
 
 # --- sound ------------------------------------------------------------------------------------------------
 
-def _resynthesise(run: Run, reference: Reference, pair: Pair, sharp: float, folder: Path, config: CrossConfig
-                  ) -> list[str]:
-    """Write the recording through the signal VAE, and the MIDI as the model plays it; remarks where it cannot."""
+def _resynthesise(run: Run, reference: Reference, pair: Pair, sharp: float, seconds: float, folder: Path,
+                  config: CrossConfig) -> list[str]:
+    """Write the recording through the signal VAE, and the MIDI, for `seconds`, as the model plays it; remarks where it
+    cannot."""
     rate = run.front_end.sample_rate
     remade = (_reconstruct(run, magnitudes, sharp) for magnitudes in magnitude_blocks(run, pair.audio))
     sound = frames_to_sound(run, remade, config.griffinlim_iters, config.seed)
     write_audio(folder / f"reconstructions/{pair.stem}.wav", to_peak(sound), rate)
     del sound  # an hour is a third of a gigabyte
     try:
-        events = _events(run, reference)
+        events = [replace(event, seconds=min(event.seconds, seconds - event.onset))
+                  for event in _events(run, reference) if event.onset < seconds]
         if not events:
             return ["no transfer: no note that the model can play"]
         sound = events_to_audio(run, events, Rendering(config.griffinlim_iters, config.seed, sample=False))

@@ -151,6 +151,8 @@ def trim(audio: np.ndarray, sample_rate: int) -> tuple[np.ndarray, str]:
     floor = np.percentile(levels, 5) + FLOOR_MARGIN_DB
     noisy = SILENCE_DB < floor < LOUDEST_FLOOR_DB
     loud = np.flatnonzero(levels > (floor if noisy else SILENCE_DB))
+    if not len(loud):  # a constant
+        return audio, "silent"
     begin, end = loud[0] * BLOCK, min((loud[-1] + 1) * BLOCK, len(audio))
     if end - begin < SHORTEST_SECONDS * sample_rate:
         return audio, f"shorter than {SHORTEST_SECONDS} s"

@@ -30,7 +30,7 @@ from typing import Iterable
 
 import numpy as np
 
-from lt.config import SpectralConfig
+from lt.config import SpectralConfig, settings_from_dict
 from lt.files import atomic_path
 from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
 
@@ -203,6 +203,12 @@ def _fingerprint(archive: zipfile.ZipFile) -> str:
 
 # --- reading ----------------------------------------------------------------------------------------------
 
+# Members, and what kind of array each is: its dtype's kinds and its number of axes.
+_TABLES = {"labels": ("iu", 2), "instrument": ("iu", 1), "instruments": ("U", 1), "group": ("iu", 1),
+           "fold": ("iu", 1), "sources": ("U", 1), "cents": ("f", 1), "starts": ("iu", 1), "peaks": ("f", 1),
+           "settings": ("U", 0)}
+
+
 def read_data_set(path: Path | str) -> DataSet:
     """Open a data set; `magnitudes` are mapped, not read.
 
@@ -216,6 +222,8 @@ def read_data_set(path: Path | str) -> DataSet:
     try:
         with zipfile.ZipFile(path) as archive:
             names, fingerprint = archive.namelist(), _fingerprint(archive)
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise zipfile.BadZipFile("its members are compressed, so they cannot be mapped")
             if path.stat().st_size <= CHECKED_BYTES and (damaged := archive.testzip()):
                 raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
     except (zipfile.BadZipFile, EOFError, struct.error) as error:
@@ -226,8 +234,11 @@ def read_data_set(path: Path | str) -> DataSet:
     try:
         with np.load(path, allow_pickle=False) as members:
             arrays = {name: members[name] for name in MEMBERS if name != "magnitudes"}
+        for name, (kinds, n_axes) in _TABLES.items():
+            if arrays[name].dtype.kind not in kinds or arrays[name].ndim != n_axes:
+                raise ValueError(f"its {name} are {arrays[name].dtype} with {arrays[name].ndim} axes")
         magnitudes = _map_member(path, "magnitudes.npy")
-    except (zipfile.BadZipFile, EOFError, ValueError, struct.error) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, TypeError, OverflowError, struct.error) as error:
         raise ValueError(f"{path} is damaged ({error}): build it again") from error
     settings, config = _read_settings(path, str(arrays["settings"]), fingerprint)
     notes = NoteTable(arrays["labels"], arrays["instrument"], tuple(str(name) for name in arrays["instruments"]),
@@ -241,8 +252,10 @@ def _read_settings(path: Path, text: str, fingerprint: str) -> tuple[dict[str, o
     try:
         settings = json.loads(text)
         format_, version, stored = (settings[key] for key in ("format", "version", "fingerprint"))
-        config = SpectralConfig(**settings["front_end"]) if version == VERSION else SpectralConfig()
-    except (ValueError, KeyError, TypeError) as error:
+        config = settings_from_dict(SpectralConfig, settings["front_end"]) if version == VERSION else SpectralConfig()
+        if not config.n_bins > 0:
+            raise ValueError("a scale without bands")
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"{path} is no data set of this project (its settings cannot be read)") from error
     if format_ != FORMAT or version != VERSION:
         raise ValueError(f"{path} is of format '{format_}' version {version}, expected '{FORMAT}' version {VERSION}: "
@@ -253,17 +266,17 @@ def _read_settings(path: Path, text: str, fingerprint: str) -> tuple[dict[str, o
 
 
 def _map_member(path: Path, name: str) -> np.ndarray:
-    """Map an uncompressed member of an `.npz` by its offset in the file."""
+    """Map a member of an `.npz`, an array of float32, by its offset in the file."""
     with zipfile.ZipFile(path) as archive:
         entry = archive.getinfo(name)
-    if entry.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"member {name} is compressed, so it cannot be mapped")
     with open(path, "rb") as stream:
         stream.seek(entry.header_offset)
         name_length, extra_length = struct.unpack("<HH", stream.read(_LOCAL_HEADER)[26:30])
         stream.seek(name_length + extra_length, 1)
         np.lib.format.read_magic(stream)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+        if dtype != np.float32 or by_columns:  # mapped objects would be pointers that the file's author chose
+            raise ValueError(f"member {name} is not float32 by rows")
         return np.memmap(path, dtype, "r", stream.tell(), shape)
 
 
@@ -279,6 +292,8 @@ def _check_shapes(data: DataSet) -> None:
         raise ValueError(f"{data.path}: a note is of no instrument")
     if data.starts[0] != 0 or (np.diff(data.starts) < 1).any():
         raise ValueError(f"{data.path}: note boundaries are not increasing")
+    if not (np.isfinite(data.peaks) & (data.peaks >= 0)).all():
+        raise ValueError(f"{data.path}: magnitudes that are negative, infinite or NaN")
     if data.peaks.shape != data.starts[-1:]:
         raise ValueError(f"{data.path}: expected {data.starts[-1]} frame peaks, got {len(data.peaks)}")
     if data.magnitudes.shape != (data.starts[-1], data.config.n_bins):

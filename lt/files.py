@@ -92,8 +92,9 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Write `content` to `path` as UTF-8 with `\\n` line ends, whole or not at all."""
-    write_bytes(path, content.encode("utf-8"))
+    """Write `content` to `path` as UTF-8 with `\\n` line ends, whole or not at all; what is no text (names of files in
+    another encoding) is written as escapes."""
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | Path, content: object) -> None:

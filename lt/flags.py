@@ -60,7 +60,7 @@ class _Cuda(click.ParamType):
 
 
 SWITCH, PLAIN_NAME, CUDA = _Switch(), _PlainName(), _Cuda()
-PATH = click.Path(path_type=Path)  # whether it exists is not for the command line to know: exit code 1, not 2
+PATH = click.Path(path_type=Path, readable=False)  # what is there is not for the command line to know: exit code 1
 POSITIVE = click.IntRange(min=1)
 NOT_NEGATIVE = click.IntRange(min=0)
 

@@ -15,11 +15,12 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from lt.layouts import Folder, Words, not_a_sound
+from lt.layouts import MOST_FOLDS, Folder, Words, not_a_sound
 from lt.takes import BuildConfig, Skipped, Survey, Take
 
 CSV_COLUMNS = ("file", "instrument", "note", "dynamics")
 GOOD_SOUNDS = (("sounds.json", "takes.json"), ("database.sqlite",))
+LATEST_SECONDS = 1e6  # that an onset can be
 
 
 def account(folder: Folder, takes: Iterable[Take], skips: Iterable[Skipped], indexes: Iterable[str],
@@ -29,7 +30,8 @@ def account(folder: Folder, takes: Iterable[Take], skips: Iterable[Skipped], ind
     known = {take.file for take in takes} | {skip.file for skip in skips} | {folder.name(one) for one in indexes}
     rest = tuple(Skipped(folder.name(file), not_a_sound(file) or unnamed) for file in folder.files
                  if folder.name(file) not in known)
-    return Survey(takes, skips + rest, tuple(folder.name(one) for one in indexes))
+    return Survey(takes, skips + rest, tuple(folder.name(one) for one in indexes),
+                  tuple(folder.root / one for one in indexes))
 
 
 # --- a folder with a CSV ----------------------------------------------------------------------------------
@@ -65,7 +67,7 @@ def survey_csv(folder: Folder, index: str, config: BuildConfig) -> Survey:
         file = Path(os.path.normpath(base / row["file"].replace("\\", "/"))).as_posix()
         try:
             take = _csv_take(folder, file, row, config)
-        except ValueError as reason:
+        except (ValueError, OSError) as reason:  # OSError: a name that no file can have
             skips.append(Skipped(folder.name(file), f"line {line}: {reason}"))
             continue
         place = (file, take.sound.onset, take.sound.offset)
@@ -87,7 +89,7 @@ def _csv_take(folder: Folder, file: str, row: dict[str, str], config: BuildConfi
     if offset is not None and offset <= (onset or 0.0):
         raise ValueError("the offset is not after the onset")
     fold = row.get("fold", "")
-    if fold and not fold.isdecimal():
+    if fold and not (fold.isdecimal() and len(fold) < 7 and int(fold) < MOST_FOLDS):
         raise ValueError(f"'{fold}' is no fold")
     words = Words(row["instrument"], row["note"], row["dynamics"])
     return folder.take(file, words, config, int(fold) if fold else -1, onset or 0.0, offset)
@@ -100,7 +102,7 @@ def _seconds(text: str, name: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 <= seconds < math.inf:
+    if not 0 <= seconds < LATEST_SECONDS:
         raise ValueError(f"'{text}' is no {name} in seconds")
     return seconds
 
@@ -141,6 +143,8 @@ def survey_good_sounds(folder: Folder, config: BuildConfig) -> Survey:
 
 def good_sounds_words(sound: dict[str, object]) -> Words:
     """A sound's entry in the index -> Words. Raises ValueError: a scale, or not called good."""
+    if not isinstance(sound, dict):
+        raise ValueError("its entry in the index is damaged")
     klass = str(sound.get("klass") or "")
     if "scale" in klass:
         raise ValueError("a scale, not a note")
@@ -157,6 +161,9 @@ def _read_good_sounds(indexes: list[Path]) -> tuple[dict[str, dict], list[dict]]
         return {str(key): sound for key, sound in sounds.items()}, list(recordings.values())
     with closing(sqlite3.connect(f"{indexes[0].resolve().as_uri()}?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
+        tables = {name for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables >= {"sounds", "takes"}:  # a view could be a query without an end
+            raise ValueError("it has no tables sounds and takes")
         sounds = {str(row["id"]): dict(row) for row in database.execute("SELECT * FROM sounds ORDER BY id")}
         return sounds, [dict(row) for row in database.execute("SELECT * FROM takes ORDER BY id")]
 

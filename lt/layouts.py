@@ -18,6 +18,7 @@ from lt.audio import READABLE
 from lt.takes import BuildConfig, Recording, Skipped, Survey, Take, dynamics_class, instrument_name, note_number_of
 
 TINYSOL_METADATA = "TinySOL_metadata.csv"
+MOST_FOLDS = 1_000_000
 _TINYSOL = re.compile(r"([A-Za-z]+(?:\+[A-Za-z]+)*)-([A-Za-z_+.]+)-([A-G][#b]?-?\d+)-([a-z]+)-([^-]+)-([^-]+)")
 _PHILHARMONIA = re.compile(r"([a-z][a-z -]*)_([A-G]s?\d+)_([^_]+)_([^_]+)_([^_]+)")
 _PLAIN_ARTICULATIONS = ("normal", "arco-normal")
@@ -40,10 +41,16 @@ class Folder:
 
     @classmethod
     def of(cls, root: Path, collection: str) -> Folder:
-        """All files below `root`, sorted; separators are / everywhere."""
-        found = (os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
-                 for folder, _, names in os.walk(root) for name in names)
-        return cls(root, collection, tuple(sorted(found)))
+        """All files below `root`, sorted; separators are / everywhere. Pipes and devices, which could be waited for
+        for ever, are no files; links to folders are, so that they are accounted for, and are not followed.
+
+        Raises:
+            OSError: a folder may not be read.
+        """
+        found = (os.path.join(folder, name) for folder, folders, names in os.walk(root, onerror=_raise)
+                 for name in (*folders, *names))
+        return cls(root, collection, tuple(sorted(os.path.relpath(path, root).replace(os.sep, "/") for path in found
+                                                  if os.path.islink(path) or os.path.isfile(path))))
 
     def name(self, file: str) -> str:
         """What a file is called in the account."""
@@ -64,6 +71,10 @@ class Folder:
         return Take(source, self.name(file), Recording(self.root / file, onset, offset),
                     instrument_name(words.instrument or config.instrument), note_number_of(words.note),
                     dynamics_class(words.dynamics, config.default_dynamics), self.collection, fold)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def not_a_sound(file: str) -> str:
@@ -87,7 +98,8 @@ def survey_names(folder: Folder, words_of: Callable[[str], Words], config: Build
             takes.append(folder.take(file, words_of(file), config, fold))
         except ValueError as reason:
             skips.append(Skipped(folder.name(file), str(reason)))
-    return Survey(tuple(takes), tuple(skips), tuple(folder.name(index) for index in indexes))
+    return Survey(tuple(takes), tuple(skips), tuple(folder.name(index) for index in indexes),
+                  tuple(folder.root / index for index in indexes))
 
 
 # --- TinySOL, OrchideaSOL ---------------------------------------------------------------------------------
@@ -122,11 +134,13 @@ def _folds(path: Path) -> dict[str, int]:
     Raises:
         ValueError: without the columns Path and Fold, or a fold that is no number.
     """
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
     try:
-        return {Path(row["Path"]).name: int(row["Fold"]) for row in rows}
-    except (KeyError, TypeError, ValueError) as error:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            folds = {Path(row["Path"]).name: int(row["Fold"]) for row in csv.DictReader(stream)}
+        if not all(0 <= fold < MOST_FOLDS for fold in folds.values()):
+            raise ValueError("no such fold")
+        return folds
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{path} does not give each file (Path) its Fold; take the publisher's, or remove it") \
             from error
 

@@ -64,6 +64,8 @@ def read_midi(path: str | Path) -> list[Track]:
         raise FileNotFoundError(f"the MIDI file {path} does not exist; check its path")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a MIDI file; name a file in it")
+    if not path.is_file():
+        raise ValueError(f"{path} is a pipe or a device, not a MIDI file")
     content = path.read_bytes()
     import mido  # a tenth of a second
     try:
@@ -73,8 +75,11 @@ def read_midi(path: str | Path) -> list[Track]:
                          f"{str(error) or 'it ends too early'}") from None
     if file.ticks_per_beat <= 0:
         raise ValueError(f"the MIDI file {path} counts time in film frames (SMPTE), which is not supported")
-    clock = _Clock.of(file)
-    return [track for one in file.tracks for track in _tracks(one, clock)]
+    try:
+        clock = _Clock.of(file)
+        return [track for one in file.tracks for track in _tracks(one, clock)]
+    except OverflowError:
+        raise ValueError(f"the MIDI file {path} is damaged: its times are beyond all numbers") from None
 
 
 @dataclass(frozen=True)

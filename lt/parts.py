@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from multiprocessing import connection, forkserver, get_context, parent_process, resource_tracker
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def parts_folder(output: Path) -> Iterator[Path]:
         BlockingIOError: another process builds the same output.
     """
     folder = make_folder(output.parent / f".{output.name}.parts")
-    with open(folder / "lock", "w") as lock:
+    with _open_lock(folder / "lock") as lock:
         try:
             if fcntl:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,6 +78,11 @@ def parts_folder(output: Path) -> Iterator[Path]:
         finally:
             if done or len(list(folder.iterdir())) == 1:  # the lock alone: nothing to go on from
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """A lock file, open; never by way of a link, which would lead to a file that is not ours."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+")
 
 
 def jobs_of(takes: Sequence[Take], folder: Path, config: SpectralConfig) -> list[Job]:
@@ -212,9 +218,13 @@ def do_job(job: Job, config: SpectralConfig, sounds: Sequence[Sound] = ()) -> Pa
         n_takes, reason = len(job.takes), str(error).replace(str(job.takes[0].sound.path), "it")
         return Part(_UNREAD, np.zeros(n_takes, np.int64), np.full(n_takes, np.nan), np.full(n_takes, reason))
     temporary = job.path.with_suffix(f".{os.getpid()}.tmp")
-    with open(temporary, "wb") as stream:
-        np.savez(stream, magnitudes=part.magnitudes, takes=_table(part))
-    os.replace(temporary, job.path)
+    try:
+        with open(temporary, "wb") as stream:
+            np.savez(stream, magnitudes=part.magnitudes, takes=_table(part))
+        os.replace(temporary, job.path)
+    except OSError as error:  # a full disk must not stay full of a half part
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(job.path)) from error
     return replace(part, magnitudes=_UNREAD)
 
 

@@ -56,7 +56,7 @@ def draw_spectra(axes: Axes, magnitudes: np.ndarray, config: SpectralConfig, tit
     axes.set_yticks([config.bins_per_octave * np.log2(hertz / config.fmin) for hertz in ticks],
                     [str(hertz) for hertz in ticks])
     axes.set_ylabel("frequency (Hz)")
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title(title, loc="left", fontsize=9, parse_math=False)
     axes.set_xlabel("time (s)" if seconds else "frame")
 
 
@@ -88,7 +88,7 @@ def draw_probabilities(axes: Axes, probabilities: np.ndarray, names: Sequence[st
     if classes is not None:
         axes.plot((np.arange(n_frames) + 0.5) * width / n_frames, classes, ".", ms=2.5, color=ERROR_COLOUR)
     axes.set_yticks(range(n_classes), names, fontsize=6)
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title(title, loc="left", fontsize=9, parse_math=False)
 
 
 # --- figures of training ----------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
         for part, colour in (("train", ESTIMATE_COLOUR), ("valid", TRUTH_COLOUR)):
             if f"{part}_{name}" in history[0]:
                 axes.plot(epochs, [row[f"{part}_{name}"] for row in history], color=colour, label=part, linewidth=1.2)
-        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_title(name, loc="left", fontsize=9, parse_math=False)
         axes.set_xlabel("epoch")
         axes.legend(fontsize=7)
     save_figure(figure, path)

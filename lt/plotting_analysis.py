@@ -39,7 +39,7 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: P
     axes.set_xticks(range(n_classes), names, rotation=90 if n_classes > 6 else 0, fontsize=fontsize)
     axes.set_yticks(range(n_classes), names, fontsize=fontsize)
     axes.set(xlabel="read from the signal", ylabel="true")
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title(title, loc="left", fontsize=9, parse_math=False)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
     save_figure(figure, path)
 
@@ -113,5 +113,5 @@ def plot_example(spectra: Mapping[str, np.ndarray], config: SpectralConfig, titl
     for axes, (name, magnitudes) in zip(panels, spectra.items()):
         draw_spectra(axes, magnitudes, config, name, loudest=loudest)
         axes.set_xlabel("time (s)" if axes is panels[-1] else "")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)  # names of files may hold $
     save_figure(figure, path)

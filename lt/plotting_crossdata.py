@@ -43,5 +43,5 @@ def plot_comparison(spectra: Mapping[str, np.ndarray], rolls: Rolls, config: Spe
     finish_roll(roll, [*rolls.reference, *rolls.estimated], seconds)
     roll.set_title("notes", loc="left", fontsize=9)
     roll.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)  # names of files may hold $
     save_figure(figure, path)

@@ -117,13 +117,15 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Survey:
-    """All that a source holds. `indexes`: files that were read for labels."""
+    """All that a source holds. `indexes`: files that were read for labels, `read`: where they lie."""
     takes: tuple[Take, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     indexes: tuple[str, ...] = ()
+    read: tuple[Path, ...] = ()
 
     def __add__(self, other: Survey) -> Survey:
-        return Survey(self.takes + other.takes, self.skipped + other.skipped, self.indexes + other.indexes)
+        return Survey(self.takes + other.takes, self.skipped + other.skipped, self.indexes + other.indexes,
+                      self.read + other.read)
 
 
 # --- names ------------------------------------------------------------------------------------------------
@@ -203,7 +205,7 @@ def choose(survey: Survey, config: BuildConfig) -> Survey:
 
     objections = [objection(take) for take in survey.takes]
     return Survey(tuple(take for take, why in zip(survey.takes, objections, strict=True) if not why),
-                  survey.skipped + skipped(zip(survey.takes, objections, strict=True)), survey.indexes)
+                  survey.skipped + skipped(zip(survey.takes, objections, strict=True)), survey.indexes, survey.read)
 
 
 def skipped(pairs: Iterable[tuple[Take, str]]) -> tuple[Skipped, ...]:

@@ -137,3 +137,10 @@ def test_a_sound_louder_than_any_is_no_sound(tmp_path):
     soundfile.write(tmp_path / "huge.wav", np.full(100, 3e29, np.float32), 22050, subtype="FLOAT")
     with pytest.raises(ValueError, match="huge.wav is louder than any sound"):
         audio.read_audio(tmp_path / "huge.wav")
+
+
+def test_a_rate_of_no_sound_is_refused(tmp_path):
+    """Two kilobytes at 1 Hz would be half an hour to work through."""
+    soundfile.write(tmp_path / "x.wav", np.zeros(2000), 1)
+    with pytest.raises(ValueError, match="1 samples a second"):
+        audio.read_audio(tmp_path / "x.wav")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builder_helpers import build_at, labels_of, run, tone
+import soundfile
+from builder_helpers import accounted, build_at, labels_of, run, tone
 
 from lt.builders import build, font_notes
 from lt.config import SpectralConfig
@@ -94,6 +95,68 @@ def test_no_file_that_can_be_used_is_an_error(tmp_path):
     (tmp_path / "s" / "flute_A4_1_forte_normal.wav").write_bytes(b"no sound")
     code, _, stderr = run(tmp_path / "s", "--output", tmp_path / "x.npz")
     assert code == 1 and "none of the 1 files" in stderr and not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize("account", [False, True])
+def test_nothing_that_is_read_is_written_over(tmp_path, account):
+    root = tmp_path / "s"
+    tone(root / "a.wav", "A4")
+    labels = root / ("x.files.csv" if account else "x.csv")
+    labels.write_text("file,instrument,note,dynamics\na.wav,Flute,A4,mf\n")
+    before = labels.read_text()
+    if account:
+        code, _, stderr = run(root, "--output", root / "x.npz")
+        assert code == 1 and "would replace the input" in stderr
+        assert sorted(os.listdir(root)) == ["a.wav", "x.files.csv"]
+    else:
+        assert run(root, "--output", tmp_path / "x.npz")[0] == 0
+        made = (tmp_path / "x.npz").read_bytes()
+        for instrument in ("Flute", "Violin"):  # also where none of its notes are kept
+            code, _, stderr = run(tmp_path / "x.npz", notes_folder(tmp_path / "t"), "--instruments", instrument,
+                                  "--output", tmp_path / "x.npz")
+            assert code == 1 and "would replace the input" in stderr
+            assert (tmp_path / "x.npz").read_bytes() == made
+    assert labels.read_text() == before
+
+
+def test_an_account_that_cannot_be_written_is_found_beforehand(tmp_path):
+    (tmp_path / "x.files.csv").mkdir()
+    code, _, stderr = run(notes_folder(tmp_path / "s"), "--output", tmp_path / "x.npz")
+    assert code == 1 and "x.files.csv is a folder" in stderr and not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such links there")
+def test_a_lock_that_is_a_link_leads_nowhere(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".x.npz.parts").mkdir()
+    (tmp_path / ".x.npz.parts" / "lock").symlink_to(tmp_path / "mine")
+    code, _, stderr = run(notes_folder(tmp_path / "s"), "--output", tmp_path / "x.npz")
+    assert code == 1 and "lock" in stderr and (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_constant_and_rows_beyond_all_bounds_are_skipped(tmp_path):
+    root = tmp_path / "s"
+    tone(root / "a.wav", "A4")
+    soundfile.write(root / "dc.wav", np.full(22050, 0.5), 22050)
+    rows = ["a.wav,Flute,A4,mf,,,", "dc.wav,Flute,G4,mf,,,", "a.wav,Flute,A4,mf,1e308,,", "a.wav,Flute,A4,mf,0,1e305,",
+            f"a.wav,Flute,A4,mf,,,{'9' * 20}", f"{'n' * 300}.wav,Flute,A4,mf,,,"]
+    (root / "index.csv").write_text("\n".join(["file,instrument,note,dynamics,onset,offset,fold", *rows]))
+    code, stdout, stderr = run(root, "--output", tmp_path / "x.npz")
+    assert code == 0, stderr
+    assert "1 notes" in stdout and len(read_data_set(tmp_path / "x.npz").lengths) == 1
+    assert sum(status == "skipped" for status, _ in accounted(tmp_path / "x.npz").values()) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_names_in_another_encoding_are_accounted_for(tmp_path):
+    root = notes_folder(tmp_path / "s")
+    for name in ("flute_D5_1_forte_normal.wav", "other.wav"):
+        tone(root / "old" / name, "D5")
+    (root / "old").rename(os.fsdecode(os.fsencode(root) + b"/old \xe9"))
+    code, _, stderr = run(root, "--output", tmp_path / "x.npz")
+    assert code == 0, stderr
+    found = {file: status for file, (status, _) in accounted(tmp_path / "x.npz").items() if "\\udce9" in file}
+    assert sorted(found.values()) == ["skipped", "used"]
 
 
 # --- sound fonts ------------------------------------------------------------------------------------------

@@ -192,3 +192,49 @@ def test_blocks_that_do_not_add_up_leave_nothing_behind(tmp_path):
     with pytest.raises(ValueError, match="expected 147600 values, got 410"):
         write_tiny_set(tmp_path / "short.npz", np.ones((1, 410), np.float32))
     assert list(tmp_path.iterdir()) == []
+
+
+def as_npy(array=None, header=None, body=b""):
+    """An array as a member's bytes, or a header that it need not match."""
+    stream = io.BytesIO()
+    if header is None:
+        np.save(stream, array)
+    else:
+        np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + body
+
+
+OBJECTS = as_npy(header={"descr": "|O", "fortran_order": False, "shape": (360, 410)}, body=b"A" * 8 * 360 * 410)
+
+
+@pytest.mark.parametrize("member, content", [
+    ("magnitudes", OBJECTS), ("magnitudes", as_npy(np.ones((360, 410), np.float64))),
+    ("magnitudes", as_npy(np.asfortranarray(np.ones((360, 410), np.float32)))),
+    ("labels", as_npy(np.full((4, 3), 0.5))), ("labels", as_npy(np.full((4, 3), "A4"))),
+    ("labels", as_npy(np.zeros(4, int))), ("starts", as_npy(np.array(5))), ("sources", as_npy(np.zeros(4, int)))])
+def test_members_of_another_kind_are_refused(tmp_path, tiny_set, member, content):
+    """Mapped objects would be pointers that the file's author chose: numpy's allow_pickle does not look at maps."""
+    path = rewritten(tiny_set, tmp_path / "odd.npz", lambda name, old: content if name == member else old)
+    with pytest.raises(ValueError, match="is damaged"):
+        read_data_set(path)
+
+
+def test_a_compressed_set_is_refused_before_it_unfolds(tmp_path, tiny_set):
+    with zipfile.ZipFile(tiny_set) as old, zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(ValueError, match="compressed"):
+        read_data_set(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("front_end", [{"fmin": 0.0}, {"sample_rate": "22050"}, {"hop": [64]}, 5, {"fmin": 1e5}])
+def test_a_front_end_that_cannot_be(tmp_path, tiny_set, front_end):
+    with pytest.raises(ValueError, match="settings cannot be read"):
+        read_data_set(rewritten(tiny_set, tmp_path / "odd.npz", with_settings(front_end=front_end)))
+
+
+def test_magnitudes_that_are_none(tmp_path):
+    for value in (np.nan, np.inf, -1.0):
+        write_tiny_set(tmp_path / "x.npz", np.full((360, 410), value, np.float32))
+        with pytest.raises(ValueError, match="negative, infinite or NaN"):
+            read_data_set(tmp_path / "x.npz")

@@ -1,4 +1,5 @@
 """Labels survive a MIDI file; a note holds the frames whose centre it covers; odd files read alike."""
+import struct
 import mido
 import numpy as np
 import pytest
@@ -203,3 +204,12 @@ def test_dynamics_do_not_split_a_note():
     labels = NoteLabels.from_notes(np.full(5, 60), np.array([SILENCE, 1, 3, 3, 4]))
     (note,) = labels_to_notes(labels)
     assert note == Note(0.0, 5 * FRAME_SECONDS, 60, DYNAMICS_VELOCITIES[3])
+
+
+def test_times_beyond_all_numbers_are_damage(tmp_path):
+    endless = b"\xff" * 10 + b"\x7f"  # a delta time of 77 bits
+    track = b"\x00\x90\x3c\x40" + endless + b"\x80\x3c\x00" + b"\x00\xff\x2f\x00"
+    (tmp_path / "x.mid").write_bytes(b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480) + b"MTrk"
+                                     + struct.pack(">I", len(track)) + track)
+    with pytest.raises(ValueError, match="x.mid"):
+        read_midi(tmp_path / "x.mid")

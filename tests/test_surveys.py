@@ -1,5 +1,6 @@
 """Every layout of recordings: names are read or refused with a reason, each file is accounted for, labels are right."""
 import json
+import os
 import sqlite3
 import sys
 import types
@@ -215,3 +216,34 @@ def test_aligned_midi_is_cut_into_its_notes(tmp_path):
     account = accounted(output)
     assert "no MIDI" in account["flute set/Recordings/alone.wav"][1]
     assert account["flute set/mid/x-lined.mid"][0] == "index"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+def test_pipes_are_no_files_and_links_to_folders_are_accounted_for(tmp_path):
+    tone(tmp_path / "s" / "flute_A4_1_forte_normal.wav", "A4")
+    for name in ("index.csv", "a.mid", "b.wav"):
+        os.mkfifo(tmp_path / "s" / name)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "s" / "linked").symlink_to(tmp_path / "more")
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    assert len(survey.takes) == 1 and [skip.file for skip in survey.skipped] == ["s/linked"]
+
+
+def test_an_index_without_end_is_refused(tmp_path):
+    tone(tmp_path / "s" / "a.wav", "A4")
+    with sqlite3.connect(tmp_path / "s" / "database.sqlite") as database:
+        database.execute("CREATE TABLE takes (id, sound_id, filename)")
+        database.execute("CREATE VIEW sounds AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) "
+                         "SELECT id FROM n")
+    database.close()
+    with pytest.raises(ValueError, match="no tables"):
+        survey_sources([tmp_path / "s"], BuildConfig())
+
+
+@pytest.mark.parametrize("content", [b"Path,Fold\na.wav," + b"9" * 20, b"Path,Fold\na\xff.wav,1",
+                                     b"Path,Fold\n" + b"a" * 200_000 + b",1"])
+def test_folds_that_cannot_be_read_are_an_error_that_names_the_file(tmp_path, content):
+    tone(tmp_path / "s" / "Fl-ord-C4-mf-N-T14d.wav", "C4")
+    (tmp_path / "s" / "TinySOL_metadata.csv").write_bytes(content)
+    with pytest.raises(ValueError, match="TinySOL_metadata.csv"):
+        survey_sources([tmp_path / "s"], BuildConfig(kind="tinysol"))
