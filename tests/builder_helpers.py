@@ -24,8 +24,9 @@ def tone(path, note, seconds=0.4, level=0.3, sample_rate=22050, channels=1, sile
 
 
 def run(*arguments):
-    """Run the command in this process: (exit code, stdout, stderr)."""
-    result = CliRunner().invoke(main, [str(one) for one in arguments])
+    """Run the command in this process: (exit code, stdout, stderr). It starts no others, since from the server that
+    forks them the children of other tests would be forked as well, which must not have its threads."""
+    result = CliRunner().invoke(main, [*map(str, arguments), "--jobs", "1"])
     return result.exit_code, result.stdout, result.stderr
 
 
