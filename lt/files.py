@@ -148,9 +148,10 @@ def refuse_overwriting_inputs(outputs: Iterable[str | Path], inputs: Iterable[st
     Raises:
         ValueError: one is; nothing has been written then.
     """
-    known = {_identity(path): path for path in inputs if Path(path).exists()}
-    for output in outputs:
-        if Path(output).exists() and _identity(output) in known:
+    there = [output for output in outputs if Path(output).exists()]
+    known = {_identity(path): path for path in inputs if Path(path).exists()} if there else {}
+    for output in there:
+        if _identity(output) in known:
             raise ValueError(f"the output {output} would replace the input {known[_identity(output)]}; "
                              "choose another output folder")
 
