@@ -134,6 +134,25 @@ def test_a_lock_that_is_a_link_leads_nowhere(tmp_path):
     assert code == 1 and "lock" in stderr and (tmp_path / "mine").read_text() == "mine"
 
 
+def test_a_full_disk_keeps_no_half_parts_and_is_named(tmp_path, monkeypatch):
+    def no_room(stream, **arrays):
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("lt.parts.np.savez", no_room)
+    code, _, stderr = run(notes_folder(tmp_path / "s"), "--output", tmp_path / "x.npz")
+    assert code == 1 and "No space left on device" in stderr and ".x.npz.parts" in stderr and stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == ["s"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_no_mistake_of_usage(tmp_path):
+    root = notes_folder(tmp_path / "s")
+    root.chmod(0)
+    code, _, stderr = run(root, "--output", tmp_path / "x.npz")
+    root.chmod(0o700)
+    assert code == 1 and stderr.count("\n") == 1
+
+
 def test_a_constant_and_rows_beyond_all_bounds_are_skipped(tmp_path):
     root = tmp_path / "s"
     tone(root / "a.wav", "A4")

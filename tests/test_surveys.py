@@ -247,3 +247,14 @@ def test_folds_that_cannot_be_read_are_an_error_that_names_the_file(tmp_path, co
     (tmp_path / "s" / "TinySOL_metadata.csv").write_bytes(content)
     with pytest.raises(ValueError, match="TinySOL_metadata.csv"):
         survey_sources([tmp_path / "s"], BuildConfig(kind="tinysol"))
+
+
+def test_an_odd_entry_of_an_index_is_skipped_alone(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        tone(tmp_path / "s" / name, "C4")
+    sound = {"klass": "good-sound", "note": "C", "octave": 4, "dynamics": "mf", "instrument": "flute"}
+    for name, content in (("sounds", {"1": sound, "2": 5}), ("takes", {str(number): {
+            "id": number, "sound_id": number, "filename": f"{file}.wav"} for number, file in ((1, "a"), (2, "b"))})):
+        (tmp_path / "s" / f"{name}.json").write_text(json.dumps(content))
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    assert len(survey.takes) == 1 and [skip.file for skip in survey.skipped] == ["s/b.wav"]
