@@ -50,13 +50,18 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
     Args:
         processes: 0: one a core. on_note: told of each note.
     Raises:
-        ValueError: no note can be used. ImportError: fonts cannot be rendered. OSError: it cannot be written.
+        ValueError: no note can be used, or what was read would be replaced, also by the account beside the output.
+        IsADirectoryError: a folder is in the way of either. ImportError: fonts cannot be rendered. OSError: it cannot
+        be written.
     """
     def on_job(job: Job) -> None:
         for _ in job.takes:
             on_note()
 
-    refuse_overwriting_inputs([output], {take.sound.path for take in survey.takes})
+    outputs = output, output.with_suffix(ACCOUNT_SUFFIX)
+    refuse_overwriting_inputs(outputs, {*(take.sound.path for take in survey.takes), *survey.read})
+    if folders := [path for path in outputs if path.is_dir()]:  # known before the work and not after
+        raise IsADirectoryError(f"{folders[0]} is a folder, not a file that can be replaced; choose another output")
     processes = processes or _n_cores()
     with parts_folder(output) as folder:
         if len(survey.takes) >= 2 * FEW_JOBS:
@@ -173,10 +178,7 @@ def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_
         raise click.UsageError(f"--output {output} does not end in .npz.")
     if not dry_run:
         start_processes(jobs or _n_cores())  # while the survey looks around
-    survey = survey_sources(source, config)
-    if not dry_run:
-        _check_outputs((output, output.with_suffix(ACCOUNT_SUFFIX)), source, survey)
-    survey = choose(survey, config)
+    survey = choose(survey_sources(source, config), config)
     if dry_run:
         print_account(Account.foreseen(survey))
         if not survey.takes:
@@ -188,18 +190,6 @@ def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_
     write_account(files, account)
     print_account(account)
     cli.note(f"wrote {output} and {files}")
-
-
-def _check_outputs(outputs: Sequence[Path], sources: Sequence[Path], survey: Survey) -> None:
-    """Make sure that nothing is replaced that the build reads, and that what it writes can be written.
-
-    Raises:
-        ValueError, IsADirectoryError: one is.
-    """
-    for path in outputs:
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder, not a file that can be replaced; choose another output")
-    refuse_overwriting_inputs(outputs, [*sources, *(take.sound.path for take in survey.takes), *survey.read])
 
 
 if __name__ == "__main__":

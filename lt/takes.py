@@ -117,7 +117,8 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Survey:
-    """All that a source holds. `indexes`: files that were read for labels, `read`: where they lie."""
+    """All that a source holds. `indexes`: files that were read for labels; `read`: where they lie, and where the sounds
+    do that were not chosen: nothing of that may be replaced."""
     takes: tuple[Take, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     indexes: tuple[str, ...] = ()
@@ -204,8 +205,10 @@ def choose(survey: Survey, config: BuildConfig) -> Survey:
         return "" if take.dynamics in dynamics else "other dynamics than --dynamics names"
 
     objections = [objection(take) for take in survey.takes]
+    dropped = tuple({take.sound.path for take, why in zip(survey.takes, objections, strict=True) if why})
     return Survey(tuple(take for take, why in zip(survey.takes, objections, strict=True) if not why),
-                  survey.skipped + skipped(zip(survey.takes, objections, strict=True)), survey.indexes, survey.read)
+                  survey.skipped + skipped(zip(survey.takes, objections, strict=True)), survey.indexes,
+                  survey.read + dropped)
 
 
 def skipped(pairs: Iterable[tuple[Take, str]]) -> tuple[Skipped, ...]:

@@ -1,5 +1,6 @@
 """Labels survive a MIDI file; a note holds the frames whose centre it covers; odd files read alike."""
 import struct
+
 import mido
 import numpy as np
 import pytest
