@@ -8,6 +8,7 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     0  labels         octave, pitch, dynamics, silence: names, numbers, classes
     0  spectra        audio <-> scaled constant-Q log-magnitudes
     0  audio          sound files in and out
+    0  rumble         what lies below the lowest notes, cut from sound
     0  midi           MIDI files in and out; notes <-> labels on the grid of frames
     0  cli            the scripts' shared command line: errors, exit codes, notes, progress, several inputs
     0  flags          the kinds of values that flags take, and how a flag is declared

@@ -23,6 +23,7 @@ class SpectralConfig:
         fmin, fmax, bins_per_octave: the constant-Q scale.
         slice_length, hop: samples of a slice, and between its coefficients.
         frame_hop: samples a model frame; a whole number of hops.
+        rumble: what lies below is cut from a sound first; 0: nothing is.
     """
     sample_rate: int = 22050
     fmin: float = 30.0
@@ -31,6 +32,7 @@ class SpectralConfig:
     slice_length: int = 90112
     hop: int = 64
     frame_hop: int = 704
+    rumble: float = 40.0
 
     @property
     def n_bins(self) -> int:

@@ -119,7 +119,7 @@ def convert(source: Path, output: Path) -> int:
         OSError: it cannot be written.
     """
     refuse_overwriting_inputs([output], [source])
-    members, config = read_published_set(source), SpectralConfig()
+    members, config = read_published_set(source), SpectralConfig(rumble=0.0)  # its sound was not cut
     try:
         frames = [np.abs(np.asarray(one)).astype(np.float32) for one in members["data"]]
         table = _table(members)

@@ -19,6 +19,7 @@ import numpy as np
 from lt.audio import read_audio
 from lt.config import SpectralConfig
 from lt.datasets import read_data_set
+from lt.rumble import without_rumble
 from lt.soundfonts import SoundFont
 from lt.takes import Recording, Rendering, Stored, Take
 
@@ -82,7 +83,7 @@ def cut_takes(takes: Sequence[Take], config: SpectralConfig, sounds: Sequence[So
 
 def hear_take(take: Take, config: SpectralConfig) -> Sound:
     """The half of cutting a take, of a recording or a font, that needs no torch. Raises as `cut_takes`."""
-    audio, reason = _audio(take, config.sample_rate)
+    audio, reason = _audio(take, config)
     return Sound(audio, np.nan if reason else detuning_cents(audio, config.sample_rate, take.note_number), reason)
 
 
@@ -105,15 +106,15 @@ def _stored(sound: Stored) -> tuple[np.ndarray, float]:
     return np.asarray(frames), float(data.notes.cents[sound.index])
 
 
-def _audio(take: Take, sample_rate: int) -> tuple[np.ndarray, str]:
+def _audio(take: Take, config: SpectralConfig) -> tuple[np.ndarray, str]:
     """The sound of a note, and the reason if it is none."""
     sound = take.sound
     if isinstance(sound, Rendering):
-        audio = _font(sound.path, sample_rate, sound.brightness).render_note(
+        audio = _font(sound.path, config.sample_rate, sound.brightness).render_note(
             sound.program, take.note_number, sound.velocity, sound.seconds, sound.release_seconds)
-        return audio, "" if np.abs(audio).max() > 0 else "the font renders silence"
-    audio = _read(sound.path, sample_rate, sound.path.stat().st_mtime_ns)
-    return trim(_stretch(audio, sound, sample_rate), sample_rate)
+        return without_rumble(audio, config), "" if np.abs(audio).max() > 0 else "the font renders silence"
+    audio = _read(sound.path, config, sound.path.stat().st_mtime_ns)
+    return trim(_stretch(audio, sound, config.sample_rate), config.sample_rate)
 
 
 @lru_cache(maxsize=2)
@@ -122,9 +123,9 @@ def _font(path: Path, sample_rate: int, brightness: float) -> SoundFont:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, sample_rate: int, changed: int) -> np.ndarray:
+def _read(path: Path, config: SpectralConfig, changed: int) -> np.ndarray:
     """A whole file, kept for the other notes in it; `changed` makes it another file."""
-    return read_audio(path, sample_rate)
+    return without_rumble(read_audio(path, config.sample_rate), config)
 
 
 def _stretch(audio: np.ndarray, sound: Recording, sample_rate: int) -> np.ndarray:

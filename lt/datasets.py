@@ -34,7 +34,7 @@ from lt.config import SpectralConfig, settings_from_dict
 from lt.files import atomic_path
 from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
 
-FORMAT, VERSION = "latent-transcription data set", 1
+FORMAT, VERSION = "latent-transcription data set", 2  # 1 had rumble in its spectra
 MEMBERS = ("magnitudes", "peaks", "starts", "labels", "instrument", "instruments", "group", "fold", "cents", "sources",
            "settings")
 ALIGNMENT = 64  # bytes

@@ -20,6 +20,7 @@ from lt.audio import stream_audio
 from lt.config import SpectralConfig
 from lt.labels import LabelSpace
 from lt.rows import Rows
+from lt.rumble import cut_rumble
 from lt.runs import Run
 from lt.segments import SEMITONES
 from lt.spectra import nsgt, stream_spectra
@@ -97,7 +98,7 @@ def hear(run: Run, blocks: Iterable[Tensor], sharp: float = 0.0) -> Hearing:
     bounded but for the result."""
     groups, bands = tuple(Rows() for _ in run.space.group_sizes), Rows()
     meter = LevelMeter(STRIDE * run.front_end.hop)
-    for frames in fine_frames(meter.watch(blocks), run.front_end, run.device):
+    for frames in fine_frames(_without_rumble(meter.watch(blocks), run.front_end), run.front_end, run.device):
         for rows, group in zip(groups, symbol_probabilities(run, frames, sharp)):
             rows.add(group.numpy())
         bands.add(_semitones(frames, run.front_end).cpu().numpy())
@@ -193,5 +194,10 @@ def audio_blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
 def magnitude_blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
     """Magnitudes (frames, bins) of a sound file's model frames, block by block, on the CPU. Raises as
     `lt.audio.stream_audio`."""
-    for spectra in stream_spectra(audio_blocks(run, path), run.front_end, run.device):
+    for spectra in stream_spectra(_without_rumble(audio_blocks(run, path), run.front_end), run.front_end, run.device):
         yield spectra.magnitudes.cpu()
+
+
+def _without_rumble(blocks: Iterable[Tensor], config: SpectralConfig) -> Iterator[Tensor]:
+    """Blocks of audio (samples,) on the CPU without rumble."""
+    return map(torch.from_numpy, cut_rumble((block.numpy() for block in blocks), config))

@@ -17,7 +17,9 @@ import torch
 
 from lt.audio import READABLE, read_audio
 from lt.cutting import trim
+from lt.config import SpectralConfig
 from lt.datasets import DataSet
+from lt.rumble import without_rumble
 from lt.soundfonts import SoundFont, embedded_font
 from lt.spectra import audio_to_spectra
 
@@ -61,8 +63,9 @@ def _render(data: DataSet, name: str, program: int, number: int, velocity: int, 
     if path is None:
         return None
     font = _font(path, data.config.sample_rate, float(settings["brightness"]))
-    return font.render_note(program, number, velocity, float(settings["note_seconds"]),
-                            float(settings["release_seconds"]))
+    audio = font.render_note(program, number, velocity, float(settings["note_seconds"]),
+                             float(settings["release_seconds"]))
+    return without_rumble(audio, data.config)
 
 
 @lru_cache(maxsize=2)
@@ -78,7 +81,7 @@ def _read(data: DataSet, source: str, n_samples: int, folders: Sequence[Path]) -
                  if path.suffix.lower() in READABLE and path.is_file()), None)
     if path is None:
         return None
-    audio, rate = _whole(path, data.config.sample_rate), data.config.sample_rate
+    audio, rate = _whole(path, data.config), data.config.sample_rate
     if onset is not None:
         begin = round(float(onset) * rate)
         audio = audio[begin:begin + n_samples + round(SEARCH_SECONDS * rate)]
@@ -86,9 +89,9 @@ def _read(data: DataSet, source: str, n_samples: int, folders: Sequence[Path]) -
 
 
 @lru_cache(maxsize=1)
-def _whole(path: Path, sample_rate: int) -> np.ndarray:
+def _whole(path: Path, config: SpectralConfig) -> np.ndarray:
     """A whole file, kept for the other notes in it."""
-    return read_audio(path, sample_rate)
+    return without_rumble(read_audio(path, config.sample_rate), config)
 
 
 def _fits(data: DataSet, note: int, audio: np.ndarray) -> bool:

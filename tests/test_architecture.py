@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = {
-    0: "config rows files labels spectra audio midi cli flags devices seeds workers results symbols",
+    0: "config rows files labels spectra audio rumble midi cli flags devices seeds workers results symbols",
     1: "datasets splits mixtures augment modulators soundfonts networks sources latent tuning "
        "takes layouts indexes aligned surveys cutting parts preload accounts builders convert_lt_set",
     2: "vae critic baselines",
@@ -20,7 +20,7 @@ ROWS = {
        "references plotting_crossdata crossdata crossscores crossing",
 }
 ROW_OF = {f"lt.{name}": row for row, names in ROWS.items() for name in names.split()} | {"lt": 0}
-LIGHT = ("config", "rows", "files", "labels", "audio", "midi", "cli", "flags", "devices")
+LIGHT = ("config", "rows", "files", "labels", "audio", "rumble", "midi", "cli", "flags", "devices")
 HEAVY = {"torch", "librosa", "sklearn", "matplotlib", "pretty_midi", "nsgt", "nsgt_wrap"}
 
 ROOMS = sorted(path for path in (ROOT / "lt").glob("*.py") if path.stem != "__init__")

@@ -22,6 +22,7 @@ from lt.midi import Note, Track, notes_to_labels, write_midi
 from lt.references import Pair, against_recording, find_pairs, read_reference
 from lt.rendering import frames_to_sound
 from lt.runs import load_run
+from lt.rumble import without_rumble
 from lt.spectra import audio_to_spectra
 
 RATE, FRAME = 22050, 704
@@ -49,7 +50,7 @@ def recorded(folder, notes=NOTES, seconds=2.0, stem="tune"):
 def whole(run, pair):
     """Magnitudes (frames, bins) of a recording, at once."""
     audio, _ = soundfile.read(pair.audio, dtype="float32")
-    return audio_to_spectra(torch.from_numpy(audio), run.front_end).magnitudes
+    return audio_to_spectra(torch.from_numpy(without_rumble(audio, run.front_end)), run.front_end).magnitudes
 
 
 # --- frames -----------------------------------------------------------------------------------------------

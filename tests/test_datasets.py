@@ -161,7 +161,7 @@ def test_a_foreign_file(tmp_path):
 
 def test_another_version(tmp_path, tiny_set):
     path = rewritten(tiny_set, tmp_path / "v9.npz", with_settings(version=9))
-    with pytest.raises(ValueError, match="version 9, expected .* version 1: build it again"):
+    with pytest.raises(ValueError, match="version 9, expected .* version 2: build it again"):
         read_data_set(path)
 
 

@@ -1,0 +1,75 @@
+"""Rumble: what rooms and microphones add below the lowest notes, cut before a sound is looked at.
+
+It is hardly heard, but soft notes lie beneath it: where the loudest band of a frame is rumble (5 to 30 Hz, in many
+recordings of single soft notes), what is told from the frame's shape and level is told from the rumble.
+
+The filter is an ideal high-pass under a Blackman window (linear phase, no delay), by overlap-add.
+Names: `blocks: (samples,)` float32 each.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from lt.config import SpectralConfig
+
+WIDTH_HZ = 30.0  # from what is cut by 74 dB to what is left as it is, the cut in the middle
+BLACKMAN_WIDTH = 5.5  # of that transition, times the kernel's duration (Harris 1978)
+FFT_SIZE = 1 << 14
+
+
+def cut_rumble(blocks: Iterable[np.ndarray], config: SpectralConfig) -> Iterator[np.ndarray]:
+    """A sound in blocks -> the same without what lies below `config.rumble` hertz, as long as it was and in bounded
+    memory; where that is 0, the blocks as they are."""
+    if not config.rumble:
+        yield from blocks
+        return
+    half, response = _high_pass(config.rumble, config.sample_rate)
+    rest, ahead = np.zeros(2 * half, np.float32), 2 * half  # ahead: what the filter gives before the sound begins
+    for piece in _pieces(_extended(blocks, half), FFT_SIZE - 2 * half):
+        sound = np.fft.irfft(np.fft.rfft(piece, FFT_SIZE) * response, FFT_SIZE)[:len(piece) + 2 * half]
+        sound[:2 * half] += rest
+        ready, rest = sound[min(ahead, len(piece)):len(piece)], sound[len(piece):]
+        ahead = max(0, ahead - len(piece))
+        if len(ready):
+            yield ready
+
+
+def without_rumble(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
+    """A whole sound (samples,) -> `cut_rumble` of it."""
+    return np.concatenate(list(cut_rumble([audio], config)))
+
+
+def _extended(blocks: Iterable[np.ndarray], n_more: int) -> Iterator[np.ndarray]:
+    """A sound and so many samples more before and after it, mirrored in its first and last sample: rumble that began
+    and ended with the recording would begin and end with a click."""
+    held, begun = np.zeros(0, np.float32), False
+    for block in blocks:
+        held = np.concatenate([held, block])
+        if len(held) > n_more:
+            yield held[:-n_more - 1] if begun else _mirrored(held, n_more, 0)[:-n_more - 1]
+            held, begun = held[-n_more - 1:], True
+    if len(held):
+        yield _mirrored(held, 0 if begun else n_more, n_more)
+
+
+def _mirrored(audio: np.ndarray, before: int, after: int) -> np.ndarray:
+    return np.pad(audio, (before, after), "reflect", reflect_type="odd")
+
+
+def _pieces(blocks: Iterable[np.ndarray], longest: int) -> Iterator[np.ndarray]:
+    """The blocks in pieces that are not longer."""
+    for block in blocks:
+        yield from np.split(block, range(longest, len(block), longest))
+
+
+@lru_cache(maxsize=2)
+def _high_pass(hertz: float, sample_rate: int) -> tuple[int, np.ndarray]:
+    """Samples on either side of the kernel's middle, and its response (frequencies,)."""
+    half = round(BLACKMAN_WIDTH / 2 * sample_rate / WIDTH_HZ)
+    low = np.sinc(2 * hertz / sample_rate * np.arange(-half, half + 1)) * np.blackman(2 * half + 1)
+    kernel = -low / low.sum()
+    kernel[half] += 1
+    return half, np.fft.rfft(kernel, FFT_SIZE).astype(np.complex64)
