@@ -39,6 +39,7 @@ class Hearing:
         level_db: (frames,) of the sound around each frame's centre, relative to full scale.
         times: (frames,) centre of each frame in seconds. frame_seconds: how much sound each is the mean of.
         bands: (frames, bands) float16 magnitudes a semitone wide, from `fmin` hertz up; None where they are not known.
+        clear_db: (frames,) as level_db, without rumble, which fills the dips between soft notes; level_db unless given.
     """
     space: LabelSpace
     probabilities: tuple[np.ndarray, ...]
@@ -47,6 +48,11 @@ class Hearing:
     frame_seconds: float
     bands: np.ndarray | None = None
     fmin: float = 0.0
+    clear_db: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.clear_db is None:
+            object.__setattr__(self, "clear_db", self.level_db)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -79,7 +85,7 @@ class Hearing:
         """Some of the frames."""
         return Hearing(self.space, tuple(group[rows] for group in self.probabilities), self.level_db[rows],
                        self.times[rows], self.frame_seconds, None if self.bands is None else self.bands[rows],
-                       self.fmin)
+                       self.fmin, self.clear_db[rows])
 
 
 # --- spectra to frames of probabilities -------------------------------------------------------------------
@@ -97,15 +103,16 @@ def hear(run: Run, blocks: Iterable[Tensor], sharp: float = 0.0) -> Hearing:
     """Blocks of audio (samples,), `sharp` semitones above its nominal pitch -> Hearing on the fine grid, in memory
     bounded but for the result."""
     groups, bands = tuple(Rows() for _ in run.space.group_sizes), Rows()
-    meter = LevelMeter(STRIDE * run.front_end.hop)
-    for frames in fine_frames(_without_rumble(meter.watch(blocks), run.front_end), run.front_end, run.device):
+    meter, clear_meter = (LevelMeter(STRIDE * run.front_end.hop) for _ in range(2))
+    clear = clear_meter.watch(_without_rumble(meter.watch(blocks), run.front_end))
+    for frames in fine_frames(clear, run.front_end, run.device):
         for rows, group in zip(groups, symbol_probabilities(run, frames, sharp)):
             rows.add(group.numpy())
         bands.add(_semitones(frames, run.front_end).cpu().numpy())
     level_db = meter.level_db(len(bands))
     hop_seconds = STRIDE * run.front_end.hop / run.front_end.sample_rate
     return Hearing(run.space, tuple(rows.array() for rows in groups), level_db, np.arange(len(level_db)) * hop_seconds,
-                   run.front_end.frame_seconds, bands.array(), run.front_end.fmin)
+                   run.front_end.frame_seconds, bands.array(), run.front_end.fmin, clear_meter.level_db(len(bands)))
 
 
 def _semitones(frames: Tensor, config: SpectralConfig) -> Tensor:

@@ -41,7 +41,7 @@ class Segmenter:
     """What is needed to divide a sound.
 
     Attributes:
-        bands, level_db: see the module. step: seconds from frame to frame.
+        bands, level_db (clear of rumble): see the module. step: seconds from frame to frame.
         onset_db: relative to its peak, where a note's level says that it begins.
     """
     bands: np.ndarray

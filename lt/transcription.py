@@ -3,6 +3,9 @@
 The ladder: sound -> `lt.hearing.Hearing` -> segments between changes -> the most probable path of silence and notes
 through them (a hidden Markov model, librosa's Viterbi) -> notes with exact edges -> tracks of a file.
 
+What divides a sound (rests, dips) is read from its level without rumble, which would fill them; where a note begins and
+ends from the whole level, as in the envelopes by which references are aligned.
+
 Names: `probabilities: (frames, classes)`, one a group; `level_db: (frames,)`; times in seconds.
 """
 from __future__ import annotations
@@ -68,15 +71,15 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
         return []
     others = [index for index in range(len(hearing.space.instruments)) if index != instrument]
     onset_db, voice = RINGING_ONSET_DB if others else ONSET_DB, Voice(hearing, [_likeliest(hearing, i) for i in others])
-    segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.level_db, hearing.step, onset_db), []
+    segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.clear_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
     runs = voice.join_decays(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
     ends = [0, *(last for _, _, last in runs)]
     starts = [segmenter.onset(voice.level_db(*run), *run[1:], since) for run, since in zip(runs, ends)]
     for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
-        level_db = voice.level_db(number, first, last)
+        level_db, clear_db = (voice.level_db(number, first, last, clear) for clear in (False, True))
         last = max(start + 1, min(last, following))  # a run may end in the next note's attack
-        strikes = [first + strike for strike in segmenter.strikes(level_db[first:last])] if first < last else []
+        strikes = [first + strike for strike in segmenter.strikes(clear_db[first:last])] if first < last else []
         strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]
         for at, end in zip([start, *strikes], [*strikes, last]):
             begin = at if at == start else segmenter.attack(level_db, at, end)
@@ -89,7 +92,7 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
 
 def _heard_segments(hearing: Hearing, segmenter: Segmenter, instrument: int) -> tuple[np.ndarray, list[int]]:
     """The note number of each segment (segments,), `SILENCE` in rests, and the segments' first frames."""
-    sounding = hearing.level_db >= max(hearing.level_db.max() + QUIETEST_DB, SILENT_DB)
+    sounding = hearing.clear_db >= max(hearing.clear_db.max() + QUIETEST_DB, SILENT_DB)
     novelty = segmenter.novelty()
     bounds = segmenter.bounds(novelty, sounding)
     # neighbouring frames share most of their samples: together they weigh as much as one model frame

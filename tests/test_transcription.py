@@ -69,8 +69,10 @@ def test_whatever_is_heard_notes_of_an_instrument_are_in_order_and_apart(seed, i
     kept = np.repeat(np.arange(60), lengths)[:n_frames]  # states that last a little
     groups = tuple(random.dirichlet(np.full(size, 0.05), 60)[kept] for size in space.group_sizes)
     bands = random.gamma(0.3, 1.0, (60, 100))[np.roll(kept, 7)].astype(np.float16)
-    hearing = Hearing(space, groups, 10 * np.log10(np.square(bands.astype(float)).sum(axis=1)) - 40,
-                      np.arange(n_frames) * STEP, 704 / RATE, bands, 30.0)
+    clear_db = 10 * np.log10(np.square(bands.astype(float)).sum(axis=1)) - 40
+    rumble_db = random.uniform(-60, -20)
+    hearing = Hearing(space, groups, np.maximum(clear_db, rumble_db), np.arange(n_frames) * STEP, 704 / RATE, bands,
+                      30.0, clear_db)
     for track in transcribe(hearing):
         assert all(note.onset < note.offset for note in track.notes)
         assert all(one.offset <= two.onset + 1e-9 for one, two in zip(track.notes, track.notes[1:]))
@@ -165,6 +167,16 @@ def test_a_repeated_note_is_struck_twice_and_a_vibrato_is_not():
     for level, count in ((hearing.level_db, 1), (dipped, 2), (trembling, 1)):
         again = Hearing(hearing.space, hearing.probabilities, level, hearing.times, hearing.frame_seconds)
         assert len(hearing_to_notes(again)) == count
+
+
+def test_rumble_does_not_fill_the_dip_between_two_strokes():
+    hearing = certain([Note(0.2, 1.2, 69, 64)], 1.5)
+    at = int(0.7 / STEP)
+    clear = hearing.level_db.copy()
+    clear[at - 3:at + 3] -= 15
+    beneath = replace(hearing, level_db=np.maximum(clear, -28.0), clear_db=clear)
+    assert len(hearing_to_notes(beneath)) == 2
+    assert len(hearing_to_notes(replace(beneath, clear_db=beneath.level_db))) == 1
 
 
 def test_a_note_whose_segment_begins_in_silence_is_heard():
