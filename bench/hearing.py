@@ -30,7 +30,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lt.datasets import DataSet, read_data_set
+from lt.datafiles import read_data_set
+from lt.datasets import DataSet
 from lt.decoding import decode_path
 from lt.hearing import symbol_probabilities
 from lt.labels import N_CLASSES

@@ -17,7 +17,8 @@ The rooms, lowest row first; a room imports only from rows below its own, or fro
     0  workers        who this process is among data-parallel ones
     0  results        nested results: tables, CSV and JSON of one content
     0  symbols        label lists and note names as people type them; tables of labels
-    1  datasets       the data set file
+    1  datasets       frames of notes with their labels
+    1  datafiles      the data set file
     1  splits         what is trained on, what chooses the model, what is never looked at
     1  augment        one recording heard as others would have given it
     1  mixtures       batches of one or several instruments

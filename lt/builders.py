@@ -20,7 +20,8 @@ from lt import cli
 from lt.accounts import Account, Outcome, print_account, write_account
 from lt.config import SpectralConfig
 from lt.cutting import Part
-from lt.datasets import NoteTable, write_data_set
+from lt.datafiles import write_data_set
+from lt.datasets import NoteTable
 from lt.files import refuse_overwriting_inputs
 from lt.labels import NoteLabels
 from lt.parts import FEW_JOBS, Job, do_jobs, jobs_of, parts_folder, read_magnitudes, start_processes

@@ -24,7 +24,8 @@ import numpy as np
 
 from lt import cli
 from lt.config import SpectralConfig
-from lt.datasets import NoteTable, write_data_set
+from lt.datafiles import write_data_set
+from lt.datasets import NoteTable
 from lt.files import refuse_overwriting_inputs
 from lt.labels import N_CLASSES, PITCH_NAMES, NoteLabels, octave_pitch_to_note_number
 from lt.takes import dynamics_class, instrument_name, note_number_of

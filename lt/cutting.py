@@ -18,7 +18,7 @@ import numpy as np
 
 from lt.audio import read_audio
 from lt.config import SpectralConfig
-from lt.datasets import read_data_set
+from lt.datafiles import read_data_set
 from lt.rumble import without_rumble
 from lt.soundfonts import SoundFont
 from lt.takes import Recording, Rendering, Stored, Take

@@ -20,7 +20,8 @@ from lt import cli
 from lt.builders import build_embedded_set, font_notes
 from lt.checkpoints import RunFolder
 from lt.config import CHANGEABLE, DEFAULT_DATA_SET, RunConfig
-from lt.datasets import DataSet, read_data_set
+from lt.datafiles import read_data_set
+from lt.datasets import DataSet
 from lt.devices import device as find_device
 from lt.labels import LabelSpace
 from lt.learner import SAVED_BYTES_A_PARAMETER, check_room, count_parameters

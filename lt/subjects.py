@@ -7,7 +7,8 @@ from typing import Sequence
 
 import numpy as np
 
-from lt.datasets import DataSet, read_data_set
+from lt.datafiles import read_data_set
+from lt.datasets import DataSet
 from lt.mixtures import Mixer
 from lt.runs import Run
 from lt.sources import note_audio

@@ -171,7 +171,7 @@ def survey_set(path: Path, collection: str) -> Survey:
     Raises:
         ValueError: it is damaged, or its front end is not the present one.
     """
-    from lt.datasets import read_data_set
+    from lt.datafiles import read_data_set
     data = read_data_set(path)
     if data.config != SpectralConfig():
         raise ValueError(f"{path} was built with other front-end settings ({data.config}) than those of this version "

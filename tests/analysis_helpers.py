@@ -8,7 +8,8 @@ import torch
 from click.testing import CliRunner
 
 from lt.config import SpectralConfig
-from lt.datasets import NoteTable, read_data_set, write_data_set
+from lt.datafiles import read_data_set, write_data_set
+from lt.datasets import NoteTable
 from lt.labels import NoteLabels
 from lt.spectra import audio_to_spectra
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from lt.accounts import write_account
 from lt.builders import build, main
-from lt.datasets import read_data_set
+from lt.datafiles import read_data_set
 from lt.surveys import survey_sources
 from lt.takes import BuildConfig, note_number_of
 

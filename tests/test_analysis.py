@@ -9,7 +9,7 @@ from analysis_helpers import HOP, RATE, set_of_recordings, train
 
 from lt import metrics
 from lt.analysis import SymbolGuess, averaged, evaluate, note_confusion, spectral_scores, symbol_scores
-from lt.datasets import read_data_set, write_data_set
+from lt.datafiles import read_data_set, write_data_set
 from lt.examples import choose_notes, make_example, make_examples
 from lt.labels import LabelSpace
 from lt.rivals import draw_frames, find_majority, pyin_scores, train_classifier

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROWS = {
     0: "config rows files labels spectra audio rumble midi cli flags devices seeds workers results symbols",
-    1: "datasets splits mixtures augment modulators soundfonts networks sources latent tuning "
+    1: "datasets datafiles splits mixtures augment modulators soundfonts networks sources latent tuning "
        "takes layouts indexes aligned surveys cutting parts preload accounts builders convert_lt_set",
     2: "vae critic baselines",
     3: "losses metrics objective",

@@ -10,7 +10,8 @@ from lt.audio import read_audio
 from lt.baselines import (ConvClassifier, ConvSynth, Lessons, Majority, PcaClassifier, fit, mean_nll, read_classifier,
                           write_classifier)
 from lt.config import SpectralConfig
-from lt.datasets import NoteTable, read_data_set, write_data_set
+from lt.datafiles import read_data_set, write_data_set
+from lt.datasets import NoteTable
 from lt.labels import SILENCE, LabelSpace
 from lt.rivals import pyin_notes
 from lt.sources import note_audio

@@ -14,7 +14,8 @@ from builder_helpers import accounted, build_at, labels_of, run, tone
 
 from lt.builders import build, font_notes
 from lt.config import SpectralConfig
-from lt.datasets import NoteTable, read_data_set, write_data_set
+from lt.datafiles import read_data_set, write_data_set
+from lt.datasets import NoteTable
 from lt.labels import PITCH_NAMES
 from lt.soundfonts import EMBEDDED, INSTRUMENTS
 from lt.surveys import parse_instrument, survey_sources

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lt.convert_lt_set import ArraysOnly, convert, read_published_set
-from lt.datasets import read_data_set
+from lt.datafiles import read_data_set
 
 N_BINS = 410
 

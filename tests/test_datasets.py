@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
 
-from lt import datasets
+from lt import datafiles
 from lt.config import RunConfig, SpectralConfig
-from lt.datasets import ALIGNMENT, read_data_set, write_data_set
+from lt.datafiles import ALIGNMENT, read_data_set, write_data_set
 from lt.splits import split_data
 
 
@@ -32,7 +32,7 @@ def test_what_is_written_is_read(data):
 def test_numpy_reads_it_without_pickle(tiny_set):
     with np.load(tiny_set, allow_pickle=False) as members:
         assert members["magnitudes"].shape == (360, 410)
-        assert json.loads(str(members["settings"]))["version"] == datasets.VERSION
+        assert json.loads(str(members["settings"]))["version"] == datafiles.VERSION
 
 
 def test_magnitudes_are_mapped_and_aligned(data):

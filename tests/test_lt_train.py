@@ -276,7 +276,7 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
     notes = tiny_notes()
     starts = np.concatenate([[0, 2], np.arange(2, 61) * 6])
     from lt.config import SpectralConfig
-    from lt.datasets import write_data_set
+    from lt.datafiles import write_data_set
     write_data_set(tmp_path / "uneven.npz", [tiny_magnitudes(notes)], starts, notes, SpectralConfig(), {})
     result = lt_train(f"--epochs 1 --frames 3 5 --dbroot {tmp_path / 'uneven.npz'}")
     assert result.exit_code == 0 and "1 notes have no frame in --frames 3 5" in result.stderr

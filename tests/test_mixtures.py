@@ -8,7 +8,7 @@ from training_helpers import tiny_notes, write_tiny_set
 from lt import mixtures
 from lt.augment import Augmentation, shift_bins
 from lt.config import RunConfig
-from lt.datasets import read_data_set
+from lt.datafiles import read_data_set
 from lt.labels import LabelSpace
 from lt.mixtures import Mixer
 from lt.splits import split_data

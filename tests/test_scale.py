@@ -11,7 +11,8 @@ import pytest
 from training_helpers import history_of
 
 from lt.config import DEFAULT_DATA_SET, SpectralConfig
-from lt.datasets import NoteTable, read_data_set, write_data_set
+from lt.datafiles import read_data_set, write_data_set
+from lt.datasets import NoteTable
 from lt.labels import NoteLabels
 from lt.runs import load_run
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from training_helpers import tiny_notes, write_tiny_set
 
 from lt.config import RunConfig
-from lt.datasets import read_data_set
+from lt.datafiles import read_data_set
 from lt.labels import octave_pitch_to_note_number
 from lt.splits import KINDS, PARTS, split_data
 

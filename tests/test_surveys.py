@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lt.accounts import Account
-from lt.datasets import read_data_set
+from lt.datafiles import read_data_set
 from lt.labels import DYNAMICS_NAMES, PITCH_NAMES, note_name_to_number
 from lt.layouts import philharmonia_words, tinysol_words
 from lt.midi import Note, Track, write_midi

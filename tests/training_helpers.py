@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from lt.config import SpectralConfig
-from lt.datasets import NoteTable, write_data_set
+from lt.datafiles import write_data_set
+from lt.datasets import NoteTable
 from lt.labels import NoteLabels
 
 NOTE_FRAMES = 6
