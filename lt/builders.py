@@ -18,7 +18,6 @@ import numpy as np
 
 from lt import cli
 from lt.accounts import Account, Outcome, print_account, write_account
-from lt.config import SpectralConfig
 from lt.cutting import Part
 from lt.datafiles import write_data_set
 from lt.datasets import NoteTable
@@ -29,7 +28,6 @@ from lt.soundfonts import embedded_font
 from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
 from lt.takes import BuildConfig, Survey, Take, choose
 
-CONFIG = SpectralConfig()
 ACCOUNT_SUFFIX = ".files.csv"
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
 python3 -m lt.builders FluidR3_GM.sf2 --instruments Flute Oboe --output data/winds.npz
@@ -67,13 +65,13 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
     with parts_folder(output) as folder:
         if len(survey.takes) >= 2 * FEW_JOBS:
             start_processes(processes)
-        jobs = jobs_of(survey.takes, folder, CONFIG)
-        outcomes, chosen = _outcomes(jobs, do_jobs(jobs, CONFIG, processes, on_job), config)
+        jobs = jobs_of(survey.takes, folder, config.front_end)
+        outcomes, chosen = _outcomes(jobs, do_jobs(jobs, config.front_end, processes, on_job), config)
         account = Account(tuple(outcomes), survey.skipped, survey.indexes)
         if not chosen.outcomes:
             raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
         starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
-        write_data_set(output, _frames(chosen), starts, note_table(chosen.outcomes), CONFIG,
+        write_data_set(output, _frames(chosen, config), starts, note_table(chosen.outcomes), config.front_end,
                        built_from)
     return account
 
@@ -99,12 +97,12 @@ def _outcomes(jobs: Sequence[Job], parts: dict[Path, Part], config: BuildConfig)
     return every, Chosen(tuple(chosen), tuple(origins), np.array(places, np.int64))
 
 
-def _frames(chosen: Chosen) -> Iterator[np.ndarray]:
+def _frames(chosen: Chosen, config: BuildConfig) -> Iterator[np.ndarray]:
     """The frames of each note, each part read once."""
     at, magnitudes = None, np.zeros((0, 0))
     for outcome, job, start in zip(chosen.outcomes, chosen.jobs, chosen.starts, strict=True):
         if job is not at:
-            at, magnitudes = job, read_magnitudes(job, CONFIG)
+            at, magnitudes = job, read_magnitudes(job, config.front_end)
         yield magnitudes[start:start + outcome.n_frames]
 
 
@@ -166,6 +164,7 @@ def flag(name: str, help: str, type: click.ParamType | type | None = None, at_le
 @flag("default_dynamics", "of recordings whose source names none", str)
 @flag("midiroot", "folder of aligned MIDI, where it is not the source", str)
 @flag("max_detuning", "leave out notes further from their label, in cents; 0: none", cli.Number(min=0))
+@flag("rumble", "cut what lies below, in hertz; 0: nothing", cli.Number(min=0, max=1000))
 @cli.option("--jobs", help="processes; 0: one a core", default=0, type=cli.NOT_NEGATIVE)
 @click.pass_context
 def main(ctx: click.Context, source: tuple[Path, ...], output: Path | None, dry_run: int, jobs: int,

@@ -34,6 +34,10 @@ class SpectralConfig:
     frame_hop: int = 704
     rumble: float = 40.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.rumble < self.fmax:
+            raise ValueError(f"expected a rumble from 0 to fmax ({self.fmax:g} Hz), got {self.rumble:g}")
+
     @property
     def n_bins(self) -> int:
         """Bands of the scale: 410 at the defaults."""

@@ -17,7 +17,6 @@ from lt.config import SpectralConfig
 
 WIDTH_HZ = 30.0  # from what is cut by 74 dB to what is left as it is, the cut in the middle
 BLACKMAN_WIDTH = 5.5  # of that transition, times the kernel's duration (Harris 1978)
-FFT_SIZE = 1 << 14
 
 
 def cut_rumble(blocks: Iterable[np.ndarray], config: SpectralConfig) -> Iterator[np.ndarray]:
@@ -26,10 +25,10 @@ def cut_rumble(blocks: Iterable[np.ndarray], config: SpectralConfig) -> Iterator
     if not config.rumble:
         yield from blocks
         return
-    half, response = _high_pass(config.rumble, config.sample_rate)
+    half, size, response = _high_pass(config.rumble, config.sample_rate)
     rest, ahead = np.zeros(2 * half, np.float32), 2 * half  # ahead: what the filter gives before the sound begins
-    for piece in _pieces(_extended(blocks, half), FFT_SIZE - 2 * half):
-        sound = np.fft.irfft(np.fft.rfft(piece, FFT_SIZE) * response, FFT_SIZE)[:len(piece) + 2 * half]
+    for piece in _pieces(_extended(blocks, half), size - 2 * half):
+        sound = np.fft.irfft(np.fft.rfft(piece, size) * response, size)[:len(piece) + 2 * half]
         sound[:2 * half] += rest
         ready, rest = sound[min(ahead, len(piece)):len(piece)], sound[len(piece):]
         ahead = max(0, ahead - len(piece))
@@ -66,10 +65,11 @@ def _pieces(blocks: Iterable[np.ndarray], longest: int) -> Iterator[np.ndarray]:
 
 
 @lru_cache(maxsize=2)
-def _high_pass(hertz: float, sample_rate: int) -> tuple[int, np.ndarray]:
-    """Samples on either side of the kernel's middle, and its response (frequencies,)."""
+def _high_pass(hertz: float, sample_rate: int) -> tuple[int, int, np.ndarray]:
+    """Samples on either side of the kernel's middle, a sensible size of FFTs, and the response (frequencies,)."""
     half = round(BLACKMAN_WIDTH / 2 * sample_rate / WIDTH_HZ)
+    size = 1 << (8 * half).bit_length()
     low = np.sinc(2 * hertz / sample_rate * np.arange(-half, half + 1)) * np.blackman(2 * half + 1)
     kernel = -low / low.sum()
     kernel[half] += 1
-    return half, np.fft.rfft(kernel, FFT_SIZE).astype(np.complex64)
+    return half, size, np.fft.rfft(kernel, size).astype(np.complex64)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Sequence
 
 from lt.aligned import MIDI_SUFFIXES, midi_pairs, survey_midi
-from lt.config import SpectralConfig
 from lt.files import unique_names
 from lt.indexes import CSV_COLUMNS, GOOD_SOUNDS, csv_rows, survey_csv, survey_good_sounds, survey_mirdata
 from lt.labels import DYNAMICS_VELOCITIES, octave_pitch_to_note_number
@@ -61,7 +60,7 @@ def _survey_file(source: Path, collection: str, config: BuildConfig) -> Survey:
     if suffix in FONTS and config.kind in ("auto", "font"):
         return survey_font(source, config)
     if suffix == ".npz" and config.kind in ("auto", "set"):
-        return survey_set(source, collection)
+        return survey_set(source, collection, config)
     if suffix == ".csv" and config.kind in ("auto", "csv"):
         return survey_csv(Folder.of(source.parent, source.parent.resolve().name), source.name, config)
     raise ValueError(f"{source} is no source of kind {config.kind} (expected a folder, .sf2, .sf3, .csv or .npz)")
@@ -165,7 +164,7 @@ def parse_instrument(text: str) -> tuple[str, GeneralMidiInstrument]:
 
 # --- other data sets --------------------------------------------------------------------------------------
 
-def survey_set(path: Path, collection: str) -> Survey:
+def survey_set(path: Path, collection: str, config: BuildConfig) -> Survey:
     """The notes of another data set, their groups and folds kept.
 
     Raises:
@@ -173,9 +172,9 @@ def survey_set(path: Path, collection: str) -> Survey:
     """
     from lt.datafiles import read_data_set
     data = read_data_set(path)
-    if data.config != SpectralConfig():
+    if data.config != config.front_end:
         raise ValueError(f"{path} was built with other front-end settings ({data.config}) than those of this version "
-                         f"({SpectralConfig()}), so it cannot be merged")
+                         f"({config.front_end}), so it cannot be merged")
     notes = data.notes
     numbers = octave_pitch_to_note_number(notes.labels[:, 0], notes.labels[:, 1])
     takes = [Take(str(notes.sources[n]), collection, Stored(path, n), notes.instruments[notes.instrument[n]],

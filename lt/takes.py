@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lt.config import SpectralConfig
 from lt.labels import DYNAMICS_NAMES, FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, note_name_to_number
 
 DYNAMICS_WORDS = {  # mp, which has no class of its own, is mf: the louder neighbour
@@ -44,6 +45,7 @@ class BuildConfig:
         note_seconds, release_seconds, brightness: of sound fonts.
         instrument, default_dynamics: where a source does not say. midiroot: of aligned MIDI, if not the source.
         max_detuning: cents; notes further from their label are left out (0: none is).
+        rumble: hertz; what lies below is cut from sounds (0: nothing is).
     """
     kind: str = "auto"
     instruments: tuple[str, ...] = ()
@@ -57,6 +59,12 @@ class BuildConfig:
     default_dynamics: str = ""
     midiroot: str = ""
     max_detuning: float = 0.0
+    rumble: float = SpectralConfig.rumble
+
+    @property
+    def front_end(self) -> SpectralConfig:
+        """What the data set's spectra are made by."""
+        return SpectralConfig(rumble=self.rumble)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What lies below the lowest notes goes, what lies above stays, whatever the blocks; a soft note beneath rumble is
 seen as without it."""
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,11 @@ from hypothesis import strategies as st
 
 from lt.config import SpectralConfig
 from lt.cutting import hear_take
+from lt.datafiles import read_data_set
 from lt.rumble import cut_rumble, without_rumble
 from lt.spectra import audio_to_spectra
 from lt.takes import Recording, Take
-from builder_helpers import tone
+from builder_helpers import run, tone
 
 CONFIG = SpectralConfig()
 TIMES = np.arange(2 * CONFIG.sample_rate) / CONFIG.sample_rate
@@ -75,3 +78,20 @@ def test_notes_of_a_data_set_are_trimmed_and_tuned_without_rumble(tmp_path):
              for name in ("a.wav", "b.wav")]
     assert len(heard[1].audio) == pytest.approx(len(heard[0].audio), rel=0.03)
     assert heard[1].cents == pytest.approx(heard[0].cents, abs=1)
+
+
+def test_a_data_set_says_what_was_cut_from_it_and_is_not_merged_with_others(tmp_path):
+    tone(tmp_path / "s" / "flute_A4_1_forte_normal.wav", "A4")
+    for rumble in (0, 40):
+        code, _, stderr = run(tmp_path / "s", "--output", tmp_path / f"{rumble}.npz", "--rumble", rumble)
+        assert code == 0, stderr
+        assert read_data_set(tmp_path / f"{rumble}.npz").config == SpectralConfig(rumble=rumble)
+    code, _, stderr = run(tmp_path / "0.npz", "--output", tmp_path / "x.npz")
+    assert code == 1 and "other front-end settings" in stderr
+    assert run(tmp_path / "0.npz", "--output", tmp_path / "x.npz", "--rumble", 0)[0] == 0
+
+
+@pytest.mark.parametrize("rumble", [-1.0, 11000.0, math.nan])
+def test_a_front_end_that_cuts_everything_is_none(rumble):
+    with pytest.raises(ValueError, match="rumble"):
+        SpectralConfig(rumble=rumble)
