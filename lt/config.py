@@ -35,8 +35,9 @@ class SpectralConfig:
     rumble: float = 40.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rumble < self.fmax:
-            raise ValueError(f"expected a rumble from 0 to fmax ({self.fmax:g} Hz), got {self.rumble:g}")
+        lowest = min(value for name, value in vars(self).items() if name != "rumble")
+        if not (lowest > 0 and 0 <= self.rumble < self.fmax):
+            raise ValueError(f"a front end's numbers must be above 0, and its rumble from 0 to fmax: {self}")
 
     @property
     def n_bins(self) -> int:

@@ -29,7 +29,7 @@ from typing import Iterable
 
 import numpy as np
 
-from lt.config import SpectralConfig, settings_from_dict
+from lt.config import DEFAULT_DATA_SET, SpectralConfig, settings_from_dict
 from lt.datasets import DataSet, NoteTable
 from lt.files import atomic_path
 from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
@@ -162,7 +162,7 @@ def _read_settings(path: Path, text: str, fingerprint: str) -> tuple[dict[str, o
         raise ValueError(f"{path} is no data set of this project (its settings cannot be read)") from error
     if format_ != FORMAT or version != VERSION:
         raise ValueError(f"{path} is of format '{format_}' version {version}, expected '{FORMAT}' version {VERSION}: "
-                         "build it again")
+                         f"build it again ({DEFAULT_DATA_SET} is built by itself once it is deleted)")
     if stored != fingerprint:
         raise ValueError(f"{path} was changed after it was built (its fingerprint does not match): build it again")
     return settings, config

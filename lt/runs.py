@@ -55,9 +55,8 @@ class RunSettings:
                              for kind, name in ((RunConfig, "config"), (SpectralConfig, "front_end")))
         scaler = settings_from_dict(Scaler, values["scaler"])
         odd = [name for name in ("split", "data", "provenance") if not isinstance(values[name], dict)]
-        lowest = min(*asdict(front_end).values(), scaler.reference, scaler.std_db, scaler.level_std_db)
-        if odd or lowest <= 0:
-            raise ValueError(f"{', '.join(odd) or 'front_end or scaler'} cannot be used")
+        if odd or min(scaler.reference, scaler.std_db, scaler.level_std_db) <= 0:
+            raise ValueError(f"{', '.join(odd) or 'scaler'} cannot be used")
         if not config.name or set(config.name) & set("/\\\0"):
             raise ValueError(f"'{config.name}' is no name")
         return cls(values["run_id"], config, front_end, scaler, values["split"], values["data"], values["provenance"])

@@ -6,6 +6,7 @@ TinySOL or the Philharmonia), or another data set file. Nothing here reads sound
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Sequence
 
@@ -168,13 +169,15 @@ def survey_set(path: Path, collection: str, config: BuildConfig) -> Survey:
     """The notes of another data set, their groups and folds kept.
 
     Raises:
-        ValueError: it is damaged, or its front end is not the present one.
+        ValueError: it is damaged, or its front end is not the one asked for.
     """
     from lt.datafiles import read_data_set
     data = read_data_set(path)
     if data.config != config.front_end:
-        raise ValueError(f"{path} was built with other front-end settings ({data.config}) than those of this version "
-                         f"({config.front_end}), so it cannot be merged")
+        other, ours = asdict(data.config), asdict(config.front_end)
+        differences = ", ".join(f"{name} {other[name]:g}, here {number:g}" for name, number in ours.items()
+                                if other[name] != number)
+        raise ValueError(f"{path} was built with other front-end settings ({differences}), so it cannot be merged")
     notes = data.notes
     numbers = octave_pitch_to_note_number(notes.labels[:, 0], notes.labels[:, 1])
     takes = [Take(str(notes.sources[n]), collection, Stored(path, n), notes.instruments[notes.instrument[n]],

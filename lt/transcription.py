@@ -3,8 +3,9 @@
 The ladder: sound -> `lt.hearing.Hearing` -> segments between changes -> the most probable path of silence and notes
 through them (a hidden Markov model, librosa's Viterbi) -> notes with exact edges -> tracks of a file.
 
-What divides a sound (rests, dips) is read from its level without rumble, which would fill them; where a note begins and
-ends from the whole level, as in the envelopes by which references are aligned.
+What divides a sound (rests, dips) is read from its level without rumble, which would fill them. Where a note begins and
+ends is read from the whole level, since aligned references are made from envelopes of the whole; beneath rumble as loud
+as the notes their edges are less exact for it.
 
 Names: `probabilities: (frames, classes)`, one a group; `level_db: (frames,)`; times in seconds.
 """
@@ -77,7 +78,8 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     ends = [0, *(last for _, _, last in runs)]
     starts = [segmenter.onset(voice.level_db(*run), *run[1:], since) for run, since in zip(runs, ends)]
     for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
-        level_db, clear_db = (voice.level_db(number, first, last, clear) for clear in (False, True))
+        level_db = voice.level_db(number, first, last)
+        clear_db = level_db if others else hearing.clear_db
         last = max(start + 1, min(last, following))  # a run may end in the next note's attack
         strikes = [first + strike for strike in segmenter.strikes(clear_db[first:last])] if first < last else []
         strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]

@@ -35,12 +35,12 @@ class Voice:
         self._before, self._reach, self._shortest = (max(1, round(seconds / hearing.step)) for seconds in
                                                      (BEFORE_SECONDS, QUIET_SECONDS, SHORTEST_SECONDS))
 
-    def level_db(self, number: int, first: int, last: int, clear: bool = False) -> np.ndarray:
+    def level_db(self, number: int, first: int, last: int) -> np.ndarray:
         """(frames,) level of a note that is heard in frames [first, last): known in these and for QUIET_SECONDS
-        around them, FLOOR_DB elsewhere. Of a single instrument, the recording's level, `clear` of rumble or whole."""
+        around them, FLOOR_DB elsewhere. Of a single instrument, the recording's level."""
         hearing = self._hearing
         if hearing.bands is None or not self._others:
-            return hearing.clear_db if clear else hearing.level_db
+            return hearing.level_db
         level_db = np.full(len(hearing), FLOOR_DB)
         known = slice(max(0, first - self._reach), last + self._reach)
         power = np.square(hearing.bands[known, self._own_bands(number, first, last)].astype(np.float32)).sum(axis=1)

@@ -20,8 +20,8 @@ CONFIG = SpectralConfig()
 TIMES = np.arange(2 * CONFIG.sample_rate) / CONFIG.sample_rate
 
 
-def sine(hertz, level=0.5):
-    return (level * np.sin(2 * np.pi * hertz * TIMES)).astype(np.float32)
+def sine(hertz, level=0.5, phase=0.0):
+    return (level * np.sin(2 * np.pi * hertz * TIMES + phase)).astype(np.float32)
 
 
 @pytest.mark.parametrize("hertz, gain_db", [(5, -70), (15, -70), (25, -70), (40, -6), (56, 0), (110, 0), (10000, 0)])
@@ -32,6 +32,12 @@ def test_what_is_below_goes_and_what_is_above_stays(hertz, gain_db):
         assert 10 * np.log10(power) == pytest.approx(gain_db, abs=0.1)
     else:
         assert 10 * np.log10(power) < gain_db
+
+
+@pytest.mark.parametrize("hertz", [2, 12, 18, 25])
+@pytest.mark.parametrize("phase", [0.0, 0.8, np.pi / 2, 2.5])
+def test_rumble_does_not_begin_or_end_with_a_click(hertz, phase):
+    assert np.abs(without_rumble(sine(hertz, 1.0, phase), CONFIG)).max() < 0.01  # 40 dB below; mirrored, it is up to 17
 
 
 def test_time_stays():

@@ -43,13 +43,18 @@ def spoil(run, section, name, value):
     ("config", "instruments", 3), ("config", "label_type", "odd"), ("config", "zero_extra_class", None),
     ("config", "epochs", "../../x"), ("config", "batch_size", None), ("config", "name", "../x"),
     ("config", "signal_scale", "odd"), ("config", "encoder", "odd"), ("config", "unheard_of", 1),
-    ("front_end", "hop", 0), ("front_end", "fmin", None),
+    ("front_end", "hop", 0), ("front_end", "fmin", None), ("front_end", "rumble", -1.0), ("front_end", "rumble", 11025),
     ("scaler", "reference", 0.0), ("scaler", "std_db", float("nan")), ("scaler", "n_bins", "many"),
     ("scaler", "kind", 7), ("data", None, []), ("split", None, None)])
 def test_a_spoilt_setting_is_one_sentence_with_its_file(run, section, name, value):
     spoil(run, section, name, value)
     with pytest.raises(ValueError, match="config.json|no checkpoint"):
         load_run(run)
+
+
+def test_a_run_whose_sound_was_not_cut_opens(run):
+    spoil(run, "front_end", "rumble", 0.0)
+    assert load_run(run).front_end == SpectralConfig(rumble=0.0)
 
 
 def test_nesting_without_end_is_a_damaged_file(run):
