@@ -16,10 +16,9 @@ from typing import Sequence
 
 import numpy as np
 
-from lt.audio import stream_audio
 from lt.config import SpectralConfig
 from lt.datafiles import read_data_set
-from lt.rumble import cut_rumble, without_rumble
+from lt.rumble import read_without_rumble, without_rumble
 from lt.soundfonts import SoundFont
 from lt.takes import Recording, Rendering, Stored, Take
 
@@ -125,7 +124,7 @@ def _font(path: Path, sample_rate: int, brightness: float) -> SoundFont:
 @lru_cache(maxsize=1)
 def _read(path: Path, config: SpectralConfig, changed: int) -> np.ndarray:
     """A whole file, kept for the other notes in it; `changed` makes it another file."""
-    return np.concatenate(list(cut_rumble(stream_audio(path, config.sample_rate), config)))
+    return read_without_rumble(path, config)
 
 
 def _stretch(audio: np.ndarray, sound: Recording, sample_rate: int) -> np.ndarray:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
+from lt.audio import stream_audio
 from lt.config import SpectralConfig
 
 WIDTH_HZ = 30.0  # from what is cut by 74 dB to what is left as it is, the cut in the middle
@@ -42,6 +44,11 @@ def cut_rumble(blocks: Iterable[np.ndarray], config: SpectralConfig) -> Iterator
 def without_rumble(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
     """A whole sound (samples,) -> `cut_rumble` of it."""
     return np.concatenate(list(cut_rumble([audio], config)))
+
+
+def read_without_rumble(path: Path, config: SpectralConfig) -> np.ndarray:
+    """A sound file whole -> (samples,) at the front end's rate, cut as it is read. Raises as `lt.audio.read_audio`."""
+    return np.concatenate(list(cut_rumble(stream_audio(path, config.sample_rate), config)))
 
 
 def _extended(blocks: Iterable[np.ndarray], n_more: int) -> Iterator[np.ndarray]:

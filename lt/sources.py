@@ -15,11 +15,11 @@ from typing import Iterator, Sequence
 import numpy as np
 import torch
 
-from lt.audio import READABLE, stream_audio
+from lt.audio import READABLE
 from lt.cutting import trim
 from lt.config import SpectralConfig
 from lt.datasets import DataSet
-from lt.rumble import cut_rumble, without_rumble
+from lt.rumble import read_without_rumble, without_rumble
 from lt.soundfonts import SoundFont, embedded_font
 from lt.spectra import audio_to_spectra
 
@@ -91,7 +91,7 @@ def _read(data: DataSet, source: str, n_samples: int, folders: Sequence[Path]) -
 @lru_cache(maxsize=1)
 def _whole(path: Path, config: SpectralConfig) -> np.ndarray:
     """A whole file, kept for the other notes in it."""
-    return np.concatenate(list(cut_rumble(stream_audio(path, config.sample_rate), config)))
+    return read_without_rumble(path, config)
 
 
 def _fits(data: DataSet, note: int, audio: np.ndarray) -> bool:

@@ -63,7 +63,6 @@ def test_silence_stays_silent():
 
 def test_a_front_end_that_cuts_nothing_leaves_the_sound_as_it_is():
     audio = sine(5)
-    assert without_rumble(audio, SpectralConfig(rumble=0.0)) is not None
     np.testing.assert_array_equal(without_rumble(audio, SpectralConfig(rumble=0.0)), audio)
 
 
