@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Callable
 
 import click
 import numpy as np
@@ -34,11 +35,10 @@ from lt.datafiles import read_data_set
 from lt.datasets import DataSet
 from lt.decoding import decode_path
 from lt.hearing import symbol_probabilities
-from lt.labels import N_CLASSES
 from lt.metrics import log_spectral_distance_db
 from lt.runs import Run, load_run
 from lt.splits import split_data
-from lt.tuning import TuningMeter
+from lt.tuning import TuningMeter, tune
 
 HERE = Path(__file__).resolve().parent.parent
 ROBUST = ("--preset", "robust")
@@ -73,6 +73,9 @@ COLUMNS = ("row", "data", "instruments", "seed", "train_seconds", "held_out_note
            "held_out_lsd_db", "held_out_level_db", "other_note", *RECORDED)
 KEY = COLUMNS[:4]
 
+# A data set and a note -> the classes (frames, labels) read in its sounding frames: octave, pitch, dynamics if any
+Reader = Callable[[DataSet, int], np.ndarray | None]
+
 
 def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...]) -> dict[str, object]:
     """Train one row and score it: a row of the table."""
@@ -88,30 +91,36 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
     else:
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = split_data(data, run.config).notes["test"]
-        figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(run, data, held_out)
+        figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(data, held_out, model_reader(run))
         figures["held_out_lsd_db"], figures["held_out_level_db"] = played(run, data, held_out)
         others = [read_data_set(path) for path in notes]
-        figures["other_note"] = " ".join(str(heard(run, other, other.notes_of(instruments[0]))[0]) for other in others)
+        figures["other_note"] = " ".join(str(heard(other, other.notes_of(instruments[0]), model_reader(run))[0])
+                                         for other in others)
         if recordings:
             figures |= on_recordings(folder, recordings)
     return key | figures
 
 
-def heard(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
-    """The share of the notes' sounding frames whose octave and pitch are both right, and of notes whose dynamics are,
-    by the majority of their frames."""
+def heard(data: DataSet, notes: np.ndarray, read: Reader) -> tuple[float, float]:
+    """The share of the notes' sounding frames whose octave and pitch are both read right, and of notes whose dynamics
+    are, by the majority of their frames (NaN where `read` says nothing of them); notes that it cannot read do not
+    count."""
     right, dynamics_right = [], []
     for note in notes:
-        magnitudes = sounding_frames(data, note)
-        meter = TuningMeter(run.front_end)
-        meter.add(magnitudes)
-        sharp = meter.semitones if run.config.retune else 0.0
-        octave, pitch, dynamics = (group.numpy().argmax(axis=1)
-                                   for group in symbol_probabilities(run, magnitudes, sharp))
-        truth = data.notes.labels[note]
-        right.append((octave == truth[0]) & (pitch == truth[1]))
-        dynamics_right.append(np.bincount(dynamics, minlength=N_CLASSES["dynamics"]).argmax() == truth[2])
-    return round(float(np.concatenate(right).mean()), 4), round(float(np.mean(dynamics_right)), 4)
+        classes, truth = read(data, note), data.notes.labels[note]
+        if classes is not None:
+            right.append((classes[:, :2] == truth[:2]).all(axis=1))
+            dynamics_right += [np.bincount(column).argmax() == truth[2] for column in classes.T[2:]]
+    right = np.concatenate(right) if right else [np.nan]
+    return round(float(np.mean(right)), 4), round(float(np.mean(dynamics_right or [np.nan])), 4)
+
+
+def model_reader(run: Run) -> Reader:
+    """What the model reads, each note being a recording of its own."""
+    def read(data: DataSet, note: int) -> np.ndarray:
+        groups = symbol_probabilities(run, tuned_frames(run, data, note))
+        return torch.stack([group.argmax(dim=1) for group in groups], dim=1).numpy()
+    return read
 
 
 def played(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
@@ -129,10 +138,25 @@ def played(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
     return tuple(round(float(np.concatenate(each).mean()), 2) for each in (distances, levels))
 
 
-def sounding_frames(data: DataSet, note: int) -> torch.Tensor:
-    """The magnitudes (frames, bins) of a note's frames within 40 dB of its peak."""
+def sounding_rows(data: DataSet, note: int) -> np.ndarray:
+    """A note's frames within 40 dB of its peak, as rows of the data set."""
     rows = np.arange(data.starts[note], data.starts[note + 1])
-    return torch.from_numpy(np.array(data.magnitudes[rows[data.sounding[rows]]]))
+    return rows[data.sounding[rows]]
+
+
+def sounding_frames(data: DataSet, note: int) -> torch.Tensor:
+    """The magnitudes (frames, bins) of these."""
+    return torch.from_numpy(np.array(data.magnitudes[sounding_rows(data, note)]))
+
+
+def tuned_frames(run: Run, data: DataSet, note: int) -> torch.Tensor:
+    """These, tuned where the run hears tuned sound."""
+    magnitudes = sounding_frames(data, note)
+    if not run.config.retune:
+        return magnitudes
+    meter = TuningMeter(run.front_end)
+    meter.add(magnitudes)
+    return tune(magnitudes, -meter.semitones, run.front_end)
 
 
 def in_mixtures(folder: Path) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lt.analysis import Results, SymbolGuess, symbol_scores
 from lt.baselines import ConvClassifier, ConvSynth, Lessons, Majority, PcaClassifier, fit
+from lt.datasets import DataSet
 from lt.labels import SILENCE, LabelSpace, NoteLabels, octave_pitch_to_note_number
 from lt.seeds import seed_of
 from lt.subjects import Subject
@@ -125,7 +126,7 @@ def pyin_scores(subject: Subject, part: str, on_note: Report = lambda: None) -> 
         return None
     space = LabelSpace(labels, run.space.instruments, run.space.silence)
     frames = subject.split.frames[part][0]
-    low, high = _range(subject)
+    low, high = note_range(data, run.config.instruments[0])
     truth, heard = [], []
     for note in np.unique(data.note_of_frame[frames]):
         audio = subject.note_audio(int(note))
@@ -145,9 +146,9 @@ def pyin_scores(subject: Subject, part: str, on_note: Report = lambda: None) -> 
     return {"symbol": {"transfer": symbol_scores(space, classes, guess)}, "frames": len(classes)}
 
 
-def _range(subject: Subject) -> tuple[int, int]:
-    """The lowest and the highest note number of the run's instrument in its data set."""
-    own = subject.data.notes.labels[subject.data.notes_of(subject.run.config.instruments[0])]
+def note_range(data: DataSet, instrument: str) -> tuple[int, int]:
+    """The lowest and the highest note number of an instrument in a data set."""
+    own = data.notes.labels[data.notes_of(instrument)]
     numbers = octave_pitch_to_note_number(own[:, 0], own[:, 1])
     return int(numbers.min()), int(numbers.max())
 
