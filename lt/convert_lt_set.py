@@ -3,8 +3,8 @@
     python3 -m lt.convert_lt_set lt_set.npz --output data/lt_article.npz
 
 That file is a zip of pickled objects. A pickle can run any code when it is loaded, so this is the only place
-of the project that unpickles, with an unpickler that admits NumPy arrays and plain containers and refuses
-everything else before it is made. Only the members MEMBERS are opened.
+of the project that unpickles, with an unpickler that admits NumPy arrays and plain containers, makes the
+former itself, and refuses everything else before it is made. Only the members MEMBERS are opened.
 
 Its content, a value a sound file: `data` frames of magnitudes (frames, bins), `metadata` task -> class index,
 `classes` task -> {class name: index, "_length": number}, `files` paths; `hash` and `labels` are not used. Its
@@ -44,15 +44,62 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+class _Kind:
+    """A NumPy dtype on its way out of a pickle. NumPy would believe whatever a pickle says of one, also that an object
+    is not one, whose bytes in the file then became its address; so what is said is read here, and the dtype is made
+    from its name and byte order alone."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        if not (isinstance(name, str) and re.fullmatch(r"[biufcSU][1-9]\d*|O8?", name)):
+            raise pickle.UnpicklingError(f"arrays of {str(name)[:40]}")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] not in ("<", ">", "=", "|") or any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("arrays of several fields")
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """A NumPy array on its way out of a pickle, of a dtype that was made here."""
+
+    def __setstate__(self, state: tuple) -> None:
+        version, shape, kind, by_columns, content = state
+        super().__setstate__((version, shape, _dtype_of(kind), by_columns, content))
+
+
+def _kind(*arguments: object) -> _Kind:
+    return _Kind(*arguments)
+
+
+def _dtype_of(kind: object) -> np.dtype:
+    if not isinstance(kind, _Kind):
+        raise pickle.UnpicklingError("an array of no kind")
+    return kind.dtype
+
+
+def _empty_array(*_: object) -> np.ndarray:
+    """What an array is before its state is known."""
+    return np.zeros(0, np.int8).view(_Array)
+
+
+def _scalar(kind: object, content: bytes) -> object:
+    return np.frombuffer(content, _dtype_of(kind))[0]
+
+
+def _array_of_bytes(content: bytes, kind: object, shape: tuple[int, ...], order: str) -> np.ndarray:
+    return np.frombuffer(content, _dtype_of(kind)).reshape(shape, order=order)
+
+
 def _admitted() -> dict[tuple[str, str], object]:
-    """All that a pickle may name: what NumPy makes its arrays of, under its old and new module names."""
-    core = np._core if hasattr(np, "_core") else np.core
-    admitted = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _encode,
+    """All that a pickle may name: what NumPy makes its arrays of, under its old and new module names, made here of
+    what can do no harm."""
+    admitted = {("numpy", "ndarray"): "ndarray", ("numpy", "dtype"): _kind, ("_codecs", "encode"): _encode,
                 ("collections", "OrderedDict"): OrderedDict}
     for module in ("numpy.core", "numpy._core"):
-        admitted[f"{module}.multiarray", "_reconstruct"] = core.multiarray._reconstruct
-        admitted[f"{module}.multiarray", "scalar"] = core.multiarray.scalar
-        admitted[f"{module}.numeric", "_frombuffer"] = core.numeric._frombuffer
+        admitted[f"{module}.multiarray", "_reconstruct"] = _empty_array
+        admitted[f"{module}.multiarray", "scalar"] = _scalar
+        admitted[f"{module}.numeric", "_frombuffer"] = _array_of_bytes
     return admitted
 
 
@@ -130,6 +177,8 @@ def convert(source: Path, output: Path) -> int:
         shapes = sorted({one.shape[1:] for one in frames})
         raise ValueError(f"{source}: expected {config.n_bins} bins and {len(table.sources)} sounds, "
                          f"got {len(frames)} sounds of {shapes}")
+    if not frames or any(not len(one) or not np.isfinite(one).all() for one in frames):
+        raise ValueError(f"{source}: it holds no sounds, one without frames, or magnitudes that are infinite or NaN")
     starts = np.concatenate([[0], np.cumsum([len(one) for one in frames])])
     write_data_set(output, frames, starts, table, config, {"kind": "published lt_set", "sources": [source.name]})
     return len(frames)

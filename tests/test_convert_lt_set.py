@@ -1,4 +1,5 @@
 """The article's data set is converted with its labels; a pickle that names anything but arrays is refused unrun."""
+import io
 import os
 import pickle
 
@@ -68,6 +69,55 @@ def test_harm_in_a_member_that_is_not_needed_is_not_opened(tmp_path):
     path, _ = published(tmp_path / "lt_set.npz", options_dict=np.array([Harm(tmp_path / "harmed")], object))
     assert convert(path, tmp_path / "ours.npz") == 3
     assert not (tmp_path / "harmed").exists()
+
+
+class Forged:
+    """Pickled, an array of objects whose dtype says that they are none, so that the file's bytes are their addresses;
+    its state is given to NumPy's own classes by hand."""
+
+    def __init__(self, make, arguments, state):
+        self.reduced = make, arguments, state
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def forged(flags, name="O8"):
+    kind = Forged(np.dtype, (name, False, True), (3, "|", None, None, None, -1, -1, flags))
+    reconstruct = np.zeros(1).__reduce__()[0]
+    return Forged(reconstruct, (np.ndarray, (0,), b"b"), (1, (2,), kind, False, b"A" * 16))
+
+
+@pytest.mark.parametrize("protocol", (2, 3, 4, 5))
+def test_arrays_whose_bytes_would_be_addresses_are_refused(protocol):
+    for flags in (0, 63):
+        with pytest.raises((pickle.UnpicklingError, TypeError, ValueError)):
+            ArraysOnly(io.BytesIO(pickle.dumps(forged(flags), protocol)), encoding="latin1").load()
+    for name in ("V8", "O8,O8", "M8[s]", "U0", 8):
+        with pytest.raises((pickle.UnpicklingError, TypeError)):
+            ArraysOnly(io.BytesIO(pickle.dumps(forged(0, name), protocol)), encoding="latin1").load()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_honest_arrays_come_back_as_they_were(protocol):
+    holder = np.empty(2, object)
+    holder[:] = [np.arange(3.0), {"a": np.float32(2.5)}]
+    honest = [np.arange(6, dtype=">i4").reshape(2, 3), np.asfortranarray(np.ones((2, 3), np.float32)),
+              np.array(["a", "bcd"]), np.array([b"xy"]), np.array([True, False]), np.zeros((0, 4)), np.array(3.5)]
+    for one in honest:
+        back = ArraysOnly(io.BytesIO(pickle.dumps(one, protocol)), encoding="latin1").load()
+        assert back.dtype == one.dtype.newbyteorder("=") and back.shape == one.shape and (np.asarray(back) == one).all()
+    back = ArraysOnly(io.BytesIO(pickle.dumps(holder, protocol)), encoding="latin1").load()
+    assert back[0].tolist() == [0, 1, 2] and back[1]["a"] == 2.5
+
+
+def test_sounds_without_frames_or_with_nan_are_refused(tmp_path):
+    for name, one in (("short", np.zeros((0, N_BINS))), ("nan", np.full((4, N_BINS), np.nan))):
+        path, data = published(tmp_path / f"{name}.npz")
+        data[1] = one
+        path, _ = published(tmp_path / f"{name}.npz", data=data)
+        with pytest.raises(ValueError, match=name):
+            convert(path, tmp_path / "ours.npz")
 
 
 @pytest.mark.parametrize("name", ("eval", "getattr", "type", "open"))
