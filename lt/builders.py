@@ -21,12 +21,12 @@ from lt.accounts import Account, Outcome, print_account, write_account
 from lt.cutting import Part
 from lt.datafiles import write_data_set
 from lt.datasets import NoteTable
-from lt.files import refuse_overwriting_inputs
+from lt.files import fsync_path, refuse_overwriting_inputs
 from lt.labels import NoteLabels
 from lt.parts import FEW_JOBS, Job, do_jobs, jobs_of, parts_folder, read_magnitudes, start_processes
-from lt.soundfonts import embedded_font
+from lt.soundfonts import check_font, embedded_font
 from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
-from lt.takes import BuildConfig, Survey, Take, choose
+from lt.takes import BuildConfig, Rendering, Survey, Take, choose
 
 ACCOUNT_SUFFIX = ".files.csv"
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
@@ -61,6 +61,9 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
     refuse_overwriting_inputs(outputs, {*(take.sound.path for take in survey.takes), *survey.read})
     if folders := [path for path in outputs if path.is_dir()]:  # known before the work and not after
         raise IsADirectoryError(f"{folders[0]} is a folder, not a file that can be replaced; choose another output")
+    for font in dict.fromkeys(take.sound.path for take in survey.takes if isinstance(take.sound, Rendering)):
+        if font != embedded_font():
+            check_font(font)
     processes = processes or _n_cores()
     with parts_folder(output) as folder:
         if len(survey.takes) >= 2 * FEW_JOBS:
@@ -71,8 +74,11 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
         if not chosen.outcomes:
             raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
         starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
-        write_data_set(output, _frames(chosen, config), starts, note_table(chosen.outcomes), config.front_end,
+        whole = folder / f"whole-{output.name}"  # among the parts, so that what a kill leaves goes with them
+        write_data_set(whole, _frames(chosen, config), starts, note_table(chosen.outcomes), config.front_end,
                        built_from)
+        os.replace(whole, output)
+        fsync_path(output.parent)
     return account
 
 

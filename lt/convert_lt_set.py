@@ -44,6 +44,11 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """What old pickles say for no bytes at all."""
+    return b""
+
+
 class _Kind:
     """A NumPy dtype on its way out of a pickle. NumPy would believe whatever a pickle says of one, also that an object
     is not one, whose bytes in the file then became its address; so what is said is read here, and the dtype is made
@@ -95,7 +100,7 @@ def _admitted() -> dict[tuple[str, str], object]:
     """All that a pickle may name: what NumPy makes its arrays of, under its old and new module names, made here of
     what can do no harm."""
     admitted = {("numpy", "ndarray"): "ndarray", ("numpy", "dtype"): _kind, ("_codecs", "encode"): _encode,
-                ("collections", "OrderedDict"): OrderedDict}
+                ("collections", "OrderedDict"): OrderedDict, ("__builtin__", "bytes"): _no_bytes}
     for module in ("numpy.core", "numpy._core"):
         admitted[f"{module}.multiarray", "_reconstruct"] = _empty_array
         admitted[f"{module}.multiarray", "scalar"] = _scalar

@@ -18,6 +18,7 @@ import numpy as np
 
 from lt.config import SpectralConfig
 from lt.datafiles import read_data_set
+from lt.datasets import DataSet
 from lt.rumble import read_without_rumble, without_rumble
 from lt.soundfonts import SoundFont
 from lt.takes import Recording, Rendering, Stored, Take
@@ -100,9 +101,15 @@ def _spectra(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
 
 def _stored(sound: Stored) -> tuple[np.ndarray, float]:
     """A note's frames and cents, as the other data set has them."""
-    data = read_data_set(sound.path)
+    data = _data_set(sound.path, sound.path.stat().st_mtime_ns)
     frames = data.magnitudes[data.starts[sound.index]:data.starts[sound.index + 1]]
     return np.asarray(frames), float(data.notes.cents[sound.index])
+
+
+@lru_cache(maxsize=2)
+def _data_set(path: Path, changed: int) -> DataSet:
+    """A data set, opened and checked once."""
+    return read_data_set(path)
 
 
 def _audio(take: Take, config: SpectralConfig) -> tuple[np.ndarray, str]:

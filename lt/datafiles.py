@@ -36,7 +36,7 @@ from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
 
 FORMAT, VERSION = "latent-transcription data set", 2  # 1 had rumble in its spectra
 # Members, and what kind of array each is: its dtype's kinds and its number of axes.
-MEMBERS = {"magnitudes": ("f", 2), "peaks": ("f", 1), "starts": ("iu", 1), "labels": ("iu", 2),
+MEMBERS = {"magnitudes": ("f", 2), "peaks": ("f", 1), "starts": ("i", 1), "labels": ("iu", 2),
            "instrument": ("iu", 1), "instruments": ("U", 1), "group": ("iu", 1), "fold": ("iu", 1), "cents": ("f", 1),
            "sources": ("U", 1), "settings": ("U", 0)}
 ALIGNMENT = 64  # bytes

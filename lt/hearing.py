@@ -119,7 +119,7 @@ def _semitones(frames: Tensor, config: SpectralConfig) -> Tensor:
     """Frames (frames, bins) -> (frames, bands) float16: the root of the power within each semitone."""
     width = config.bins_per_octave // SEMITONES
     whole = frames[:, :frames.shape[1] // width * width].unflatten(1, (-1, width))
-    return whole.square().sum(dim=2).sqrt().half()
+    return whole.square().sum(dim=2).sqrt().clamp_max(torch.finfo(torch.half).max).half()
 
 
 class LevelMeter:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from lt.layouts import MOST_FOLDS, Folder, Words, not_a_sound
+from lt.layouts import MOST_FOLDS, Folder, Words, not_a_sound, refuse_endless
 from lt.takes import BuildConfig, Skipped, Survey, Take
 
 CSV_COLUMNS = ("file", "instrument", "note", "dynamics")
@@ -37,11 +37,13 @@ def account(folder: Folder, takes: Iterable[Take], skips: Iterable[Skipped], ind
 # --- a folder with a CSV ----------------------------------------------------------------------------------
 
 def csv_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV with the columns CSV_COLUMNS, by column; `;` between columns is understood too.
+    """The rows of a CSV with the columns CSV_COLUMNS, by column, and `line`, their number in the file; `;` between
+    columns is understood too.
 
     Raises:
-        ValueError: a column is missing, or it is no UTF-8.
+        ValueError: a column is missing, or it is no UTF-8, or no file that ends. OSError: it cannot be read.
     """
+    refuse_endless(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             header = stream.readline()
@@ -49,7 +51,7 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(stream, delimiter=";" if header.count(";") > header.count(",") else ",")
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             rows = [{key: (value or "").strip() for key, value in row.items() if key and not isinstance(value, list)}
-                    for row in reader]
+                    | {"line": str(reader.line_num)} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no CSV in UTF-8 ({error})") from error
     if missing := [name for name in CSV_COLUMNS if name not in reader.fieldnames]:
@@ -63,12 +65,12 @@ def survey_csv(folder: Folder, index: str, config: BuildConfig) -> Survey:
     by_place: dict[tuple[str, float, float | None], Take] = {}
     skips, contradicted = [], set()
     base = Path(index).parent
-    for line, row in enumerate(csv_rows(folder.root / index), start=2):
+    for row in csv_rows(folder.root / index):
         file = Path(os.path.normpath(base / row["file"].replace("\\", "/"))).as_posix()
         try:
             take = _csv_take(folder, file, row, config)
         except (ValueError, OSError) as reason:  # OSError: a name that no file can have
-            skips.append(Skipped(folder.name(file), f"line {line}: {reason}"))
+            skips.append(Skipped(folder.name(file), f"line {row['line']}: {reason}"))
             continue
         place = (file, take.sound.onset, take.sound.offset)
         if by_place.setdefault(place, take) != take:
@@ -123,7 +125,7 @@ def survey_good_sounds(folder: Folder, config: BuildConfig) -> Survey:
         raise ValueError(f"{folder.root} has no index of good-sounds (sounds.json and takes.json, or database.sqlite)")
     try:
         sounds, recordings = _read_good_sounds([folder.root / index for index in indexes])
-        pairs = [(str(recording["filename"]), sounds[str(recording["sound_id"])]) for recording in recordings]
+        pairs = [(str(recording["filename"]), sounds.get(str(recording["sound_id"]))) for recording in recordings]
     except (KeyError, TypeError, AttributeError, ValueError, sqlite3.Error) as error:
         raise ValueError(f"{folder.root / indexes[0]} is no index of good-sounds, or damaged ({error})") from error
     takes, skips, by_name = [], [], defaultdict(list)
@@ -156,6 +158,8 @@ def good_sounds_words(sound: dict[str, object]) -> Words:
 
 def _read_good_sounds(indexes: list[Path]) -> tuple[dict[str, dict], list[dict]]:
     """Sounds by their number, and the recordings of them."""
+    for index in indexes:
+        refuse_endless(index)
     if len(indexes) == 2:
         sounds, recordings = (json.loads(index.read_text("utf-8")) for index in indexes)
         return {str(key): sound for key, sound in sounds.items()}, list(recordings.values())

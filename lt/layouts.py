@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class Folder:
         found = (os.path.join(folder, name) for folder, folders, names in os.walk(root, onerror=_raise)
                  for name in (*folders, *names))
         return cls(root, collection, tuple(sorted(os.path.relpath(path, root).replace(os.sep, "/") for path in found
-                                                  if os.path.islink(path) or os.path.isfile(path))))
+                                                  if _may_be_read(path))))
 
     def name(self, file: str) -> str:
         """What a file is called in the account."""
@@ -71,6 +72,24 @@ class Folder:
         return Take(source, self.name(file), Recording(self.root / file, onset, offset),
                     instrument_name(words.instrument or config.instrument), note_number_of(words.note),
                     dynamics_class(words.dynamics, config.default_dynamics), self.collection, fold)
+
+
+def refuse_endless(path: Path) -> None:
+    """Make sure that a file that says what others are is one: a link may lead to a pipe or a device.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is no file")
+
+
+def _may_be_read(path: str) -> bool:
+    """Whether a path is a file or a link; a disk that does not say will say why when it is read."""
+    try:
+        return os.path.islink(path) or stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True
 
 
 def _raise(error: OSError) -> None:
@@ -134,6 +153,7 @@ def _folds(path: Path) -> dict[str, int]:
     Raises:
         ValueError: without the columns Path and Fold, or a fold that is no number.
     """
+    refuse_endless(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             folds = {Path(row["Path"]).name: int(row["Fold"]) for row in csv.DictReader(stream)}

@@ -30,11 +30,11 @@ from typing import IO
 
 import numpy as np
 
-from lt import __version__
+from lt import __version__, cli
 from lt.config import SpectralConfig
 from lt.cutting import Part, Sound, cut_takes, hear_take
 from lt.files import make_folder
-from lt.takes import Recording, Take
+from lt.takes import Recording, Rendering, Stored, Take
 
 try:
     import fcntl
@@ -42,6 +42,7 @@ except ImportError:  # Windows: no lock
     fcntl = None
 
 FEW_JOBS = 16  # are done sooner by this process alone: another takes seconds to start
+STORED_NOTES = 64  # of another data set that make one job
 _FIELDS = ("lengths", "cents", "reasons")
 MOST_AHEAD, SMALL_BYTES = 256, 1 << 21  # jobs whose sound this process may hold, and their files' size
 _DAMAGE = (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile)
@@ -68,9 +69,11 @@ def parts_folder(output: Path) -> Iterator[Path]:
         try:
             if fcntl:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             raise BlockingIOError(f"another process is building {output}; wait for it, "
                                   "or choose another --output") from None
+        except OSError as error:  # some network disks
+            cli.note(f"the disk of {output} has no locks ({error.strerror}): see to it that nothing else builds it")
         done = False
         try:
             yield folder
@@ -86,10 +89,15 @@ def _open_lock(path: Path) -> IO[str]:
 
 
 def jobs_of(takes: Sequence[Take], folder: Path, config: SpectralConfig) -> list[Job]:
-    """Takes together by file, or for fonts by program and note; in order of first appearance."""
+    """Takes together by file, of fonts by program and note, of data sets by STORED_NOTES; in order of first
+    appearance."""
     groups: dict[tuple[object, ...], list[Take]] = {}
     for take in takes:
-        note = (take.sound.program, take.note_number) if hasattr(take.sound, "program") else ()
+        note: tuple[int, ...] = ()
+        if isinstance(take.sound, Rendering):
+            note = take.sound.program, take.note_number
+        elif isinstance(take.sound, Stored):  # a data set may be larger than memory
+            note = (take.sound.index // STORED_NOTES,)
         groups.setdefault((take.collection, take.sound.path, *note), []).append(take)
     identities = {path: _identity(path) for path in {take.sound.path for take in takes}}
     front_end = asdict(config)

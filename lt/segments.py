@@ -126,6 +126,8 @@ class Segmenter:
         """The frame at which the bands that are new in [start, end) reach half of their later magnitude, or what a
         note has of its peak at its onset."""
         ring = self.frames(NOVELTY_SECONDS)
+        if start + ring >= len(self.bands):  # the sound ends before the new bands have risen
+            return start
         after = self._mean(start + ring, max(start + ring + 1, min(end, start + 4 * ring)))
         before = self._mean(max(0, start - 4 * ring), max(1, start - ring))
         new = np.where(after > NEW * before, after, 0.0)

@@ -9,6 +9,8 @@ Names: `program` counts from 0, `velocity` 1-127, audio is mono (samples,) float
 """
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +61,24 @@ def embedded_font() -> Path:
     return font
 
 
+def check_font(path: Path) -> None:
+    """See to it that a stranger's font can be loaded: another process tries first, since the synthesiser follows
+    damaged tables wherever they point.
+
+    Raises:
+        ValueError: it ended that process. Whatever else is wrong with a font, rendering it will say.
+    """
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from lt.soundfonts import load; load(sys.argv[2])"
+    home = Path(__file__).resolve().parent.parent
+    if subprocess.run([sys.executable, "-c", code, str(home), str(path)], capture_output=True).returncode < 0:
+        raise ValueError(f"{path} is damaged: loading it crashes the synthesiser")
+
+
+def load(path: str) -> None:
+    """Load a font and play a note of it."""
+    SoundFont(Path(path)).render_note(0, 60, 100, 0.1)
+
+
 @dataclass(frozen=True)
 class SoundFont:
     """A font that renders notes.
@@ -85,10 +105,8 @@ class SoundFont:
         if not self.path.is_file():
             raise FileNotFoundError(f"no sound font at {self.path}")
         synthesiser = tinysoundfont.Synth(gain=GAIN_DB, samplerate=self.sample_rate)
-        content = self.path.read_bytes()
-        opened = at_full_velocity(content)
         try:
-            return synthesiser, synthesiser.sfload(str(self.path) if opened is content else opened)
+            return synthesiser, synthesiser.sfload(at_full_velocity(self.path.read_bytes()))
         except Exception as error:  # the library raises its own kind for anything it cannot read
             raise ValueError(f"{self.path} is not a sound font that can be read ({error})") from error
 

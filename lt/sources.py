@@ -25,8 +25,8 @@ from lt.spectra import audio_to_spectra
 
 FITTING = 0.05  # of the frames' energy may differ: a note's end may have been cut elsewhere
 SEARCH_SECONDS = 0.3  # of silence that a recording may begin with, beyond what was kept
-_FONT = re.compile(r"(.+\.sf[23]):(\d+):(\d+):(\d+)$")
-_RECORDING = re.compile(r"(.+?)(?:@(\d+\.\d+))?$")
+_FONT = re.compile(r"(.+\.sf[23]):(\d+):(\d+):(\d+)\Z", re.DOTALL)  # names of files may hold line breaks
+_RECORDING = re.compile(r"(.+?)(?:@(\d+\.\d+))?\Z", re.DOTALL)
 
 
 def note_audio(data: DataSet, note: int, folders: Sequence[Path] = ()) -> np.ndarray | None:
@@ -42,7 +42,7 @@ def note_audio(data: DataSet, note: int, folders: Sequence[Path] = ()) -> np.nda
             audio = _render(data, font.group(1), *map(int, font.groups()[1:]), folders)
         else:
             audio = _read(data, source, n_samples, folders)
-    except (OSError, ValueError, ImportError):
+    except (OSError, ValueError, ImportError, KeyError, TypeError, OverflowError):  # also settings of a strange set
         return None
     return audio if audio is not None and _fits(data, note, audio) else None
 

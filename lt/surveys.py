@@ -6,7 +6,7 @@ TinySOL or the Philharmonia), or another data set file. Nothing here reads sound
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Sequence
 
@@ -16,7 +16,7 @@ from lt.indexes import CSV_COLUMNS, GOOD_SOUNDS, csv_rows, survey_csv, survey_go
 from lt.labels import DYNAMICS_VELOCITIES, octave_pitch_to_note_number
 from lt.layouts import Folder, philharmonia_words, survey_philharmonia, survey_tinysol, tinysol_words
 from lt.soundfonts import EMBEDDED, INSTRUMENTS, GeneralMidiInstrument
-from lt.takes import BuildConfig, Rendering, Skipped, Stored, Survey, Take, instrument_name, note_number_of
+from lt.takes import BuildConfig, Recording, Rendering, Skipped, Stored, Survey, Take, instrument_name, note_number_of
 
 FONTS = (".sf2", ".sf3")
 KINDS = ("auto", "font", "set", "csv", "tinysol", "orchideasol", "philharmonia", "good-sounds", "midi")
@@ -32,11 +32,29 @@ def survey_sources(sources: Sequence[Path], config: BuildConfig) -> Survey:
     for source in sources:
         if not source.exists():
             raise FileNotFoundError(f"no file or folder at {source}")
-    collections = unique_names(Path(os.path.abspath(source)).name for source in sources)
+    homes = (Path(os.path.abspath(source)) for source in sources)
+    collections = unique_names((home.parent if home.suffix.lower() == ".csv" else home).name for home in homes)
     survey = Survey()
     for source, collection in zip(sources, collections, strict=True):
         survey += _survey(source, collection, config)
-    return survey
+    return survey if len(sources) == 1 else _each_once(survey)
+
+
+def _each_once(survey: Survey) -> Survey:
+    """A survey of several sources in which no recording is used twice: it would be in two groups, and could be learnt
+    from and tested on."""
+    seen: dict[tuple[object, ...], Take] = {}
+    takes, skips = [], list(survey.skipped)
+    for take in survey.takes:
+        if not isinstance(take.sound, Recording):
+            takes.append(take)
+            continue
+        place = os.path.realpath(take.sound.path), take.sound.onset, take.sound.offset
+        if seen.setdefault(place, take) is take:
+            takes.append(take)
+        else:
+            skips.append(Skipped(take.file, f"the same recording as {seen[place].source}"))
+    return replace(survey, takes=tuple(takes), skipped=tuple(skips))
 
 
 def _survey(source: Path, collection: str, config: BuildConfig) -> Survey:
@@ -63,7 +81,7 @@ def _survey_file(source: Path, collection: str, config: BuildConfig) -> Survey:
     if suffix == ".npz" and config.kind in ("auto", "set"):
         return survey_set(source, collection, config)
     if suffix == ".csv" and config.kind in ("auto", "csv"):
-        return survey_csv(Folder.of(source.parent, source.parent.resolve().name), source.name, config)
+        return survey_csv(Folder.of(source.parent, collection), source.name, config)
     raise ValueError(f"{source} is no source of kind {config.kind} (expected a folder, .sf2, .sf3, .csv or .npz)")
 
 
@@ -118,7 +136,7 @@ def _index(folder: Folder) -> str:
         try:
             csv_rows(folder.root / file)
             return file
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             complaints.append(str(error))
     raise ValueError(complaints[0] if complaints else f"no CSV with the columns {','.join(CSV_COLUMNS)}")
 
@@ -134,7 +152,7 @@ def survey_font(path: Path, config: BuildConfig) -> Survey:
     takes = [Take(f"{path.name}:{instrument.program}:{number}:{velocity}", path.name,
                   Rendering(path, instrument.program, velocity, config.note_seconds, config.release_seconds,
                             config.brightness), name, number, dynamics, path.name)
-             for name, instrument in map(parse_instrument, config.instruments or EMBEDDED)
+             for name, instrument in map(parse_instrument, dict.fromkeys(config.instruments or EMBEDDED))
              for number in range(instrument.lowest, instrument.highest + 1)
              for dynamics, velocity in enumerate(DYNAMICS_VELOCITIES)]
     return Survey(tuple(takes))

@@ -39,7 +39,7 @@ class BuildConfig:
     """What a data set is built from and how; a field a flag of `python3 -m lt.builders`.
 
     Attributes:
-        kind: of the sources; see lt.collections.KINDS. instruments: names, for sound fonts also
+        kind: of the sources; see lt.surveys.KINDS. instruments: names, for sound fonts also
         NAME:PROGRAM:LOWEST-HIGHEST; none: all (fonts: the five of the embedded set).
         lowest, highest: notes outside are left out; names or MIDI numbers. dynamics: names to keep.
         note_seconds, release_seconds, brightness: of sound fonts.

@@ -106,7 +106,8 @@ def test_honest_arrays_come_back_as_they_were(protocol):
               np.array(["a", "bcd"]), np.array([b"xy"]), np.array([True, False]), np.zeros((0, 4)), np.array(3.5)]
     for one in honest:
         back = ArraysOnly(io.BytesIO(pickle.dumps(one, protocol)), encoding="latin1").load()
-        assert back.dtype == one.dtype.newbyteorder("=") and back.shape == one.shape and (np.asarray(back) == one).all()
+        assert back.dtype.newbyteorder("=") == one.dtype.newbyteorder("=") and back.shape == one.shape
+        assert (np.asarray(back) == one).all()
     back = ArraysOnly(io.BytesIO(pickle.dumps(holder, protocol)), encoding="latin1").load()
     assert back[0].tolist() == [0, 1, 2] and back[1]["a"] == 2.5
 
