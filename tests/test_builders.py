@@ -1,4 +1,5 @@
 """Data sets from recordings and sound fonts: tuning, choices, merging; kills and locks; always the same bytes."""
+import errno
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from lt.config import SpectralConfig
 from lt.datafiles import read_data_set, write_data_set
 from lt.datasets import NoteTable
 from lt.labels import PITCH_NAMES
-from lt.soundfonts import EMBEDDED, INSTRUMENTS
+from lt.soundfonts import EMBEDDED, INSTRUMENTS, embedded_font
 from lt.surveys import parse_instrument, survey_sources
 from lt.takes import BuildConfig, Survey
 
@@ -256,6 +257,48 @@ def test_an_output_in_use_is_refused(tmp_path):
     assert code == 1 and "another process is building" in stderr
 
 
+def test_a_disk_without_locks_is_built_on_with_a_note(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    monkeypatch.setattr("lt.parts.fcntl.flock", no_locks)
+    code, _, stderr = run(notes_folder(tmp_path / "s", ["A4"]), "--output", tmp_path / "x.npz")
+    assert code == 0 and "has no locks" in stderr and (tmp_path / "x.npz").is_file()
+
+
+def test_what_a_kill_leaves_while_the_set_is_written_goes_with_the_parts(tmp_path, monkeypatch):
+    root, output = notes_folder(tmp_path / "s", ["A4"]), tmp_path / "x.npz"
+
+    def killed(path, *_):
+        (path.parent / ".lt-stale.tmp").mkdir()
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("lt.builders.write_data_set", killed)
+        build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
+    build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "x.npz"]
+
+
+def test_a_font_that_crashes_the_synthesiser_is_named(tmp_path):
+    font = bytearray(embedded_font().read_bytes())
+    at = font.find(b"pbag") + 8
+    font[at:at + 400] = b"\xff\xfe" * 200  # zones far beyond their tables
+    (tmp_path / "bad.sf2").write_bytes(font)
+    code, _, stderr = run(tmp_path / "bad.sf2", "--output", tmp_path / "x.npz")
+    assert code == 1 and "bad.sf2" in stderr and not (tmp_path / "x.npz").exists()
+
+
+def test_merging_opens_a_set_once_and_takes_it_in_pieces(tmp_path, monkeypatch):
+    root = notes_folder(tmp_path / "s", ["A4", "C5", "D5"])
+    build_at(root, tmp_path)
+    (tmp_path / "out.npz").rename(tmp_path / "one.npz")
+    opened = []
+    monkeypatch.setattr("lt.cutting.read_data_set", lambda path: opened.append(path) or read_data_set(path))
+    monkeypatch.setattr("lt.parts.STORED_NOTES", 2)
+    build_at(tmp_path / "one.npz", tmp_path)
+    assert len(opened) == 1
+    assert (read_data_set(tmp_path / "out.npz").magnitudes == read_data_set(tmp_path / "one.npz").magnitudes).all()
+
+
 def test_a_changed_file_is_heard_anew(tmp_path):
     root = notes_folder(tmp_path / "s", ["A4"])
     build_at(root, tmp_path)
@@ -344,6 +387,7 @@ def killed_build(root, output):
 
 @pytest.mark.long
 def test_three_thousand_files_and_a_kill_in_the_middle(tmp_path):
+    """A disk with moods hides what is measured: `--basetemp /dev/shm/lt` keeps it in memory."""
     root, ratios, files_a_second = scale_of(tmp_path / "s", 3000, seconds=3.0), [], []
     for turn in range(6):  # in turn, each as often the first: a machine's speed wanders by a tenth within minutes
         seconds = {}

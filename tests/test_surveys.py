@@ -18,7 +18,8 @@ from lt.datafiles import read_data_set
 from lt.labels import DYNAMICS_NAMES, PITCH_NAMES, note_name_to_number
 from lt.layouts import philharmonia_words, tinysol_words
 from lt.midi import Note, Track, write_midi
-from lt.surveys import survey_sources
+from lt.soundfonts import embedded_font
+from lt.surveys import survey_font, survey_sources
 from lt.takes import BuildConfig, dynamics_class, instrument_in, instrument_name, note_number_of
 
 PITCHES = st.sampled_from(PITCH_NAMES)
@@ -258,3 +259,47 @@ def test_an_odd_entry_of_an_index_is_skipped_alone(tmp_path):
         (tmp_path / "s" / f"{name}.json").write_text(json.dumps(content))
     survey = survey_sources([tmp_path / "s"], BuildConfig())
     assert len(survey.takes) == 1 and [skip.file for skip in survey.skipped] == ["s/b.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_links_to_pipes_and_to_nothing_among_indexes_are_passed_by(tmp_path):
+    tone(tmp_path / "s" / "flute_A4_1_forte_normal.wav", "A4")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "s" / "endless.csv").symlink_to(tmp_path / "pipe")  # would be waited for for ever
+    (tmp_path / "s" / "old.csv").symlink_to(tmp_path / "nothing")
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    assert len(survey.takes) == 1 and len(survey.skipped) == 2
+
+
+def test_a_recording_in_two_sources_is_used_once(tmp_path):
+    for name in ("A4", "C5"):
+        tone(tmp_path / "s" / "in" / f"flute_{name}_1_forte_normal.wav", name)
+    survey = survey_sources([tmp_path / "s", tmp_path / "s" / "in"], BuildConfig())
+    assert len(survey.takes) == 2
+    assert [skip.reason for skip in survey.skipped if "same recording" in skip.reason] == [
+        f"the same recording as {take.source}" for take in survey.takes]
+
+
+def test_csv_files_as_sources_keep_their_names_apart(tmp_path):
+    for number, note in enumerate(("A4", "C5")):
+        folder = tmp_path / str(number) / "notes"
+        tone(folder / "x.wav", note)
+        (folder / "labels.csv").write_text(f"file,instrument,note,dynamics\n\nx.wav,Flute,{note},mf\n\ny.wav,,,\n")
+    survey = survey_sources([tmp_path / str(number) / "notes" / "labels.csv" for number in range(2)], BuildConfig())
+    assert [take.source for take in survey.takes] == ["notes/x.wav", "notes_2/x.wav"]
+    assert all(skip.reason.startswith("line 5:") for skip in survey.skipped)  # blank lines count
+
+
+def test_a_bad_row_of_good_sounds_is_skipped_alone(tmp_path):
+    tone(tmp_path / "s" / "a.wav", "A4")
+    sound = {"instrument": "flute", "note": "A", "octave": 4, "dynamics": "mf", "klass": "good-sound"}
+    (tmp_path / "s" / "sounds.json").write_text(json.dumps({"1": sound}))
+    (tmp_path / "s" / "takes.json").write_text(json.dumps({"1": {"filename": "a.wav", "sound_id": 1},
+                                                          "2": {"filename": "b.wav", "sound_id": 77}}))
+    survey = survey_sources([tmp_path / "s"], BuildConfig(default_dynamics="mf"))
+    assert len(survey.takes) == 1 and len(survey.skipped) == 1
+
+
+def test_an_instrument_named_twice_gives_each_note_once():
+    once, twice = (survey_font(embedded_font(), BuildConfig(instruments=("Flute",) * times)) for times in (1, 2))
+    assert once.takes == twice.takes

@@ -1,4 +1,5 @@
 """Transcription: posteriors that are certain give back their notes, edges are where the sound's are."""
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from lt.config import SpectralConfig
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels
 from lt.midi import Note, notes_to_labels
 from lt.spectra import audio_to_spectra
-from lt.hearing import Hearing, LevelMeter, fine_frames
+from lt.hearing import Hearing, LevelMeter, _semitones, fine_frames
 from lt.segments import ONSET_DB, Segmenter
 from lt.transcription import decode_states, hearing_to_notes, note_probabilities, transcribe
 from lt.voices import N_PARTIALS, QUICK_HERTZ, Voice, partial_bands
@@ -231,6 +232,18 @@ def test_a_path_stays_where_it_is_unless_the_evidence_is_strong():
     assert (decode_states(states, 0.99) == 0).all()
     states[40:60] = [0.1, 0.8, 0.1]
     assert (decode_states(states, 0.99)[40:60] == 1).all()
+
+
+def test_sound_far_above_full_scale_is_heard_in_finite_bands():
+    loud = torch.full((2, 410), 1e5)
+    assert torch.isfinite(_semitones(loud, SpectralConfig())).all()
+
+
+def test_a_note_that_begins_as_the_sound_ends_begins_there():
+    bands = np.random.default_rng(0).random((200, 8)).astype(np.float16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert 196 <= Segmenter(bands, np.zeros(200), STEP).onset(np.zeros(200), 196, 200, 0) < 200
 
 
 def test_fine_frames_are_means_over_a_model_frame_around_every_second_coefficient():
