@@ -7,7 +7,7 @@
 
 SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_files/); OTHER.npz is a data set made by
 `python3 -m lt.builders`. Each row trains with `lt_train.py`. Rows are added to `saves/hearing.csv` as they come, and
-those that are there already are not done again.
+those that are there already, with what is asked for, are not done again.
 
 Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
 their peak are counted; `other_note` has a figure for each `--notes`. What the model plays for the symbols of those
@@ -192,18 +192,21 @@ def call(script: str, *arguments: object) -> None:
               help="another data set; may be given several times")
 def main(rows: str | None, seeds: str, dbroot: str, instruments: str, recordings: Path | None,
          notes: tuple[Path, ...]) -> None:
-    rows = rows or " ".join(ROWS if len(instruments.split()) == 1 else ROWS_OF_MIXTURES)
+    known = ROWS if len(instruments.split()) == 1 else ROWS_OF_MIXTURES
+    if unknown := set((rows or "").split()) - set(known):
+        raise click.UsageError(f"no row '{min(unknown)}' (known: {' '.join(known)})")
+    asked = ["frame_note"] * bool(recordings) + ["other_note"] * bool(notes)
     table = HERE / "saves" / "hearing.csv"
     if not table.exists():
         table.parent.mkdir(exist_ok=True)
         table.write_text(",".join(COLUMNS) + "\n")
     with open(table, newline="") as stream:
-        done = [{name: row[name] for name in KEY} for row in csv.DictReader(stream)]
+        done = [{name: row[name] for name in KEY} for row in csv.DictReader(stream) if all(row[name] for name in asked)]
     for seed in seeds.split():
-        for row in rows.split():
+        for row in (rows or " ".join(known)).split():
             key = dict(zip(KEY, (row, dbroot, instruments, seed)))
             if key not in done:
-                figures = measure(key, recordings, notes)
+                figures = measure(key, recordings and recordings.resolve(), notes)
                 with open(table, "a", newline="") as stream:
                     csv.DictWriter(stream, COLUMNS, lineterminator="\n").writerow(figures)
     click.echo(table.read_text(), nl=False)
