@@ -5,9 +5,9 @@
 
 A row each for the model, PCA + MLP and pYIN: the share of sounding frames whose octave and pitch are both right, and of
 notes whose dynamics are by the majority of these frames, among the model's held-out notes and in each data set of
-`--notes`. PCA + MLP learns from the model's training part and hears
-frames tuned as the model does. pYIN hears the notes' sound, found again below `--sources`; it says its best guess
-everywhere, since all the frames sound; notes whose sound is gone are left out.
+`--notes`. PCA + MLP learns from the model's training part and hears frames tuned as the model does. pYIN hears the
+notes' sound, found again below `--sources`; it says its best guess everywhere, since all the frames sound; notes whose
+sound is gone are left out.
 """
 from __future__ import annotations
 
