@@ -32,6 +32,8 @@ REST_DB = 14.0  # quieter than its attack: what comes before a note is a rest
 QUIET_DB, QUIET_SECONDS = 30.0, 0.2  # the same, whereafter even noise is of its attack; how far that is sought
 HALF = 0.45  # of its later magnitude that a new note's bands have when it begins, unless its attack is slow
 BEFORE_SECONDS, AFTER_SECONDS = 0.12, 0.07  # around a bound in which a note may begin
+OVERLAP_SECONDS = 0.4  # that a note may have sounded beneath the one before, when that ends
+EARLIER = 20  # percentile of a band's magnitudes since the note before began, from which a new note stands out
 DEEP_DB = 7.0  # of a dip between two notes
 NEW = 2.0  # times louder than before are bands that belong to the new note
 
@@ -88,9 +90,9 @@ class Segmenter:
                 found.append(int(dip))
         return found
 
-    def onset(self, level_db: np.ndarray, start: int, end: int, since: int = 0) -> int:
+    def onset(self, level_db: np.ndarray, start: int, end: int, since: int = 0, before: int = 0) -> int:
         """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames).
-        `since` that frame no other note is heard."""
+        `since` that frame no other note is heard; the last that was heard began at `before`."""
         peak = self._peak(level_db, start, end)
         lead = max(since, start - self.frames(QUIET_SECONDS))
         quiet = np.flatnonzero(level_db[lead:start] <= peak - QUIET_DB)
@@ -103,7 +105,7 @@ class Segmenter:
         if back == start or level_db[back:start].max() < peak - REST_DB:
             first = max(0, start - self.frames(BEFORE_SECONDS / 2))
             return first + int(np.flatnonzero(level_db[first:end] >= peak + self.onset_db)[0])
-        return self.attack(level_db, self._new_bands(start, end), end)  # not in the last of the note before
+        return self.attack(level_db, self._new_bands(start, end, before), end)  # not in the last of the note before
 
     def _peak(self, level_db: np.ndarray, start: int, end: int) -> float:
         """The level that a note beginning at `start` attacks to."""
@@ -122,25 +124,25 @@ class Segmenter:
         peak = self._peak(level_db, start, end)
         return start + int(np.flatnonzero(level_db[start:end] >= peak + self.onset_db)[0])
 
-    def _new_bands(self, start: int, end: int) -> int:
+    def _new_bands(self, start: int, end: int, before: int) -> int:
         """The frame at which the bands that are new in [start, end) reach half of their later magnitude, or what a
-        note has of its peak at its onset."""
+        note has of its peak at its onset; the note that began at `before` may have covered them until `start`."""
         ring = self.frames(NOVELTY_SECONDS)
         if start + ring >= len(self.bands):  # the sound ends before the new bands have risen
             return start
-        after = self._mean(start + ring, max(start + ring + 1, min(end, start + 4 * ring)))
-        before = self._mean(max(0, start - 4 * ring), max(1, start - ring))
-        new = np.where(after > NEW * before, after, 0.0)
+        first = max(before, min(start - 4 * ring, max(start - self.frames(OVERLAP_SECONDS), before + ring)))
+        after = self._rows(start + ring, max(start + ring + 1, min(end, start + 4 * ring))).mean(axis=0)
+        earlier = np.percentile(self._rows(first, max(first + 1, start - ring)), EARLIER, axis=0)
+        new = np.where(after > NEW * earlier, after, 0.0)
         if new.sum() < 0.1 * after.sum():
             return start
-        first = max(0, start - self.frames(BEFORE_SECONDS))
-        own = self.bands[first:min(end, start + self.frames(ATTACK_SECONDS))].astype(np.float32) @ new
+        own = self._rows(first, min(end, start + self.frames(ATTACK_SECONDS))) @ new
         begun = max(HALF * (new @ after), 10 ** (self.onset_db / 20) * own[start - first:].max())
         below = np.flatnonzero(own[:start - first + self.frames(AFTER_SECONDS)] < begun)
         return min(end - 1, first + int(below[-1]) + 1) if len(below) else first
 
-    def _mean(self, start: int, end: int) -> np.ndarray:
-        return self.bands[start:end].astype(np.float32).mean(axis=0)
+    def _rows(self, start: int, end: int) -> np.ndarray:
+        return self.bands[start:end].astype(np.float32)
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:

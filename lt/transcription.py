@@ -21,7 +21,7 @@ from lt.labels import (DEFAULT_DYNAMICS, DEFAULT_OCTAVE, N_CLASSES, SILENCE, dyn
                        octave_pitch_to_note_number)
 from lt.midi import Note, Track
 from lt.runs import Run
-from lt.segments import FULL_NOVELTY, ONSET_DB, RINGING_ONSET_DB, Segmenter, offset_frame
+from lt.segments import FULL_NOVELTY, NOVELTY_SECONDS, ONSET_DB, RINGING_ONSET_DB, Segmenter, offset_frame
 from lt.soundfonts import INSTRUMENTS
 from lt.voices import Voice
 
@@ -75,21 +75,21 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     segmenter, notes = Segmenter(hearing.spectra(instrument), hearing.clear_db, hearing.step, onset_db), []
     dynamics = _dynamics(hearing, instrument)
     runs = voice.join_decays(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
-    ends = [0, *(last for _, _, last in runs)]
-    starts = [segmenter.onset(voice.level_db(*run), *run[1:], since) for run, since in zip(runs, ends)]
-    for (number, first, last), start, following in zip(runs, starts, [*starts[1:], len(hearing)]):
+    before = [(0, 0), *((last, first) for _, first, last in runs)]
+    starts = [segmenter.onset(voice.level_db(*run), *run[1:], *other) for run, other in zip(runs, before)]
+    for (number, first, last), start in zip(runs, starts):
         level_db = voice.level_db(number, first, last)
         clear_db = level_db if others else hearing.clear_db
-        last = max(start + 1, min(last, following))  # a run may end in the next note's attack
-        strikes = [first + strike for strike in segmenter.strikes(clear_db[first:last])] if first < last else []
+        strikes = [first + strike for strike in segmenter.strikes(clear_db[first:last])]
         strikes = [strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS]
         for at, end in zip([start, *strikes], [*strikes, last]):
             begin = at if at == start else segmenter.attack(level_db, at, end)
-            end = offset_frame(level_db, begin, max(end, begin + 1))
+            alone = min(first + segmenter.frames(NOVELTY_SECONDS), end - 1)  # the one before has ended
+            end = offset_frame(level_db, max(begin, alone), max(end, begin + 1))
             onset, offset = hearing.times[begin], hearing.times[end - 1] + hearing.step
             if offset - onset >= SHORTEST_SECONDS:
                 notes.append(Note(float(onset), float(offset), int(number), _velocity(dynamics[begin:end])))
-    return notes
+    return sorted(notes)
 
 
 def _heard_segments(hearing: Hearing, segmenter: Segmenter, instrument: int) -> tuple[np.ndarray, list[int]]:

@@ -63,7 +63,7 @@ def test_a_certain_posterior_gives_back_the_notes(notes):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([("Flute",), ("Piano", "Violin")]))
-def test_whatever_is_heard_notes_of_an_instrument_are_in_order_and_apart(seed, instruments):
+def test_whatever_is_heard_notes_are_in_order_and_those_of_one_number_apart(seed, instruments):
     """Edges come from levels that know nothing of the segments: they may cross."""
     random, space = np.random.default_rng(seed), LabelSpace(instruments=instruments)
     n_frames, lengths = 400, random.integers(6, 40, 60)
@@ -75,8 +75,10 @@ def test_whatever_is_heard_notes_of_an_instrument_are_in_order_and_apart(seed, i
     hearing = Hearing(space, groups, np.maximum(clear_db, rumble_db), np.arange(n_frames) * STEP, 704 / RATE, bands,
                       30.0, clear_db)
     for track in transcribe(hearing):
-        assert all(note.onset < note.offset for note in track.notes)
-        assert all(one.offset <= two.onset + 1e-9 for one, two in zip(track.notes, track.notes[1:]))
+        assert all(note.onset < note.offset for note in track.notes) and list(track.notes) == sorted(track.notes)
+        for number in {note.note_number for note in track.notes}:
+            same = [note for note in track.notes if note.note_number == number]
+            assert all(one.offset <= two.onset + 1e-9 for one, two in zip(same, same[1:]))
 
 
 @pytest.mark.parametrize("number", [21, 40, 60, 81, 108])
@@ -152,6 +154,28 @@ def test_a_slow_attack_beneath_another_note_begins_at_a_quarter_of_its_peak():
     level_db = np.zeros(n_frames)  # the other covers it
     begun = Segmenter(bands, level_db, STEP).onset(level_db, begins, n_frames, since=begins)
     assert begun == pytest.approx(begins + 10 ** (ONSET_DB / 20) * frames(0.28), abs=2)
+
+
+def ringing(level_db):
+    """A hearing of A4 from 0.2 to 0.9 s and D5, of level_db, from 0.7 to 1.4 s, which is told from A4 only when that
+    has ended; their level, and their bands."""
+    first, second = Note(0.2, 0.9, 69, 64), Note(0.7, 1.4, 74, 64)
+    hearing = certain([first, replace(second, onset=0.9)], 1.7)
+    level, bands = np.full(len(hearing), -80.0), np.zeros((len(hearing), 80), np.float16)
+    for note, band, own_db in ((first, 40, -20.0), (second, 45, level_db)):
+        held = (hearing.times >= note.onset) & (hearing.times < note.offset - 0.02)
+        level[held], bands[held, band] = np.maximum(level[held], own_db), 10 ** (own_db / 20)
+    return [first, second], replace(hearing, level_db=level, clear_db=level, bands=bands, fmin=30.0)
+
+
+@pytest.mark.parametrize("level_db", [-20.0, -32.0, -45.0])
+def test_a_note_that_begins_beneath_the_one_before_is_heard_from_its_beginning_to_its_end(level_db):
+    notes, hearing = ringing(level_db)
+    heard = hearing_to_notes(hearing)
+    assert [note.note_number for note in heard] == [69, 74]
+    for reference, estimated in zip(notes, heard):
+        assert abs(reference.onset - estimated.onset) < 0.03
+        assert abs(reference.offset - estimated.offset) < 0.05
 
 
 def test_silence_has_no_notes():
