@@ -58,8 +58,9 @@ class Account:
 
     @property
     def main_reason(self) -> str:
-        """The most frequent reason, with its number."""
-        return next((f"{len(files)} x {reason}" for reason, files in self.reasons.items()), "there are no files")
+        """The most frequent reason, with its number; of what was chosen, where that came to nothing."""
+        reasons = Account(self.outcomes, (), ()).reasons or self.reasons
+        return next((f"{len(files)} x {reason}" for reason, files in reasons.items()), "there are no files")
 
     @property
     def n_files(self) -> int:
@@ -68,17 +69,11 @@ class Account:
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """(file, status, note, cents, reason) of every take, skipped file and index, sorted by file."""
-        rows = [(one.take.file, "skipped" if one.reason else "used", _words(one.take),
+        rows = [(one.take.file, "skipped" if one.reason else "used", one.take.words,
                  "" if np.isnan(one.cents) else f"{one.cents:.1f}", one.reason) for one in self.outcomes]
-        rows += [(skip.file, "skipped", "", "", skip.reason) for skip in self.skipped]
+        rows += [(skip.file, "skipped", skip.words, "", skip.reason) for skip in self.skipped]
         rows += [(index, "index", "", "", "") for index in self.indexes]
         return sorted(rows)
-
-
-def _words(take: Take) -> str:
-    """`Flute A4 mf@1.250`: a note, and where in its file it begins, if not at the beginning."""
-    place = take.source.removeprefix(take.file) if take.source.startswith(take.file) else ""
-    return f"{take.instrument} {number_to_note_name(take.note_number)} {DYNAMICS_NAMES[take.dynamics]}{place}"
 
 
 def write_account(path: Path, account: Account) -> None:
@@ -96,7 +91,8 @@ def print_account(account: Account) -> None:
         _print_table(instrument, [outcome for outcome in used if outcome.take.instrument == instrument])
     _print_off(used)
     for reason, files in account.reasons.items():
-        examples = ", ".join(files[:N_EXAMPLES]) + (", ..." if len(files) > N_EXAMPLES else "")
+        names = list(dict.fromkeys(files))
+        examples = ", ".join(names[:N_EXAMPLES]) + (", ..." if len(names) > N_EXAMPLES else "")
         click.echo(f"skipped {len(files)}: {reason} ({examples})")
     n_files = len({outcome.take.file for outcome in used})
     n_skipped = account.n_files - n_files - len(set(account.indexes))

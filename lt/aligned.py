@@ -6,6 +6,7 @@ sound together with others are left out: what is wanted is the sound of one.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from lt.audio import audio_seconds
 from lt.indexes import account
 from lt.labels import DYNAMICS_NAMES, number_to_note_name, velocity_to_dynamics
 from lt.layouts import Folder, Words
-from lt.midi import Note, Track, notes_in_range, read_midi
+from lt.midi import Note, notes_in_range, read_midi
 from lt.takes import BuildConfig, Skipped, Survey, Take, instrument_in
 
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -49,8 +50,7 @@ def survey_midi(folder: Folder, config: BuildConfig) -> Survey:
     takes, skips, pairs = [], [], midi_pairs(folder, midi)
     for sound, file in pairs.items():
         try:
-            tracks, end = read_midi(midi.root / file), audio_seconds(folder.root / sound)
-            found, objections = _midi_takes(folder, sound, tracks, end, config)
+            found, objections = _midi_takes(folder, sound, midi.root / file, config)
             takes += found
             skips += [Skipped(folder.name(sound), reason) for reason in objections]
         except (ValueError, OSError) as error:
@@ -61,16 +61,17 @@ def survey_midi(folder: Folder, config: BuildConfig) -> Survey:
     return survey + Survey(indexes=tuple(map(midi.name, outside)), read=tuple(midi.root / file for file in outside))
 
 
-def _midi_takes(folder: Folder, sound: str, tracks: list[Track], end: float,
-                config: BuildConfig) -> tuple[list[Take], list[str]]:
+def _midi_takes(folder: Folder, sound: str, midi: Path, config: BuildConfig) -> tuple[list[Take], list[str]]:
     """The notes of one recording, and why others of its notes are left out."""
+    tracks, end = read_midi(midi), audio_seconds(folder.root / sound)
+    drums = [note for track in read_midi(midi, drums=True) for note in track.notes]
     instruments = {track: config.instrument or instrument_in(track.name) or instrument_in(folder.name(sound)) or ""
                    for track in tracks}
     if missing := [track.name for track in tracks if not instruments[track]]:
         raise ValueError(f"no instrument is named (track '{missing[0]}'); name it: --instrument Flute")
     notes = sorted(((note, track) for track in tracks for note in track.notes), key=lambda pair: pair[0])
     takes, objections = [], []
-    for (note, track), piece in zip(notes, _pieces([note for note, _ in notes], end), strict=True):
+    for (note, track), piece in zip(notes, _pieces([note for note, _ in notes], drums, end), strict=True):
         try:
             if isinstance(piece, str):
                 raise ValueError(piece)
@@ -82,14 +83,17 @@ def _midi_takes(folder: Folder, sound: str, tracks: list[Track], end: float,
     return takes, objections
 
 
-def _pieces(notes: list[Note], end: float) -> Iterator[Note | str]:
+def _pieces(notes: list[Note], drums: list[Note], end: float) -> Iterator[Note | str]:
     """Each note until its end or the next one's onset; a reason in its place where it cannot be used."""
+    drum_onsets, drum_offsets = sorted(drum.onset for drum in drums), sorted(drum.offset for drum in drums)
     latest = -math.inf  # the end of all notes before
     for index, note in enumerate(notes):
         following = notes[index + 1].onset if index + 1 < len(notes) else math.inf
         offset = min(note.offset, following, end)
         if latest - note.onset > OVERLAP_SECONDS or note.offset - following > OVERLAP_SECONDS:
             yield "it sounds together with another"
+        elif bisect_left(drum_onsets, offset) > bisect_right(drum_offsets, note.onset):
+            yield "it sounds together with drums"
         elif not notes_in_range([note]):
             yield "outside C0-B8"
         elif offset - note.onset < SHORTEST_NOTE_SECONDS:

@@ -26,7 +26,8 @@ from lt.labels import NoteLabels
 from lt.parts import FEW_JOBS, Job, do_jobs, jobs_of, parts_folder, read_magnitudes, start_processes
 from lt.soundfonts import check_font, embedded_font
 from lt.surveys import KINDS, MIRDATA, survey_font, survey_sources
-from lt.takes import BuildConfig, Rendering, Survey, Take, choose
+from lt.takes import (BuildConfig, Rendering, Survey, Take, choose, dynamics_class, instrument_name,
+                      note_number_of)
 
 ACCOUNT_SUFFIX = ".files.csv"
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
@@ -71,14 +72,15 @@ def build(survey: Survey, output: Path, config: BuildConfig, built_from: dict[st
         jobs = jobs_of(survey.takes, folder, config.front_end)
         outcomes, chosen = _outcomes(jobs, do_jobs(jobs, config.front_end, processes, on_job), config)
         account = Account(tuple(outcomes), survey.skipped, survey.indexes)
-        if not chosen.outcomes:
-            raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
-        starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
-        whole = folder / f"whole-{output.name}"  # among the parts, so that what a kill leaves goes with them
-        write_data_set(whole, _frames(chosen, config), starts, note_table(chosen.outcomes), config.front_end,
-                       built_from)
-        os.replace(whole, output)
-        fsync_path(output.parent)
+        if chosen.outcomes:
+            starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
+            whole = folder / f"whole-{output.name}"  # among the parts, so that what a kill leaves goes with them
+            write_data_set(whole, _frames(chosen, config), starts, note_table(chosen.outcomes), config.front_end,
+                           built_from)
+            os.replace(whole, output)
+            fsync_path(output.parent)
+    if not chosen.outcomes:  # of which nothing is kept
+        raise ValueError(f"none of the {account.n_files} files gives a note ({account.main_reason})")
     return account
 
 
@@ -146,6 +148,24 @@ def _built_from(sources: Sequence[Path], config: BuildConfig) -> dict[str, objec
 
 # --- the command ------------------------------------------------------------------------------------------
 
+class _Word(click.ParamType):
+    """A word that `reader` understands."""
+
+    def __init__(self, name: str, reader: Callable[[str], object]) -> None:
+        self.name, self.reader = name, reader
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            if value:
+                self.reader(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return str(value)
+
+
+NOTE, DYNAMICS, NAME = _Word("note", note_number_of), _Word("word", dynamics_class), _Word("name", instrument_name)
+
+
 def flag(name: str, help: str, type: click.ParamType | type | None = None, at_least: int | None = None) -> Callable:
     """A flag whose default is BuildConfig's field of that name."""
     return cli.option(f"--{name}", of=BuildConfig, help=help, type=type, at_least=at_least,
@@ -160,14 +180,14 @@ def flag(name: str, help: str, type: click.ParamType | type | None = None, at_le
 @cli.option("--dry_run", help="1: only say what would be used; no sound is read", default=0, type=cli.SWITCH)
 @flag("kind", f"of the sources: {' '.join(KINDS)}, or {MIRDATA}LOADER", str)
 @flag("instruments", "to keep; fonts: NAME or NAME:PROGRAM:LOWEST-HIGHEST (Marimba:12:C3-C6)", str, 0)
-@flag("lowest", "lowest note to keep, by name or MIDI number", str)
-@flag("highest", "highest note to keep", str)
-@flag("dynamics", "dynamics to keep", str, 1)
+@flag("lowest", "lowest note to keep, by name or MIDI number", NOTE)
+@flag("highest", "highest note to keep", NOTE)
+@flag("dynamics", "dynamics to keep", DYNAMICS, 1)
 @flag("note_seconds", "fonts: how long notes are held", cli.Number(min=0.1, max=60))
 @flag("release_seconds", "fonts: how long they are heard after", cli.Number(min=0, max=60))
 @flag("brightness", "fonts: how much velocity shapes brightness; 0: level alone", cli.Number(min=0, max=1))
-@flag("instrument", "of recordings whose source names none", str)
-@flag("default_dynamics", "of recordings whose source names none", str)
+@flag("instrument", "of recordings whose source names none", NAME)
+@flag("default_dynamics", "of recordings whose source names none", DYNAMICS)
 @flag("midiroot", "folder of aligned MIDI, where it is not the source", str)
 @flag("max_detuning", "leave out notes further from their label, in cents; 0: none", cli.Number(min=0))
 @flag("rumble", "cut what lies below, in hertz; 0: nothing", cli.Number(min=0, max=1000))

@@ -120,6 +120,8 @@ def _audio(take: Take, config: SpectralConfig) -> tuple[np.ndarray, str]:
             sound.program, take.note_number, sound.velocity, sound.seconds, sound.release_seconds)
         return without_rumble(audio, config), "" if np.abs(audio).max() > 0 else "the font renders silence"
     audio = _read(sound.path, config, sound.path.stat().st_mtime_ns)
+    if sound.onset * config.sample_rate >= len(audio):
+        return audio[:0], "it begins after the end of its file"
     return trim(_stretch(audio, sound, config.sample_rate), config.sample_rate)
 
 

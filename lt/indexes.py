@@ -25,8 +25,16 @@ LATEST_SECONDS = 1e6  # that an onset can be
 
 def account(folder: Folder, takes: Iterable[Take], skips: Iterable[Skipped], indexes: Iterable[str],
             unnamed: str) -> Survey:
-    """A survey in which files that no row named are skipped, with the reason `unnamed`."""
-    takes, skips, indexes = tuple(takes), tuple(skips), tuple(indexes)
+    """A survey in which a sound that the index names twice is used once, or not at all where it is called by different
+    names, and files that no row named are skipped, with the reason `unnamed`."""
+    by_sound: dict[object, list[Take]] = {}
+    for take in takes:
+        by_sound.setdefault(take.sound, []).append(take)
+    agreed = {sound: len(set(named)) == 1 for sound, named in by_sound.items()}
+    takes = tuple(named[0] for sound, named in by_sound.items() if agreed[sound])
+    skips = (*skips, *(Skipped(named[0].file, "contradictory labels in the index", named[0].source)
+                       for sound, named in by_sound.items() if not agreed[sound]))
+    indexes = tuple(indexes)
     known = {take.file for take in takes} | {skip.file for skip in skips} | {folder.name(one) for one in indexes}
     rest = tuple(Skipped(folder.name(file), not_a_sound(file) or unnamed) for file in folder.files
                  if folder.name(file) not in known)
@@ -62,22 +70,14 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
 
 def survey_csv(folder: Folder, index: str, config: BuildConfig) -> Survey:
     """A folder by its CSV; files are named relative to the CSV."""
-    by_place: dict[tuple[str, float, float | None], Take] = {}
-    skips, contradicted = [], set()
+    takes, skips = [], []
     base = Path(index).parent
     for row in csv_rows(folder.root / index):
         file = Path(os.path.normpath(base / row["file"].replace("\\", "/"))).as_posix()
         try:
-            take = _csv_take(folder, file, row, config)
+            takes.append(_csv_take(folder, file, row, config))
         except (ValueError, OSError) as reason:  # OSError: a name that no file can have
             skips.append(Skipped(folder.name(file), f"line {row['line']}: {reason}"))
-            continue
-        place = (file, take.sound.onset, take.sound.offset)
-        if by_place.setdefault(place, take) != take:
-            contradicted.add(place)
-    skips += [Skipped(folder.name(file), "contradictory labels in the CSV")
-              for file, *_ in sorted(contradicted, key=str)]
-    takes = [take for place, take in by_place.items() if place not in contradicted]
     return account(folder, takes, skips, [index], "not named in the CSV")
 
 

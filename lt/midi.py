@@ -49,8 +49,9 @@ class Track:
 
 # --- reading ----------------------------------------------------------------------------------------------
 
-def read_midi(path: str | Path) -> list[Track]:
-    """Read a MIDI file -> a Track for each track, channel and program that has notes; drums are left out.
+def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
+    """Read a MIDI file -> a Track for each track, channel and program that has notes; drums (channel 10) are left out,
+    or are all that is read.
 
     A note struck again before its end ends there; one that never ends lasts to the end of its track; one of
     no length gets one tick.
@@ -77,7 +78,7 @@ def read_midi(path: str | Path) -> list[Track]:
         raise ValueError(f"the MIDI file {path} counts time in film frames (SMPTE), which is not supported")
     try:
         clock = _Clock.of(file)
-        return [track for one in file.tracks for track in _tracks(one, clock)]
+        return [track for one in file.tracks for track in _tracks(one, clock, drums)]
     except OverflowError:
         raise ValueError(f"the MIDI file {path} is damaged: its times are beyond all numbers") from None
 
@@ -118,7 +119,7 @@ class _Struck:
     program: int
 
 
-def _tracks(messages: mido.MidiTrack, clock: _Clock) -> list[Track]:
+def _tracks(messages: mido.MidiTrack, clock: _Clock, drums: bool) -> list[Track]:
     """The notes of one track of the file, a Track for each channel and program, in order of appearance."""
     name, programs = "", {}  # programs: channel -> program
     struck: dict[tuple[int, int], _Struck] = {}  # keys here and below: (channel, note number)
@@ -137,7 +138,7 @@ def _tracks(messages: mido.MidiTrack, clock: _Clock) -> list[Track]:
             name = _text(message.name)
         elif message.type == "program_change":
             programs[message.channel] = message.program
-        elif message.type in ("note_on", "note_off") and message.channel != DRUM_CHANNEL:
+        elif message.type in ("note_on", "note_off") and (message.channel == DRUM_CHANNEL) == drums:
             key = (message.channel, message.note)
             if message.type == "note_on" and message.velocity > 0:
                 if key in struck:

@@ -151,14 +151,14 @@ def against_recording(reference: Reference, seconds: float) -> list[str]:
 def _odd_messages(path: Path) -> list[str]:
     """Drums, and notes of no length, of a MIDI file that can be read."""
     import mido
-    drums, empty = 0, 0
+    drums, empty = sum(len(track.notes) for track in read_midi(path, drums=True)), 0
     for messages in mido.MidiFile(path).tracks:
         tick, struck = 0, Counter()
         for message in messages:
             tick += message.time
-            if message.type == "note_on" and message.velocity and message.channel == DRUM_CHANNEL:
-                drums += 1
-            elif message.type == "note_on" and message.velocity:
+            if message.type in ("note_on", "note_off") and message.channel == DRUM_CHANNEL:
+                continue
+            if message.type == "note_on" and message.velocity:
                 struck[message.channel, message.note, tick] += 1
             elif message.type in ("note_on", "note_off") and struck[message.channel, message.note, tick]:
                 struck[message.channel, message.note, tick] -= 1

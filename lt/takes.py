@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lt.config import SpectralConfig
-from lt.labels import DYNAMICS_NAMES, FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, note_name_to_number
+from lt.labels import (DYNAMICS_NAMES, FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, note_name_to_number,
+                       number_to_note_name)
 
 DYNAMICS_WORDS = {  # mp, which has no class of its own, is mf: the louder neighbour
     "ppp": 0, "pp": 0, "molto-pianissimo": 0, "pianissimo": 0, "p": 1, "piano": 1, "mp": 2, "mezzo-piano": 2,
@@ -111,6 +112,12 @@ class Take:
     fold: int = -1
 
     @property
+    def words(self) -> str:
+        """`Flute A4 mf@1.250`: a note, and where in its file it begins, if not at the beginning."""
+        place = self.source.removeprefix(self.file) if self.source.startswith(self.file) else ""
+        return f"{self.instrument} {number_to_note_name(self.note_number)} {DYNAMICS_NAMES[self.dynamics]}{place}"
+
+    @property
     def group(self) -> tuple[str, str, int, int]:
         """Equal for takes of one note: a split keeps them together."""
         return self.collection, self.instrument, self.note_number, self.dynamics
@@ -118,9 +125,10 @@ class Take:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file, or a note in one, that is not used."""
+    """A file, or a note in one (in `words`), that is not used."""
     file: str
     reason: str
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,4 +229,4 @@ def choose(survey: Survey, config: BuildConfig) -> Survey:
 
 def skipped(pairs: Iterable[tuple[Take, str]]) -> tuple[Skipped, ...]:
     """Takes with a reason against them -> Skipped; those with an empty reason are left out."""
-    return tuple(Skipped(take.source, reason) for take, reason in pairs if reason)
+    return tuple(Skipped(take.file, reason, take.words) for take, reason in pairs if reason)

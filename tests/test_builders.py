@@ -85,7 +85,9 @@ def test_sets_of_another_front_end_are_not_merged(tmp_path):
 @pytest.mark.parametrize("arguments, code, words", (
     (["none", "--output", "x.npz"], 1, "no file or folder"), (["."], 2, "--output"),
     ([".", "--output", "x.wav"], 2, ".npz"),
-    ([".", "--kind", "foo", "--output", "x.npz"], 2, "foo"), ([".", "--output", "x.npz"], 1, "holds no files")))
+    ([".", "--kind", "foo", "--output", "x.npz"], 2, "foo"), ([".", "--lowest", "H4"], 2, "H4"),
+    ([".", "--dynamics", "loud"], 2, "loud"), ([".", "--default_dynamics", "loud"], 2, "loud"),
+    ([".", "--output", "x.npz"], 1, "holds no files")))
 def test_mistakes_get_one_line(tmp_path, monkeypatch, arguments, code, words):
     monkeypatch.chdir(tmp_path)
     got, stdout, stderr = run(*arguments)
@@ -97,7 +99,20 @@ def test_no_file_that_can_be_used_is_an_error(tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "flute_A4_1_forte_normal.wav").write_bytes(b"no sound")
     code, _, stderr = run(tmp_path / "s", "--output", tmp_path / "x.npz")
-    assert code == 1 and "none of the 1 files" in stderr and not (tmp_path / "x.npz").exists()
+    assert code == 1 and "none of the 1 files" in stderr and os.listdir(tmp_path) == ["s"]
+
+
+def test_what_was_chosen_and_failed_is_the_reason_why_nothing_came_of_it(tmp_path):
+    (tmp_path / "s").mkdir()
+    for name in ("A4", "C4", "D4"):
+        (tmp_path / "s" / f"flute_{name}_1_forte_normal.wav").write_bytes(b"no sound")
+    code, _, stderr = run(tmp_path / "s", "--lowest", "A4", "--output", tmp_path / "x.npz")
+    assert code == 1 and "none of the 3 files" in stderr and "1 x" in stderr and "outside A4" not in stderr
+
+
+def test_notes_that_are_not_kept_are_of_their_file(tmp_path):
+    _, stdout, _ = run(embedded_font(), "--dry_run", 1, "--lowest", "A4", "--instruments", "Flute")
+    assert stdout.splitlines()[-1].startswith("1 files: 1 used") and f"({embedded_font().name})" in stdout
 
 
 @pytest.mark.parametrize("account", [False, True])

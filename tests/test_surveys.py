@@ -6,6 +6,7 @@ import sys
 import types
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -298,6 +299,41 @@ def test_a_bad_row_of_good_sounds_is_skipped_alone(tmp_path):
                                                           "2": {"filename": "b.wav", "sound_id": 77}}))
     survey = survey_sources([tmp_path / "s"], BuildConfig(default_dynamics="mf"))
     assert len(survey.takes) == 1 and len(survey.skipped) == 1
+
+
+def test_one_recording_by_two_names_in_an_index_is_left_out(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        tone(tmp_path / "s" / name, "A4")
+    sound = {"instrument": "flute", "note": "A", "octave": 4, "dynamics": "mf", "klass": "good-sound"}
+    (tmp_path / "s" / "sounds.json").write_text(json.dumps({"1": sound, "2": sound | {"note": "B"}}))
+    (tmp_path / "s" / "takes.json").write_text(json.dumps({str(index): {"filename": name, "sound_id": number}
+                                                           for index, (name, number) in enumerate(
+        (("a.wav", 1), ("a.wav", 2), ("b.wav", 1), ("b.wav", 1)))}))
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    assert [take.source for take in survey.takes] == ["s/b.wav"]
+    assert [(skip.file, skip.reason) for skip in survey.skipped] == [("s/a.wav", "contradictory labels in the index")]
+
+
+def test_notes_over_drums_are_not_alone(tmp_path):
+    tone(tmp_path / "s" / "flute.wav", "A4", seconds=1.5)
+    notes = [Note(0.0, 0.5, 69, 64), Note(0.5, 1.0, 69, 64), Note(1.0, 1.5, 69, 64)]
+    write_midi(tmp_path / "s" / "flute.mid", [Track("Flute", 73, tuple(notes))])
+    file = mido.MidiFile(tmp_path / "s" / "flute.mid")
+    ticks = round(0.7 * file.ticks_per_beat * 2)  # 0.7 s at 120 beats a minute
+    drums = (mido.Message("note_on", channel=9, note=38, velocity=90, time=ticks),
+             mido.Message("note_off", channel=9, note=38, time=10))
+    file.tracks.append(mido.MidiTrack(drums))
+    file.save(tmp_path / "s" / "flute.mid")
+    survey = survey_sources([tmp_path / "s"], BuildConfig(kind="midi"))
+    assert [take.sound.onset for take in survey.takes] == [0.0, 1.0]
+    assert "note at 0.500 s: it sounds together with drums" in {skip.reason for skip in survey.skipped}
+
+
+def test_a_note_after_the_end_of_its_file_is_said_to_be_there(tmp_path):
+    tone(tmp_path / "s" / "a.wav", "A4", seconds=1.0)
+    write_csv(tmp_path / "s", ["a.wav,Flute,A4,mf,0.0,1.0", "a.wav,Flute,A4,f,7.0,8.0"])
+    output = build_at(tmp_path / "s", tmp_path)
+    assert "begins after the end of its file" in output.with_suffix(".files.csv").read_text()
 
 
 def test_an_instrument_named_twice_gives_each_note_once():
