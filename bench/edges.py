@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What the thresholds of notes and of their edges bring: each a step lower and higher, on sets of recordings.
+"""What the thresholds of notes and of their edges bring: those in STEPS a little lower and higher, on recordings.
 
     python3 bench/edges.py saves/demo__Flute SET_DIR [SET_DIR ...]
 
-SET_DIR is laid out as the Cantos flute set; `bench/tunes.py` makes some. Each recording is heard once and read anew for
-each row; rows are printed as they come. Figures are those of `lt_midi.py`.
+The model is one of a single instrument. SET_DIR is laid out as the Cantos flute set; `bench/tunes.py` makes some. Each
+recording is heard once and read anew for each row; rows are printed as they come. Figures are those of `lt_midi.py`,
+but for the times of MIDI files, which that rounds.
 """
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lt import segments, transcription
+from lt import cli, segments, transcription
+from lt.files import unique_names
 from lt.hearing import Hearing, hear_file
 from lt.metrics import frame_counts, note_scores, pooled_note_figures
 from lt.references import find_pairs, read_reference
@@ -30,7 +32,7 @@ STEPS = {  # one lower and one higher than what stands in lt/segments.py and lt/
     "QUIET_DB": (24.0, 36.0), "HALF": (0.35, 0.55), "NEW": (1.5, 3.0), "DIP_DB": (12.0, 20.0), "RISE_DB": (6.0, 11.0),
     "NEAR_DB": (9.0, 16.0), "NOVELTY": (0.03, 0.06), "FULL_NOVELTY": (0.2, 0.5), "CHANGE": (0.03, 0.3),
     "DOUBT": (0.001, 0.01), "QUIETEST_DB": (-70.0, -50.0), "BEFORE_SECONDS": (0.08, 0.16),
-    "ATTACK_SECONDS": (0.2, 0.4)}
+    "AFTER_SECONDS": (0.04, 0.1), "OVERLAP_SECONDS": (0.3, 0.5), "EARLIER": (10, 40), "ATTACK_SECONDS": (0.2, 0.4)}
 FIGURES = ("f1", "f1_with_offsets", "frame_note", "frame_false_alarm")
 Heard = list[tuple[Hearing, tuple]]
 
@@ -56,13 +58,15 @@ def print_row(name: str, sets: list[Heard], clear: bool = False) -> None:
     click.echo(",".join([name, *(f"{figure:.4f}" for heard in sets for figure in figures(heard, clear))]))
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.argument("sets", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True)
+@cli.command(__doc__.splitlines()[0], example="python3 bench/edges.py saves/demo__Flute SET_DIR")
+@click.argument("model", type=cli.PATH)
+@click.argument("sets", type=cli.PATH, nargs=-1, required=True)
 def main(model: Path, sets: tuple[Path, ...]) -> None:
     run = load_run(model, tag="best")
-    click.echo(",".join(["row", *(f"{folder.name}_{name}" for folder in sets for name in FIGURES)]))
-    heard = [hear_set(run, folder) for folder in sets]
+    if len(run.space.instruments) > 1:
+        raise ValueError(f"{model} is a model of several instruments; one of a single instrument is needed")
+    heard, names = [hear_set(run, folder) for folder in sets], unique_names(folder.name for folder in sets)
+    click.echo(",".join(["row", *(f"{name}_{figure}" for name in names for figure in FIGURES)]))
     print_row("as it is", heard)
     print_row("edges clear of rumble", heard, clear=True)
     for name, values in STEPS.items():

@@ -22,12 +22,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from lt import cli
 from lt.audio import SAMPLE_RATE, read_audio, to_peak, write_audio
 from lt.labels import dynamics_to_velocity
 from lt.midi import Note, Track, write_midi
 from lt.soundfonts import INSTRUMENTS, SoundFont
 from lt.surveys import survey_sources
-from lt.takes import BuildConfig, Recording, Rendering, Take, choose
+from lt.takes import BuildConfig, Recording, Rendering, Take, choose, instrument_name
 
 HALVES = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
 STYLES = {"detached": (1.3, 0.05), "legato": (1.0, 0.02), "ringing": (0.9, 0.15)}  # step by length; seconds of fade
@@ -52,9 +53,12 @@ def sound_of(take: Take) -> np.ndarray:
         return font(sound.path, sound.brightness).render_note(sound.program, take.note_number, sound.velocity,
                                                               sound.seconds, sound.release_seconds)
     if not isinstance(sound, Recording):
-        raise click.UsageError(f"{sound.path} is a data set, which holds no sound.")
+        raise ValueError(f"{sound.path} is a data set, which holds no sound")
     begin, end = (None if at is None else round(at * SAMPLE_RATE) for at in (sound.onset, sound.offset))
-    return read_audio(sound.path)[begin:end]
+    audio = read_audio(sound.path)[begin:end]
+    if not audio.any():
+        raise ValueError(f"{take.source} is silent")
+    return audio
 
 
 def edges(audio: np.ndarray) -> tuple[int, int]:
@@ -77,6 +81,11 @@ def piece_of(audio: np.ndarray, seconds: float, fade_seconds: float) -> np.ndarr
     return piece
 
 
+def ended(one: Note, other: Note) -> Note:
+    """A note as MIDI has it when the other begins: there is one of a number at a time."""
+    return replace(one, offset=min(one.offset, other.onset)) if one.note_number == other.note_number else one
+
+
 def tune_of(takes: list[Take], style: str, draws: np.random.Generator) -> tuple[np.ndarray, list[Note]]:
     """Sound (samples,) and notes of one tune."""
     (step, fade_seconds), at, number = STYLES[style], 0.5, takes[draws.integers(len(takes))].note_number
@@ -89,11 +98,10 @@ def tune_of(takes: list[Take], style: str, draws: np.random.Generator) -> tuple[
         piece = piece_of(sound_of(take), seconds, fade_seconds)
         onset, offset = edges(piece)
         start = round(at * SAMPLE_RATE) - onset
-        if notes and notes[-1].note_number == number:  # MIDI has one note of a number at a time
-            notes[-1] = replace(notes[-1], offset=min(notes[-1].offset, (start + onset) / SAMPLE_RATE))
         laid.append((start, piece))
-        notes.append(Note((start + onset) / SAMPLE_RATE, (start + offset) / SAMPLE_RATE, number,
-                          int(dynamics_to_velocity(take.dynamics))))
+        note = Note((start + onset) / SAMPLE_RATE, (start + offset) / SAMPLE_RATE, number,
+                    int(dynamics_to_velocity(take.dynamics)))
+        notes = [*(ended(one, note) for one in notes), note]
         rest = draws.uniform(*REST_SECONDS) if draws.random() < REST_CHANCE else 0.0
         at += step * min(seconds, (offset - onset) / SAMPLE_RATE) + rest
     audio = np.zeros(max(start + len(piece) for start, piece in laid) + SAMPLE_RATE // 2, np.float32)
@@ -102,31 +110,44 @@ def tune_of(takes: list[Take], style: str, draws: np.random.Generator) -> tuple[
     return to_peak(audio), notes
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="folder that the set is written to")
-@click.option("--instruments", default="Flute", show_default=True, help="one a tune, separated by spaces")
-@click.option("--half", type=click.Choice(list(HALVES)), default="all", show_default=True,
-              help="of the notes, in order of number, dynamics and file")
-@click.option("--n_tunes", default=12, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-def main(source: Path, output: Path, instruments: str, half: str, n_tunes: int, seed: int) -> None:
-    draws, names = np.random.default_rng(seed), instruments.split()
-    config = BuildConfig(instruments=tuple(names))
+def notes_of(takes: tuple[Take, ...], instrument: str, half: str) -> list[Take]:
+    """The takes of an instrument, of every note or of every second (number and dynamics), so that the other half is of
+    other notes."""
+    own = sorted((take for take in takes if take.instrument == instrument),
+                 key=lambda take: (take.note_number, take.dynamics, take.source))
+    notes = list(dict.fromkeys((take.note_number, take.dynamics) for take in own))
+    kept = set(notes[HALVES[half]])
+    if not kept:
+        raise ValueError(f"there is no {half} half of one note of {instrument}")
+    return [take for take in own if (take.note_number, take.dynamics) in kept]
+
+
+@cli.command("Lay tunes together from the single notes of SOURCE, with their MIDI.",
+             example="python3 bench/tunes.py FLUTE_NOTES --half even --output SET_DIR")
+@click.argument("source", type=cli.PATH)
+@cli.option("--output", help="folder that the set is written to", type=cli.PATH, required=True)
+@cli.option("--instruments", help="one a tune, in turn", default=("Flute",), at_least=1)
+@cli.option("--half", help="of the notes", default="all", type=click.Choice(list(HALVES)))
+@cli.option("--styles", help="one a tune, in turn", default=tuple(STYLES), type=click.Choice(list(STYLES)), at_least=1)
+@cli.option("--n_tunes", help="tunes in all", default=12, type=cli.POSITIVE)
+@cli.seed_option()
+def main(source: Path, output: Path, instruments: tuple[str, ...], half: str, styles: tuple[str, ...], n_tunes: int,
+         seed: int) -> None:
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise FileExistsError(f"{output} is there already, and may hold other tunes; choose another --output")
+    draws, config = np.random.default_rng(seed), BuildConfig(instruments=instruments)
     takes = choose(survey_sources([source], config), config).takes
+    names = [instrument_name(one.partition(":")[0]) for one in instruments]
     sounds, midi = output / "Recordings", output / "Aligned_files" / "mid_files"
-    for folder in (sounds, midi):
-        folder.mkdir(parents=True, exist_ok=True)
     for index in range(n_tunes):
-        name, style = names[index % len(names)], list(STYLES)[index % len(STYLES)]
-        own = sorted((take for take in takes if take.instrument == name),
-                     key=lambda take: (take.note_number, take.dynamics, take.source))[HALVES[half]]
-        audio, notes = tune_of(own, style, draws)
-        stem = f"{name}-{index:02d}-{style}"
+        name, style = names[index % len(names)], styles[index // len(names) % len(styles)]
+        audio, notes = tune_of(notes_of(takes, name, half), style, draws)
+        for folder in (sounds, midi):
+            folder.mkdir(parents=True, exist_ok=True)
+        stem, program = f"{name}-{index:02d}-{style}", INSTRUMENTS[name].program if name in INSTRUMENTS else 0
         write_audio(sounds / f"{stem}.wav", audio)
-        program = INSTRUMENTS[name].program if name in INSTRUMENTS else 0
         write_midi(midi / f"{stem}-lined.mid", [Track(name, program, tuple(notes))])
-        click.echo(f"{stem}: {len(notes)} notes, {len(audio) / SAMPLE_RATE:.0f} s", err=True)
+        cli.note(f"{stem}: {len(notes)} notes, {len(audio) / SAMPLE_RATE:.0f} s")
 
 
 if __name__ == "__main__":

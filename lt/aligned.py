@@ -65,6 +65,8 @@ def _midi_takes(folder: Folder, sound: str, midi: Path, config: BuildConfig) -> 
     """The notes of one recording, and why others of its notes are left out."""
     tracks, end = read_midi(midi), audio_seconds(folder.root / sound)
     drums = [note for track in read_midi(midi, drums=True) for note in track.notes]
+    if not tracks:
+        raise ValueError("its MIDI file has no notes" + (" but drums" if drums else ""))
     instruments = {track: config.instrument or instrument_in(track.name) or instrument_in(folder.name(sound)) or ""
                    for track in tracks}
     if missing := [track.name for track in tracks if not instruments[track]]:
@@ -90,7 +92,9 @@ def _pieces(notes: list[Note], drums: list[Note], end: float) -> Iterator[Note |
     for index, note in enumerate(notes):
         following = notes[index + 1].onset if index + 1 < len(notes) else math.inf
         offset = min(note.offset, following, end)
-        if latest - note.onset > OVERLAP_SECONDS or note.offset - following > OVERLAP_SECONDS:
+        if note.onset >= end:
+            yield "it begins after the end of its file"
+        elif latest - note.onset > OVERLAP_SECONDS or note.offset - following > OVERLAP_SECONDS:
             yield "it sounds together with another"
         elif bisect_left(drum_onsets, offset) > bisect_right(drum_offsets, note.onset):
             yield "it sounds together with drums"

@@ -20,6 +20,7 @@ from lt.files import atomic_path
 
 SAMPLE_RATE = 22050
 LOWEST_RATE = 1000  # hertz: below, a file of some kilobytes would be hours of no sound that anybody hears
+HIGHEST_RATE = 1_000_000  # above, a block of some seconds would fill the memory
 LOUDEST = 1e4  # 80 dB above full scale: no float file of a sound has such samples
 READABLE = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
 
@@ -77,7 +78,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw file
         raise ValueError(f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): "
                          f"{getattr(error, 'error_string', 'no header')}") from None
-    if file.samplerate < LOWEST_RATE:
+    if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
         file.close()
         raise ValueError(f"the sound file {path} has {file.samplerate} samples a second, which is no sound; "
                          "export it again")

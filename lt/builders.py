@@ -149,14 +149,14 @@ def _built_from(sources: Sequence[Path], config: BuildConfig) -> dict[str, objec
 # --- the command ------------------------------------------------------------------------------------------
 
 class _Word(click.ParamType):
-    """A word that `reader` understands."""
+    """A word that `reader` understands; or none, where that is the default."""
 
     def __init__(self, name: str, reader: Callable[[str], object]) -> None:
         self.name, self.reader = name, reader
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            if value:
+            if value or not param or param.default != "":
                 self.reader(str(value))
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
@@ -179,7 +179,8 @@ def flag(name: str, help: str, type: click.ParamType | type | None = None, at_le
 @cli.option("--output", help="the data set; needed but for a dry run", type=cli.PATH)
 @cli.option("--dry_run", help="1: only say what would be used; no sound is read", default=0, type=cli.SWITCH)
 @flag("kind", f"of the sources: {' '.join(KINDS)}, or {MIRDATA}LOADER", str)
-@flag("instruments", "to keep; fonts: NAME or NAME:PROGRAM:LOWEST-HIGHEST (Marimba:12:C3-C6)", str, 0)
+@flag("instruments", "to keep; fonts: NAME or NAME:PROGRAM:LOWEST-HIGHEST (Marimba:12:C3-C6)",
+      _Word("name", lambda text: instrument_name(text.partition(":")[0])), 0)
 @flag("lowest", "lowest note to keep, by name or MIDI number", NOTE)
 @flag("highest", "highest note to keep", NOTE)
 @flag("dynamics", "dynamics to keep", DYNAMICS, 1)

@@ -60,7 +60,7 @@ class Hearing:
     @property
     def step(self) -> float:
         """Seconds from frame to frame."""
-        return self.times[1] - self.times[0] if len(self) > 1 else 1.0
+        return self.times[1] - self.times[0] if len(self) > 1 else self.frame_seconds
 
     @property
     def weight(self) -> float:

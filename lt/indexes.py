@@ -11,7 +11,7 @@ import math
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,19 +27,46 @@ def account(folder: Folder, takes: Iterable[Take], skips: Iterable[Skipped], ind
             unnamed: str) -> Survey:
     """A survey in which a sound that the index names twice is used once, or not at all where it is called by different
     names, and files that no row named are skipped, with the reason `unnamed`."""
-    by_sound: dict[object, list[Take]] = {}
-    for take in takes:
-        by_sound.setdefault(take.sound, []).append(take)
-    agreed = {sound: len(set(named)) == 1 for sound, named in by_sound.items()}
-    takes = tuple(named[0] for sound, named in by_sound.items() if agreed[sound])
-    skips = (*skips, *(Skipped(named[0].file, "contradictory labels in the index", named[0].source)
-                       for sound, named in by_sound.items() if not agreed[sound]))
-    indexes = tuple(indexes)
+    takes, contradictions = _agreed(takes)
+    skips, indexes = (*skips, *contradictions), tuple(indexes)
     known = {take.file for take in takes} | {skip.file for skip in skips} | {folder.name(one) for one in indexes}
     rest = tuple(Skipped(folder.name(file), not_a_sound(file) or unnamed) for file in folder.files
                  if folder.name(file) not in known)
     return Survey(takes, skips + rest, tuple(folder.name(one) for one in indexes),
                   tuple(folder.root / one for one in indexes))
+
+
+def _agreed(takes: Iterable[Take]) -> tuple[tuple[Take, ...], list[Skipped]]:
+    """Takes in their order, each stretch of sound once; and those of a stretch that is called by different names."""
+    takes = list(dict.fromkeys(takes))
+    chosen, skips = set(), []
+    for alike in _of_one_sound(takes):
+        if len({(take.instrument, take.note_number, take.dynamics) for take in alike}) == 1:
+            chosen.add(max(alike, key=lambda take: take.fold))
+        else:
+            skips += [Skipped(take.file, "contradictory labels in the index", take.words) for take in alike]
+    return tuple(take for take in takes if take in chosen), skips
+
+
+def _of_one_sound(takes: Sequence[Take]) -> Iterator[list[Take]]:
+    """Takes of one file together where one shares more than half of the shorter one's stretch with another."""
+    alike: list[Take] = []
+    for take in sorted(takes, key=lambda take: (take.file, take.sound.onset)):
+        end = max((_end(one) for one in alike), default=0.0)
+        shared = min(end, _end(take)) - take.sound.onset
+        shorter = min((_end(one) - one.sound.onset for one in (*alike, take)))
+        if alike and alike[0].file == take.file and shared > shorter / 2:
+            alike.append(take)
+            continue
+        if alike:
+            yield alike
+        alike = [take]
+    if alike:
+        yield alike
+
+
+def _end(take: Take) -> float:
+    return LATEST_SECONDS if take.sound.offset is None else take.sound.offset
 
 
 # --- a folder with a CSV ----------------------------------------------------------------------------------
@@ -126,7 +153,7 @@ def survey_good_sounds(folder: Folder, config: BuildConfig) -> Survey:
     try:
         sounds, recordings = _read_good_sounds([folder.root / index for index in indexes])
         pairs = [(str(recording["filename"]), sounds.get(str(recording["sound_id"]))) for recording in recordings]
-    except (KeyError, TypeError, AttributeError, ValueError, sqlite3.Error) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, sqlite3.Error) as error:
         raise ValueError(f"{folder.root / indexes[0]} is no index of good-sounds, or damaged ({error})") from error
     takes, skips, by_name = [], [], defaultdict(list)
     for file in folder.files:

@@ -65,6 +65,8 @@ def parts_folder(output: Path) -> Iterator[Path]:
         BlockingIOError: another process builds the same output.
     """
     folder = make_folder(output.parent / f".{output.name}.parts")
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a link, and what it leads to may not be ours; remove it")
     with _open_lock(folder / "lock") as lock:
         try:
             if fcntl:
@@ -146,7 +148,7 @@ def do_jobs(jobs: Sequence[Job], config: SpectralConfig, processes: int,
     """
     parts, todo = {}, []
     for job in jobs:
-        part = _part_there(job.path)
+        part = _part_there(job)
         if part is None:
             todo.append(job)
         else:
@@ -243,14 +245,14 @@ def _table(part: Part) -> np.ndarray:
     return np.rec.fromarrays([getattr(part, name) for name in _FIELDS], names=list(_FIELDS))
 
 
-def _part_there(path: Path) -> Part | None:
-    """A part without its magnitudes, where it is there; whether those are whole shows when they are read."""
-    if not path.exists():
+def _part_there(job: Job) -> Part | None:
+    """A job's part without its magnitudes, where it is there; whether those are whole shows when they are read."""
+    if not job.path.exists():
         return None
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(job.path) as archive:
             table = np.lib.format.read_array(archive.open("takes.npy"))
-        return Part(_UNREAD, *(table[name] for name in _FIELDS))
+        return Part(_UNREAD, *(table[name] for name in _FIELDS)) if len(table) == len(job.takes) else None
     except _DAMAGE:
         return None
 

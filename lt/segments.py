@@ -93,6 +93,8 @@ class Segmenter:
     def onset(self, level_db: np.ndarray, start: int, end: int, since: int = 0, before: int = 0) -> int:
         """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames).
         `since` that frame no other note is heard; the last that was heard began at `before`."""
+        if since < start:  # a rest
+            before = since
         peak = self._peak(level_db, start, end)
         lead = max(since, start - self.frames(QUIET_SECONDS))
         quiet = np.flatnonzero(level_db[lead:start] <= peak - QUIET_DB)
@@ -134,7 +136,7 @@ class Segmenter:
         after = self._rows(start + ring, max(start + ring + 1, min(end, start + 4 * ring))).mean(axis=0)
         earlier = np.percentile(self._rows(first, max(first + 1, start - ring)), EARLIER, axis=0)
         new = np.where(after > NEW * earlier, after, 0.0)
-        if new.sum() < 0.1 * after.sum():
+        if new.sum() <= 0.1 * after.sum():
             return start
         own = self._rows(first, min(end, start + self.frames(ATTACK_SECONDS))) @ new
         begun = max(HALF * (new @ after), 10 ** (self.onset_db / 20) * own[start - first:].max())

@@ -16,7 +16,7 @@ from lt.indexes import CSV_COLUMNS, GOOD_SOUNDS, csv_rows, survey_csv, survey_go
 from lt.labels import DYNAMICS_VELOCITIES, octave_pitch_to_note_number
 from lt.layouts import Folder, philharmonia_words, survey_philharmonia, survey_tinysol, tinysol_words
 from lt.soundfonts import EMBEDDED, INSTRUMENTS, GeneralMidiInstrument
-from lt.takes import BuildConfig, Recording, Rendering, Skipped, Stored, Survey, Take, instrument_name, note_number_of
+from lt.takes import BuildConfig, Rendering, Skipped, Stored, Survey, Take, instrument_name, note_number_of
 
 FONTS = (".sf2", ".sf3")
 KINDS = ("auto", "font", "set", "csv", "tinysol", "orchideasol", "philharmonia", "good-sounds", "midi")
@@ -37,23 +37,26 @@ def survey_sources(sources: Sequence[Path], config: BuildConfig) -> Survey:
     survey = Survey()
     for source, collection in zip(sources, collections, strict=True):
         survey += _survey(source, collection, config)
-    return survey if len(sources) == 1 else _each_once(survey)
+    return _each_once(survey)
 
 
 def _each_once(survey: Survey) -> Survey:
-    """A survey of several sources in which no recording is used twice: it would be in two groups, and could be learnt
-    from and tested on."""
-    seen: dict[tuple[object, ...], Take] = {}
+    """A survey in which no note is used twice, be it by another path, or from a data set and what that was built from:
+    it would be in two groups, and could be learnt from and tested on."""
+    sounds: dict[object, Take] = {}
+    names: dict[object, Take] = {}  # what else is known of notes in data sets
     takes, skips = [], list(survey.skipped)
     for take in survey.takes:
-        if not isinstance(take.sound, Recording):
-            takes.append(take)
-            continue
-        place = os.path.realpath(take.sound.path), take.sound.onset, take.sound.offset
-        if seen.setdefault(place, take) is take:
+        note = take.instrument, take.note_number, take.dynamics
+        rendered = note if isinstance(take.sound, Rendering) else ()
+        first = sounds.setdefault((replace(take.sound, path=os.path.realpath(take.sound.path)), rendered), take)
+        named = names.setdefault((take.source, note), take)
+        if first is take and named.sound.path != take.sound.path and Stored in (type(named.sound), type(take.sound)):
+            first = named
+        if first is take:
             takes.append(take)
         else:
-            skips.append(Skipped(take.file, f"the same recording as {seen[place].source}"))
+            skips.append(Skipped(take.file, f"the same recording as {first.source}", take.words))
     return replace(survey, takes=tuple(takes), skipped=tuple(skips))
 
 

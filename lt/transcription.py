@@ -11,6 +11,7 @@ Names: `probabilities: (frames, classes)`, one a group; `level_db: (frames,)`; t
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
@@ -87,9 +88,18 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
             alone = min(first + segmenter.frames(NOVELTY_SECONDS), end - 1)  # the one before has ended
             end = offset_frame(level_db, max(begin, alone), max(end, begin + 1))
             onset, offset = hearing.times[begin], hearing.times[end - 1] + hearing.step
-            if offset - onset >= SHORTEST_SECONDS:
-                notes.append(Note(float(onset), float(offset), int(number), _velocity(dynamics[begin:end])))
-    return sorted(notes)
+            notes.append(Note(float(onset), float(offset), int(number), _velocity(dynamics[begin:end])))
+    return [note for note in _apart(notes) if note.offset - note.onset >= SHORTEST_SECONDS]
+
+
+def _apart(notes: list[Note]) -> list[Note]:
+    """Notes in order, each cut where the next of its number begins, as MIDI has it."""
+    apart, following = [], {}
+    for note in sorted(notes, reverse=True):
+        end = following.get(note.note_number, note.offset)
+        apart.append(replace(note, offset=min(note.offset, end)))
+        following[note.note_number] = note.onset
+    return apart[::-1]
 
 
 def _heard_segments(hearing: Hearing, segmenter: Segmenter, instrument: int) -> tuple[np.ndarray, list[int]]:

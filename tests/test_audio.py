@@ -133,6 +133,13 @@ def test_peaks_are_turned_down_never_up():
     assert len(audio.to_peak(np.zeros(0))) == 0
 
 
+def test_a_rate_that_no_sound_has_is_refused(tmp_path):
+    for rate in (10, 100_000_000):
+        soundfile.write(tmp_path / "odd.wav", np.zeros(100), rate)
+        with pytest.raises(ValueError, match="samples a second, which is no sound"):
+            audio.read_audio(tmp_path / "odd.wav")
+
+
 def test_a_sound_louder_than_any_is_no_sound(tmp_path):
     soundfile.write(tmp_path / "huge.wav", np.full(100, 3e29, np.float32), 22050, subtype="FLOAT")
     with pytest.raises(ValueError, match="huge.wav is louder than any sound"):

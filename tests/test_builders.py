@@ -152,6 +152,30 @@ def test_a_lock_that_is_a_link_leads_nowhere(tmp_path):
     assert code == 1 and "lock" in stderr and (tmp_path / "mine").read_text() == "mine"
 
 
+def test_a_folder_of_parts_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / ".x.npz.parts").symlink_to(tmp_path / "mine")
+    code, _, stderr = run(notes_folder(tmp_path / "s", ["A4"]), "--output", tmp_path / "x.npz")
+    assert code == 1 and "is a link" in stderr and os.listdir(tmp_path / "mine") == []
+
+
+def test_a_part_of_other_takes_is_made_again(tmp_path, monkeypatch):
+    root, output = notes_folder(tmp_path / "s", ["A4"]), tmp_path / "x.npz"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("lt.builders.write_data_set", stopped)
+        build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
+    part, = (tmp_path / ".x.npz.parts").glob("*.npz")
+    with np.load(part) as members:
+        magnitudes, takes = members["magnitudes"], members["takes"]
+    np.savez(part, magnitudes=magnitudes, takes=np.concatenate([takes, takes]))
+    build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
+    assert len(read_data_set(output).lengths) == 1
+
+
+def stopped(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_full_disk_keeps_no_half_parts_and_is_named(tmp_path, monkeypatch):
     def no_room(stream, **arrays):
         stream.write(b"half")

@@ -311,7 +311,46 @@ def test_one_recording_by_two_names_in_an_index_is_left_out(tmp_path):
         (("a.wav", 1), ("a.wav", 2), ("b.wav", 1), ("b.wav", 1)))}))
     survey = survey_sources([tmp_path / "s"], BuildConfig())
     assert [take.source for take in survey.takes] == ["s/b.wav"]
-    assert [(skip.file, skip.reason) for skip in survey.skipped] == [("s/a.wav", "contradictory labels in the index")]
+    assert [(skip.file, skip.words, skip.reason) for skip in survey.skipped] == [
+        ("s/a.wav", f"Flute {note} mf", "contradictory labels in the index") for note in ("A4", "B4")]
+
+
+def test_stretches_that_are_mostly_the_same_sound_are_one(tmp_path):
+    tone(tmp_path / "s" / "a.wav", "A4", seconds=2.0)
+    tone(tmp_path / "s" / "b.wav", "A4", seconds=2.0)
+    tone(tmp_path / "s" / "c.wav", "A4", seconds=2.0)
+    write_csv(tmp_path / "s", ["a.wav,Flute,A4,mf,0,1,", "a.wav,Flute,B4,mf,0,1.001,", "a.wav,Flute,B4,mf,1.001,2,",
+                               "b.wav,Flute,A4,mf,,,", "b.wav,Flute,A4,ff,0.5,1,", "c.wav,Flute,A4,mf,,,3",
+                               "c.wav,Flute,A4,mf,0,2,"], "file,instrument,note,dynamics,onset,offset,fold")
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    assert [(take.file, take.sound.onset, take.fold) for take in survey.takes] == [("s/a.wav", 1.001, -1),
+                                                                                   ("s/c.wav", 0.0, 3)]
+    assert sorted(skip.file for skip in survey.skipped) == ["s/a.wav"] * 2 + ["s/b.wav"] * 2
+
+
+def test_no_note_is_used_twice(tmp_path):
+    """It would be in two groups: learnt from, and tested on."""
+    for name in ("A4", "C5"):
+        tone(tmp_path / "s" / f"flute_{name}_1_forte_normal.wav", name)
+    built = build_at(tmp_path / "s", tmp_path)
+    (tmp_path / "again.npz").write_bytes(built.read_bytes())
+    (tmp_path / "linked.npz").symlink_to(built)
+    for other in (tmp_path / "s", tmp_path / "again.npz", tmp_path / "linked.npz"):
+        survey = survey_sources([built, other], BuildConfig())
+        assert len(survey.takes) == 2 and sum("same recording" in skip.reason for skip in survey.skipped) == 2
+    (tmp_path / "s" / "flute_A4_15_forte_normal.wav").symlink_to(tmp_path / "s" / "flute_A4_1_forte_normal.wav")
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    assert len(survey.takes) == 2 and "same recording" in survey.skipped[0].reason
+
+
+def test_midi_without_notes_is_said_to_be_so(tmp_path):
+    tone(tmp_path / "s" / "flute.wav", "A4", seconds=1.0)
+    tone(tmp_path / "s" / "empty.wav", "A4", seconds=1.0)
+    write_midi(tmp_path / "s" / "flute.mid", [Track("Flute", 73, (Note(0.0, 0.9, 69, 64), Note(50.0, 51.0, 70, 64)))])
+    mido.MidiFile(tracks=[mido.MidiTrack()]).save(tmp_path / "s" / "empty.mid")
+    survey = survey_sources([tmp_path / "s"], BuildConfig())
+    reasons = {skip.file: skip.reason for skip in survey.skipped}
+    assert "no notes" in reasons["s/empty.wav"] and "after the end of its file" in reasons["s/flute.wav"]
 
 
 def test_notes_over_drums_are_not_alone(tmp_path):

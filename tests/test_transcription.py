@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lt.config import SpectralConfig
@@ -61,16 +61,23 @@ def test_a_certain_posterior_gives_back_the_notes(notes):
         assert abs(reference.offset - estimated.offset) < 0.05
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([("Flute",), ("Piano", "Violin")]))
-def test_whatever_is_heard_notes_are_in_order_and_those_of_one_number_apart(seed, instruments):
-    """Edges come from levels that know nothing of the segments: they may cross."""
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([("Flute",), ("Piano", "Violin"), ("Piano", "Violin", "Flute")]),
+       st.booleans(), st.booleans())
+@example(14, ("Piano", "Violin"), True, True)
+def test_whatever_is_heard_notes_are_in_order_and_those_of_one_number_apart(seed, instruments, few, deaf):
+    """Edges come from levels that know nothing of the segments, here of `few` notes: they may cross."""
     random, space = np.random.default_rng(seed), LabelSpace(instruments=instruments)
     n_frames, lengths = 400, random.integers(6, 40, 60)
     kept = np.repeat(np.arange(60), lengths)[:n_frames]  # states that last a little
-    groups = tuple(random.dirichlet(np.full(size, 0.05), 60)[kept] for size in space.group_sizes)
+    groups = [random.dirichlet(np.full(size, 0.05), 60) for size in space.group_sizes]
+    if few:
+        groups = [group[random.integers(0, 3, 60)] for group in groups]
+    groups = tuple(group[kept] for group in groups)
     bands = random.gamma(0.3, 1.0, (60, 100))[np.roll(kept, 7)].astype(np.float16)
     clear_db = 10 * np.log10(np.square(bands.astype(float)).sum(axis=1)) - 40
+    if deaf:
+        bands, clear_db = np.zeros_like(bands), np.repeat(random.uniform(-90, 0, 60), 10)[:n_frames]
     rumble_db = random.uniform(-60, -20)
     hearing = Hearing(space, groups, np.maximum(clear_db, rumble_db), np.arange(n_frames) * STEP, 704 / RATE, bands,
                       30.0, clear_db)
@@ -176,6 +183,10 @@ def test_a_note_that_begins_beneath_the_one_before_is_heard_from_its_beginning_t
     for reference, estimated in zip(notes, heard):
         assert abs(reference.onset - estimated.onset) < 0.03
         assert abs(reference.offset - estimated.offset) < 0.05
+
+
+def test_a_click_is_no_note():
+    assert hearing_to_notes(certain([Note(0.0, 1.0, 69, 64)], STEP)) == []
 
 
 def test_silence_has_no_notes():
