@@ -51,22 +51,20 @@ def _agreed(takes: Iterable[Take]) -> tuple[tuple[Take, ...], list[Skipped]]:
 def _of_one_sound(takes: Sequence[Take]) -> Iterator[list[Take]]:
     """Takes of one file together where one shares more than half of the shorter one's stretch with another."""
     alike: list[Take] = []
+    latest = shortest = 0.0
     for take in sorted(takes, key=lambda take: (take.file, take.sound.onset)):
-        end = max((_end(one) for one in alike), default=0.0)
-        shared = min(end, _end(take)) - take.sound.onset
-        shorter = min((_end(one) - one.sound.onset for one in (*alike, take)))
-        if alike and alike[0].file == take.file and shared > shorter / 2:
+        end = LATEST_SECONDS if take.sound.offset is None else take.sound.offset
+        length = end - take.sound.onset
+        shared = min(latest, end) - take.sound.onset
+        if alike and alike[0].file == take.file and shared > min(shortest, length) / 2:
             alike.append(take)
+            latest, shortest = max(latest, end), min(shortest, length)
             continue
         if alike:
             yield alike
-        alike = [take]
+        alike, latest, shortest = [take], end, length
     if alike:
         yield alike
-
-
-def _end(take: Take) -> float:
-    return LATEST_SECONDS if take.sound.offset is None else take.sound.offset
 
 
 # --- a folder with a CSV ----------------------------------------------------------------------------------

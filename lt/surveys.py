@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Sequence
 
@@ -45,11 +46,13 @@ def _each_once(survey: Survey) -> Survey:
     it would be in two groups, and could be learnt from and tested on."""
     sounds: dict[object, Take] = {}
     names: dict[object, Take] = {}  # what else is known of notes in data sets
-    takes, skips = [], list(survey.skipped)
+    takes, skips, real_folder = [], list(survey.skipped), cache(os.path.realpath)
     for take in survey.takes:
+        path = take.sound.path
+        real = os.path.realpath(path) if path.is_symlink() else os.path.join(real_folder(path.parent), path.name)
         note = take.instrument, take.note_number, take.dynamics
         rendered = note if isinstance(take.sound, Rendering) else ()
-        first = sounds.setdefault((replace(take.sound, path=os.path.realpath(take.sound.path)), rendered), take)
+        first = sounds.setdefault((replace(take.sound, path=real), rendered), take)
         named = names.setdefault((take.source, note), take)
         if first is take and named.sound.path != take.sound.path and Stored in (type(named.sound), type(take.sound)):
             first = named
