@@ -242,6 +242,14 @@ def test_an_index_without_end_is_refused(tmp_path):
         survey_sources([tmp_path / "s"], BuildConfig())
 
 
+def test_an_index_of_endless_depth_is_refused(tmp_path):
+    tone(tmp_path / "s" / "a.wav", "A4")
+    for name in ("sounds", "takes"):
+        (tmp_path / "s" / f"{name}.json").write_text("[" * 200_000)
+    with pytest.raises(ValueError, match="no index of good-sounds, or damaged"):
+        survey_sources([tmp_path / "s"], BuildConfig())
+
+
 @pytest.mark.parametrize("content", [b"Path,Fold\na.wav," + b"9" * 20, b"Path,Fold\na\xff.wav,1",
                                      b"Path,Fold\n" + b"a" * 200_000 + b",1"])
 def test_folds_that_cannot_be_read_are_an_error_that_names_the_file(tmp_path, content):
