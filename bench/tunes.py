@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import click
@@ -26,7 +25,7 @@ from lt import cli
 from lt.audio import SAMPLE_RATE, read_audio, to_peak, write_audio
 from lt.labels import dynamics_to_velocity
 from lt.midi import Note, Track, write_midi
-from lt.soundfonts import INSTRUMENTS, SoundFont
+from lt.soundfonts import INSTRUMENTS, open_font
 from lt.surveys import survey_sources
 from lt.takes import BuildConfig, Recording, Rendering, Take, choose, instrument_name
 
@@ -40,18 +39,12 @@ ONSET_SHARE, OFFSET_SHARE = 0.25, 0.1  # of the envelope's peak
 ENVELOPE_SECONDS = 0.01
 
 
-@lru_cache(maxsize=1)
-def font(path: Path, brightness: float) -> SoundFont:
-    """A font, loaded once."""
-    return SoundFont(path, SAMPLE_RATE, brightness)
-
-
 def sound_of(take: Take) -> np.ndarray:
     """The sound of a note as it is: (samples,)."""
     sound = take.sound
     if isinstance(sound, Rendering):
-        return font(sound.path, sound.brightness).render_note(sound.program, take.note_number, sound.velocity,
-                                                              sound.seconds, sound.release_seconds)
+        return open_font(sound.path, SAMPLE_RATE, sound.brightness).render_note(
+            sound.program, take.note_number, sound.velocity, sound.seconds, sound.release_seconds)
     if not isinstance(sound, Recording):
         raise ValueError(f"{sound.path} is a data set, which holds no sound")
     begin, end = (None if at is None else round(at * SAMPLE_RATE) for at in (sound.onset, sound.offset))

@@ -20,7 +20,7 @@ from lt.config import SpectralConfig
 from lt.datafiles import read_data_set
 from lt.datasets import DataSet
 from lt.rumble import read_without_rumble, without_rumble
-from lt.soundfonts import SoundFont
+from lt.soundfonts import open_font
 from lt.takes import Recording, Rendering, Stored, Take
 
 BLOCK = 128  # samples of a level
@@ -116,18 +116,13 @@ def _audio(take: Take, config: SpectralConfig) -> tuple[np.ndarray, str]:
     """The sound of a note, and the reason if it is none."""
     sound = take.sound
     if isinstance(sound, Rendering):
-        audio = _font(sound.path, config.sample_rate, sound.brightness).render_note(
+        audio = open_font(sound.path, config.sample_rate, sound.brightness).render_note(
             sound.program, take.note_number, sound.velocity, sound.seconds, sound.release_seconds)
         return without_rumble(audio, config), "" if np.abs(audio).max() > 0 else "the font renders silence"
     audio = _read(sound.path, config, sound.path.stat().st_mtime_ns)
     if sound.onset * config.sample_rate >= len(audio):
         return audio[:0], "it begins after the end of its file"
     return trim(_stretch(audio, sound, config.sample_rate), config.sample_rate)
-
-
-@lru_cache(maxsize=2)
-def _font(path: Path, sample_rate: int, brightness: float) -> SoundFont:
-    return SoundFont(path, sample_rate, brightness)
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -168,3 +168,9 @@ class SoundFont:
         if cutoff >= 0.45 * self.sample_rate:
             return audio
         return lfilter(*butter(1, cutoff, fs=self.sample_rate), audio).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def open_font(path: Path, sample_rate: int, brightness: float) -> SoundFont:
+    """A font, loaded once for all who render it."""
+    return SoundFont(path, sample_rate, brightness)

@@ -20,7 +20,7 @@ from lt.cutting import trim
 from lt.config import SpectralConfig
 from lt.datasets import DataSet
 from lt.rumble import read_without_rumble, without_rumble
-from lt.soundfonts import SoundFont, embedded_font
+from lt.soundfonts import embedded_font, open_font
 from lt.spectra import audio_to_spectra
 
 FITTING = 0.05  # of the frames' energy may differ: a note's end may have been cut elsewhere
@@ -62,16 +62,10 @@ def _render(data: DataSet, name: str, program: int, number: int, velocity: int, 
     path = next(fonts, None)
     if path is None:
         return None
-    font = _font(path, data.config.sample_rate, float(settings["brightness"]))
+    font = open_font(path, data.config.sample_rate, float(settings["brightness"]))
     audio = font.render_note(program, number, velocity, float(settings["note_seconds"]),
                              float(settings["release_seconds"]))
     return without_rumble(audio, data.config)
-
-
-@lru_cache(maxsize=2)
-def _font(path: Path, sample_rate: int, brightness: float) -> SoundFont:
-    """A font, loaded once."""
-    return SoundFont(path, sample_rate, brightness)
 
 
 def _read(data: DataSet, source: str, n_samples: int, folders: Sequence[Path]) -> np.ndarray | None:
