@@ -90,24 +90,26 @@ class Segmenter:
                 found.append(int(dip))
         return found
 
-    def onset(self, level_db: np.ndarray, start: int, end: int, since: int = 0, before: int = 0) -> int:
-        """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames).
-        `since` that frame no other note is heard; the last that was heard began at `before`."""
+    def onset(self, level_db: np.ndarray, start: int, end: int, since: int = 0, before: int = 0
+              ) -> tuple[int, bool]:
+        """The frame at which the note of a segment [start, end) begins, its own level being level_db (all frames), and
+        whether the one before may sound on above it. `since` that frame no other note is heard; the last that was
+        heard began at `before`."""
         if since < start:  # a rest
             before = since
         peak = self._peak(level_db, start, end)
         lead = max(since, start - self.frames(QUIET_SECONDS))
         quiet = np.flatnonzero(level_db[lead:start] <= peak - QUIET_DB)
         if len(quiet):
-            return self.attack(level_db, lead + int(quiet[-1]), end)
+            return self.attack(level_db, lead + int(quiet[-1]), end), False
         dip = self._dip(level_db, start)
         if dip is not None and end - dip > 1:
-            return self.attack(level_db, dip, end)
+            return self.attack(level_db, dip, end), False
         back = max(0, start - self.frames(BEFORE_SECONDS))
         if back == start or level_db[back:start].max() < peak - REST_DB:
             first = max(0, start - self.frames(BEFORE_SECONDS / 2))
-            return first + int(np.flatnonzero(level_db[first:end] >= peak + self.onset_db)[0])
-        return self.attack(level_db, self._new_bands(start, end, before), end)  # not in the last of the note before
+            return first + int(np.flatnonzero(level_db[first:end] >= peak + self.onset_db)[0]), False
+        return self.attack(level_db, self._new_bands(start, end, before), end), True
 
     def _peak(self, level_db: np.ndarray, start: int, end: int) -> float:
         """The level that a note beginning at `start` attacks to."""

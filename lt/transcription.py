@@ -77,8 +77,11 @@ def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
     dynamics = _dynamics(hearing, instrument)
     runs = voice.join_decays(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
     before = [(0, 0), *((last, first) for _, first, last in runs)]
-    starts = [segmenter.onset(voice.level_db(*run), *run[1:], *other) for run, other in zip(runs, before)]
-    for (number, first, last), start in zip(runs, starts):
+    onsets = [segmenter.onset(voice.level_db(*run), *run[1:], *other) for run, other in zip(runs, before)]
+    following = [*onsets[1:], (len(hearing), False)]
+    for (number, first, last), (start, _), (next_start, beneath) in zip(runs, onsets, following):
+        if not beneath:  # the run may end in the next note's attack
+            last = max(start + 1, first + 1, min(last, next_start))
         level_db = voice.level_db(number, first, last)
         clear_db = level_db if others else hearing.clear_db
         strikes = [first + strike for strike in segmenter.strikes(clear_db[first:last])]

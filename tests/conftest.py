@@ -3,7 +3,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import settings
 from training_helpers import TINY, write_tiny_set
+
+settings.register_profile("seeded", derandomize=True)  # every run tries the same; --hypothesis-profile default others
+settings.load_profile("seeded")
 
 
 @pytest.fixture(scope="session")
