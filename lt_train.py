@@ -18,8 +18,9 @@ COUNT, WEIGHT = cli.POSITIVE, cli.Number(min=0)
 DECIBELS = cli.Number(min=0, max=60)
 SIZE, LAYERS = click.IntRange(1, 10 ** 8), click.IntRange(1, 1000)  # more is a slip of the finger, and no machine's
 # flags that do nothing unless another is set: said, so that nobody waits for their effect
-IDLE_WITHOUT = {"augment": ("transpose", "detune", "equalise", "tilt", "noise_floor", "ring", "gain"),
-                "adversarial": ("adv_dim", "adv_num", "adv_lr"), "zero_extra_class": ("silence_share",)}
+IDLE_WITHOUT = {("augment", 1): ("transpose", "detune", "equalise", "tilt", "noise_floor", "ring", "gain"),
+                ("adversarial", 1): ("adv_dim", "adv_num", "adv_lr"), ("zero_extra_class", 1): ("silence_share",),
+                ("random_mode", "bernoulli"): ("rest_share",)}
 
 
 def flag(name: str, help: str, type=None, group: str = "Training", at_least: int | None = None,
@@ -54,6 +55,8 @@ class Tag(click.ParamType):
 @flag("labels", "conditioning labels", choice(*LABELS), "Data", 1)
 @flag("instruments", "instruments of the data set; two or more: their mixtures are heard", str, "Data", 1)
 @flag("random_mode", "weights of the sources in a mixture", choice("constant", "bernoulli"), "Data")
+@flag("rest_share", "with bernoulli: share of draws in which a source rests; half wherever a run is judged",
+      cli.Number(min=0, max=1), "Data")
 @flag("zero_extra_class", "each label has one more class, the last, for silence", cli.SWITCH, "Data")
 @flag("silence_share", "with it: share of drawn frames that are silent", cli.Number(min=0, max=1), "Data")
 @flag("split", "what is kept together: a note's takes, a pitch, or nothing", choice("note", "pitch", "frame"), "Data")
@@ -131,10 +134,10 @@ def main(ctx: click.Context, load: Path | None, load_epoch: str | int, **flags: 
 
 def speak_of_idle(chosen: dict[str, object], config: RunConfig) -> None:
     """A note on flags that were given and do nothing."""
-    for switch, names in IDLE_WITHOUT.items():
+    for (switch, on), names in IDLE_WITHOUT.items():
         idle = [f"--{name}" for name in names if name in chosen]
-        if idle and not getattr(config, switch):
-            cli.note(f"{', '.join(idle)}: no effect without --{switch} 1")
+        if idle and getattr(config, switch) != on:
+            cli.note(f"{', '.join(idle)}: no effect without --{switch} {on}")
 
 
 def check_numbers(chosen: dict[str, object]) -> None:

@@ -12,8 +12,8 @@ those that are there already, with what is asked for, are not done again.
 Single notes are heard as a recording of each would be, without a look at their labels; their frames within 40 dB of
 their peak are counted; `other_note` has a figure for each `--notes`. What the model plays for the symbols of those
 frames is compared with them at equal peaks (`held_out_lsd_db`; otherwise silence would be near, since most bins are
-empty) and in level (`held_out_level_db`). Of mixtures, judged by `lt_analyze.py`, the instrument that is heard worst is
-given.
+empty) and in level (`held_out_level_db`). Of mixtures, judged as `lt_analyze.py` does, the instrument that is heard
+worst is given, where it sounds.
 """
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import click
 import numpy as np
@@ -31,13 +32,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from lt.analysis import evaluate
 from lt.datafiles import read_data_set
 from lt.datasets import DataSet
 from lt.decoding import decode_path
 from lt.hearing import symbol_probabilities
 from lt.metrics import log_spectral_distance_db
 from lt.runs import Run, load_run
-from lt.splits import split_data
+from lt.splits import PARTS, split_data
+from lt.subjects import Subject
 from lt.tuning import TuningMeter, tune
 
 HERE = Path(__file__).resolve().parent.parent
@@ -64,6 +67,8 @@ ROWS = {
 }
 ROWS_OF_MIXTURES = {
     "robust": ROBUST,
+    "even_rests": (*ROBUST, "--rest_share", "0.5"),
+    "no_equalise": (*ROBUST, "--equalise", "0"),
     "no_ring": (*ROBUST, "--ring", "0"),
     "plain_encoder": (*ROBUST, "--encoder", "plain"),
     "narrower": (*ROBUST, "--hidden_dims_1", "512"),
@@ -88,6 +93,7 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
     folder = HERE / "saves" / "__".join([name, "_".join(instruments)])
     if len(instruments) > 1:
         figures["held_out_note"] = in_mixtures(folder)
+        figures["other_note"] = " ".join(str(in_mixtures_of(folder, path)) for path in notes)
     else:
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = split_data(data, run.config).notes["test"]
@@ -163,8 +169,22 @@ def in_mixtures(folder: Path) -> float:
     """Note accuracy of the instrument that is heard worst, over the test part's mixtures."""
     call("lt_analyze.py", "-m", folder, "--make_classifier", 0, "--evaluate_classifier", 0, "--make_figures", 0,
          "--generate_audio", 0)
-    results = json.loads((folder / "analysis" / "results.json").read_text())["instruments"]
-    return min(round(one["symbol"]["transfer"]["note"]["accuracy_sounding"], 4) for one in results.values())
+    return worst(json.loads((folder / "analysis" / "results.json").read_text()))
+
+
+def in_mixtures_of(folder: Path, notes: Path) -> float:
+    """The same over mixtures of all notes of another data set."""
+    run, other = load_run(folder, tag="best"), read_data_set(notes)
+    split = split_data(other, run.config)
+    parts = zip(*(split.frames[part] for part in PARTS))
+    everything = replace(split, frames={"all": tuple(map(np.concatenate, parts))})
+    return worst(evaluate(Subject(run, other, everything), "all", 1, 0, {})[0])
+
+
+def worst(results: dict[str, Any]) -> float:
+    """Of an analysis, the note accuracy where it sounds of the instrument that is heard worst."""
+    return min(round(one["symbol"]["transfer"]["note"]["accuracy_sounding"], 4)
+               for one in results["instruments"].values())
 
 
 def on_recordings(folder: Path, recordings: Path) -> dict[str, float]:

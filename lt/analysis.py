@@ -1,8 +1,8 @@
 """Analysis: a run judged on a part of its data, next to the baselines, as plain nested results.
 
 A pass judges every frame of the part once, in freshly drawn mixtures. Accuracies and spectral distances take the
-posterior's mean, log-likelihoods one latent sample a pass. Weights of the sources are drawn as in training; no
-silence is drawn on top of the frames' own (`--silence_share` is a matter of training).
+posterior's mean, log-likelihoods one latent sample a pass. Weights of the sources are drawn by `--random_mode`, and no
+silence on top of the frames' own: `--rest_share` and `--silence_share` are a matter of training.
 
 Two ways for each modality: `reconstruction` through its own latent, `transfer` through the other's. The results are
 what `results.json` holds: see `evaluate`.

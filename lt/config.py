@@ -66,6 +66,7 @@ class RunConfig:
     labels: tuple[str, ...] = ("octave", "pitch", "dynamics")
     instruments: tuple[str, ...] = ("Piano", "Alto-Sax")
     random_mode: str = "constant"
+    rest_share: float = 0.5
     zero_extra_class: int = 1
     silence_share: float = 0.05
     split: str = "note"
@@ -122,9 +123,9 @@ class RunConfig:
 
 
 # What may change when a run is continued; everything else makes it another run.
-CHANGEABLE = ("dbroot", "savedir", "random_mode", "silence_share", "augment", "transpose", "detune", "equalise",
-              "tilt", "noise_floor", "ring", "gain", "regularization_type", "beta_1", "beta_2", "cross_1", "cross_2",
-              "transfer_1", "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds",
+CHANGEABLE = ("dbroot", "savedir", "random_mode", "rest_share", "silence_share", "augment", "transpose", "detune",
+              "equalise", "tilt", "noise_floor", "ring", "gain", "regularization_type", "beta_1", "beta_2", "cross_1",
+              "cross_2", "transfer_1", "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds",
               "batch_size", "steps_per_epoch", "learning_rate", "lr_decay", "patience", "precision", "tensorboard",
               "cuda")
 
@@ -139,13 +140,14 @@ PRESETS: dict[str, dict[str, object]] = {
         "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 10,
     },
 }
-# What a preset changes where mixtures are heard: instruments rest while others play; the softer one may lie 50 dB below
-# the louder, so that features must reach as far down, and noise, or partials weakened at random, would hide it; what
-# rings of its notes before and after would change its octave.
+# What a preset changes where mixtures are heard: instruments rest while others play, but seldom while they are learnt,
+# since hearing them together is what is hard; the softer one may lie 50 dB below the louder, so features must reach as
+# far down, and noise, or partials weakened at random, would hide it; what rings of its notes before and after would
+# change its octave.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
-    "robust": {"random_mode": "bernoulli", "encoder": "harmonic", "hidden_dims_1": (768,), "range_db": 80.0,
-               "transpose": 2, "detune": 0.15, "ring": 0.5, "equalise": 0.0, "tilt": 0.0, "noise_floor": 0.0,
+    "robust": {"random_mode": "bernoulli", "rest_share": 0.1, "encoder": "harmonic", "hidden_dims_1": (768,),
+               "range_db": 80.0, "transpose": 2, "detune": 0.15, "ring": 0.5, "tilt": 0.0, "noise_floor": 0.0,
                "epochs": 80, "lr_decay": 0.97},
 }
 

@@ -117,7 +117,7 @@ class Mixer:
         uniform = torch.rand(2, n_rows, len(self.sources), generator=chosen, device=self.device)
         weights = torch.ones_like(uniform[0])
         if self.config.random_mode == "bernoulli":
-            weights = (uniform[0] < 0.5).float()
+            weights = (uniform[0] < 1 - self.config.rest_share).float()
         return weights * (uniform[1] >= self.config.silence_share) if self.space.silence else weights
 
     def _draw(self, source: Source, positions: Tensor, weights: Tensor,

@@ -19,7 +19,9 @@ from torch.nn import functional
 
 MIN_SCALE = 0.05  # of features with unit variance: keeps a likelihood of constant frames finite
 HARMONICS = (1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6, 7, 8)  # of a fundamental that are judged together
-JUDGE_WIDTH, N_JUDGEMENTS = 64, 4  # of the network that judges a fundamental, and what it says of each
+RELATED = (-24, -19, -12, -7, -5, -4, 0, 4, 5, 7, 12, 19, 24)  # semitones between fundamentals that share partials
+JUDGE_WIDTH, N_FIRST = 64, 8  # of the network that judges a fundamental by itself, and what it says of each
+WEIGH_WIDTH, N_JUDGEMENTS = 32, 4  # of the one that weighs it against those related to it
 LABEL_TYPES = ("categorical", "binary")
 
 
@@ -48,10 +50,12 @@ class NormalNetwork(nn.Module):
 
 
 class HarmonicFront(nn.Module):
-    """What is looked at before an encoder: features x, and beside them the judgement of one small network on each
-    semitone as a fundamental, which sees the bins around its harmonics (and around those notes of which it would itself
-    be the second or third). The network is the same for all semitones: what it learns of one note it knows of all, so
-    that a soft note is found between the partials of a loud one.
+    """What is looked at before an encoder: features x, and beside them a judgement of each semitone as a fundamental.
+
+    One small network judges each by the bins around its harmonics (and around those notes of which it would itself be
+    the second or third); another weighs that against the judgements of the fundamentals with which it shares partials,
+    since what one note explains speaks for no other. Both are the same for all semitones: what they learn of one note
+    they know of all, so that a soft note is found between the partials of a loud one.
 
     Args:
         n_features: of x. n_bins: of these, the bins of a logarithmic frequency axis, which come first.
@@ -62,20 +66,34 @@ class HarmonicFront(nn.Module):
         super().__init__()
         step, self.n_bins = max(1, bins_per_octave // 12), n_bins
         offsets = torch.tensor([round(bins_per_octave * math.log2(harmonic)) for harmonic in HARMONICS])
-        around = offsets[:, None] + torch.arange(1 - step, step)  # up to the neighbouring semitones
-        at = torch.arange(step // 2, n_bins, step)[:, None] + around.flatten()
-        self.register_buffer("at", at.where((at >= 0) & (at < n_bins), torch.tensor(n_bins)), persistent=False)
-        narrow = JUDGE_WIDTH // 2
-        self.judge = nn.Sequential(mlp(at.shape[1], JUDGE_WIDTH, 1), nn.Linear(JUDGE_WIDTH, narrow), nn.SiLU(),
-                                   nn.Linear(narrow, N_JUDGEMENTS))
+        around = (offsets[:, None] + torch.arange(1 - step, step)).flatten()  # up to the neighbouring semitones
+        at = _inside(torch.arange(step // 2, n_bins, step)[:, None] + around, n_bins)
+        related = torch.arange(len(at))[:, None] + torch.tensor(RELATED)
+        nowhere = torch.full_like(at[:1], n_bins)  # a fundamental beyond the axis
+        self.register_buffer("at", torch.cat([at, nowhere]), persistent=False)
+        self.register_buffer("related", _inside(related, len(at)), persistent=False)
+        self.judge = nn.Sequential(mlp(len(around), JUDGE_WIDTH, 1), nn.Linear(JUDGE_WIDTH, N_FIRST))
+        self.weigh = nn.Sequential(nn.Linear(len(RELATED) * N_FIRST, WEIGH_WIDTH), nn.SiLU(),
+                                   nn.Linear(WEIGH_WIDTH, N_JUDGEMENTS))
         self.n_out = n_features + len(at) * N_JUDGEMENTS
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_features) -> (batch, n_out)."""
         bins = x[:, :self.n_bins]
         outside = bins.amin(dim=1, keepdim=True)  # beyond the axis there is as little as anywhere
-        judged = self.judge(torch.cat([bins, outside], dim=1)[:, self.at])
-        return torch.cat([x, judged.flatten(1).to(x.dtype)], dim=1)
+        judged = self.judge(_gathered(torch.cat([bins, outside], dim=1), self.at))
+        weighed = self.weigh(_gathered(judged, self.related).flatten(2))
+        return torch.cat([x, weighed.flatten(1).to(x.dtype)], dim=1)
+
+
+def _inside(index: Tensor, size: int) -> Tensor:
+    """Indices, those outside of [0, size) replaced by `size`, where what lies beyond an axis is kept."""
+    return index.where((index >= 0) & (index < size), torch.tensor(size))
+
+
+def _gathered(x: Tensor, index: Tensor) -> Tensor:
+    """x (batch, n, ...) at index (rows, columns): (batch, rows, columns, ...)."""
+    return x.index_select(1, index.flatten()).unflatten(1, index.shape)  # x[:, index], but quicker, backwards too
 
 
 class SharedScaleNetwork(nn.Module):

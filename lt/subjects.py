@@ -7,6 +7,7 @@ from typing import Sequence
 
 import numpy as np
 
+from lt.config import RunConfig
 from lt.datafiles import read_data_set
 from lt.datasets import DataSet
 from lt.mixtures import Mixer
@@ -24,8 +25,9 @@ class Subject:
     folders: tuple[Path, ...] = ()
 
     def mixer(self, part: str, silence_share: float = 0.0) -> Mixer:
-        """Mixtures of a part's frames, heard as they are."""
-        config = replace(self.run.config, silence_share=silence_share)
+        """Mixtures of a part's frames, heard as they are. Where sources rest by chance, they rest as often as by
+        default, whatever the run learns from: runs are judged alike."""
+        config = replace(self.run.config, silence_share=silence_share, rest_share=RunConfig.rest_share)
         return Mixer(self.data, self.split.frames[part], self.run.space, config, self.run.device)
 
     def note_audio(self, note: int) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """The analysis: scores of known guesses, a model against a literal evaluation, its data found again, its examples."""
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,16 @@ def test_passes_are_averaged_with_their_standard_deviation():
 
 
 # --- a model ----------------------------------------------------------------------------------------------
+
+def test_runs_are_judged_with_rests_and_silence_alike_whatever_they_learn_from(duet):
+    def weights(**settings):
+        config = replace(duet.run.config, **settings)
+        mixer = replace(duet, run=replace(duet.run, settings=replace(duet.run.settings, config=config))).mixer("train")
+        return mixer.batch(mixer.order(0, 0), 0, 0, 0).weights
+    usual = weights(rest_share=0.5, silence_share=0.0)
+    assert 0.3 < float(usual.mean()) < 0.7
+    assert torch.equal(weights(rest_share=0.1, silence_share=0.9), usual)
+
 
 def test_the_figures_are_those_of_a_literal_evaluation(subject):
     results, judged = evaluate(subject, "test", 1, 0, {})

@@ -209,7 +209,7 @@ COMBINATIONS = [
     "--dims 5 4 3 --regularization_type l2 --beta_1 0 --beta_2 2",
     "--label_type binary --labels pitch",
     "--labels dynamics octave --zero_extra_class 0",
-    "--random_mode bernoulli --instruments Flute Violin",
+    "--random_mode bernoulli --rest_share 0.2 --instruments Flute Violin",
     "--random_mode bernoulli --zero_extra_class 0 --instruments Violin Flute --label_type binary --adversarial 1",
     "--encoder harmonic --random_mode bernoulli --instruments Flute Violin --dims 4 2",
     "--split pitch --frames 2", "--split frame --frames 1 4", "--fold 1 --n_folds 4",
@@ -266,10 +266,11 @@ def test_bf16_is_near_fp32(lt_train, run, no_figures):
 
 
 def test_flags_that_do_nothing_are_pointed_out(lt_train, no_figures):
-    result = lt_train("--epochs 1 --transpose 3 --adv_dim 20")
+    result = lt_train("--epochs 1 --transpose 3 --adv_dim 20 --rest_share 0.2")
     assert result.exit_code == 0
     assert "--transpose: no effect without --augment 1" in result.stderr
     assert "--adv_dim: no effect without --adversarial 1" in result.stderr
+    assert "--rest_share: no effect without --random_mode bernoulli" in result.stderr
 
 
 def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_set, tmp_path):

@@ -80,6 +80,14 @@ def test_bernoulli_weights_of_nought_are_the_silence_class(data):
     torch.testing.assert_close(batch.mixture[alone], source_magnitudes(chance, order, 0)[alone])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+def test_sources_rest_by_chance_as_often_as_asked(data, share):
+    chance = mixer(data, random_mode="bernoulli", rest_share=share)
+    weights = torch.cat([chance.batch(chance.order(0, epoch), 0, epoch, 0).weights for epoch in range(20)])
+    assert float((weights == 0).float().mean()) == pytest.approx(share, abs=0.03)
+    assert float((weights == 0).all(dim=1).float().mean()) == pytest.approx(share ** 2, abs=0.03), "each by itself"
+
+
 def test_without_a_silence_class_a_weight_of_nought_keeps_its_labels(data):
     chance = mixer(data, random_mode="bernoulli", zero_extra_class=0)
     batch = chance.batch(chance.order(0, 1), 0, 1, 0)

@@ -5,8 +5,8 @@ from torch.distributions import kl_divergence
 
 from lt.labels import LabelSpace
 from lt.losses import prior_kl
-from lt.networks import (N_JUDGEMENTS, BinarySymbols, CategoricalSymbols, HarmonicFront, NormalNetwork, SymbolNetwork,
-                          one_hot, mlp)
+from lt.networks import (N_JUDGEMENTS, RELATED, BinarySymbols, CategoricalSymbols, HarmonicFront, NormalNetwork,
+                         SymbolNetwork, mlp, one_hot)
 from lt.vae import CrossModalVAE, VAESize, draw_noise
 
 SPACE = LabelSpace(("octave", "pitch"), ("Flute", "Violin"))
@@ -64,6 +64,18 @@ def test_a_harmonic_front_judges_all_semitones_alike():
     judged, judged_moved = (both[:, 411:].unflatten(1, (-1, N_JUDGEMENTS)) for both in (before, after))
     torch.testing.assert_close(judged_moved[:, 1:], judged[:, :-1])
     assert float(judged.detach().std(dim=1).min()) > 0
+
+
+def test_a_harmonic_front_weighs_fundamentals_against_each_other():
+    """What speaks for a note changes what is thought of those that share its partials, and of no others."""
+    front, a_bin = HarmonicFront(411, 410, 48), 238
+    x = torch.zeros(2, 411)
+    x[1, a_bin] = 1.0
+    before, after = front(x)[:, 411:].unflatten(1, (-1, N_JUDGEMENTS))
+    changed = set((before != after).any(dim=1).nonzero()[:, 0].tolist())
+    seeing = {semitone for semitone, bins in enumerate(front.at[:-1].tolist()) if a_bin in bins}
+    assert seeing < changed
+    assert changed == {semitone for semitone in range(len(before)) if seeing & {semitone + step for step in RELATED}}
 
 
 @pytest.mark.parametrize("distribution", [CategoricalSymbols, BinarySymbols])
