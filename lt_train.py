@@ -55,7 +55,7 @@ class Tag(click.ParamType):
 @flag("labels", "conditioning labels", choice(*LABELS), "Data", 1)
 @flag("instruments", "instruments of the data set; two or more: their mixtures are heard", str, "Data", 1)
 @flag("random_mode", "weights of the sources in a mixture", choice("constant", "bernoulli"), "Data")
-@flag("rest_share", "with bernoulli: share of draws in which a source rests; half wherever a run is judged",
+@flag("rest_share", "with bernoulli: share of draws in which a source rests; in lt_analyze.py it is half",
       cli.Number(min=0, max=1), "Data")
 @flag("zero_extra_class", "each label has one more class, the last, for silence", cli.SWITCH, "Data")
 @flag("silence_share", "with it: share of drawn frames that are silent", cli.Number(min=0, max=1), "Data")

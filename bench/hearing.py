@@ -18,6 +18,7 @@ worst is given, where it sounds.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import subprocess
 import sys
@@ -39,7 +40,7 @@ from lt.decoding import decode_path
 from lt.hearing import symbol_probabilities
 from lt.metrics import log_spectral_distance_db
 from lt.runs import Run, load_run
-from lt.splits import PARTS, split_data
+from lt.splits import Split, split_data
 from lt.subjects import Subject
 from lt.tuning import TuningMeter, tune
 
@@ -85,6 +86,9 @@ Reader = Callable[[DataSet, int], np.ndarray | None]
 def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...]) -> dict[str, object]:
     """Train one row and score it: a row of the table."""
     instruments, name = key["instruments"].split(), f"hearing_{key['row']}_{Path(key['data']).stem}_{key['seed']}"
+    others = [read_data_set(path) for path in notes]
+    for other, name in itertools.product(others, instruments):
+        other.notes_of(name)  # raises, before there is work to lose
     started = time.perf_counter()
     flags = (ROWS | ROWS_OF_MIXTURES)[key["row"]]
     call("lt_train.py", "--dbroot", key["data"], "--instruments", *instruments, *flags, "--seed", key["seed"],
@@ -93,13 +97,12 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
     folder = HERE / "saves" / "__".join([name, "_".join(instruments)])
     if len(instruments) > 1:
         figures["held_out_note"] = in_mixtures(folder)
-        figures["other_note"] = " ".join(str(in_mixtures_of(folder, path)) for path in notes)
+        figures["other_note"] = " ".join(str(in_mixtures_of(folder, other)) for other in others)
     else:
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = split_data(data, run.config).notes["test"]
         figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(data, held_out, model_reader(run))
         figures["held_out_lsd_db"], figures["held_out_level_db"] = played(run, data, held_out)
-        others = [read_data_set(path) for path in notes]
         figures["other_note"] = " ".join(str(heard(other, other.notes_of(instruments[0]), model_reader(run))[0])
                                          for other in others)
         if recordings:
@@ -172,13 +175,14 @@ def in_mixtures(folder: Path) -> float:
     return worst(json.loads((folder / "analysis" / "results.json").read_text()))
 
 
-def in_mixtures_of(folder: Path, notes: Path) -> float:
-    """The same over mixtures of all notes of another data set."""
-    run, other = load_run(folder, tag="best"), read_data_set(notes)
-    split = split_data(other, run.config)
-    parts = zip(*(split.frames[part] for part in PARTS))
-    everything = replace(split, frames={"all": tuple(map(np.concatenate, parts))})
-    return worst(evaluate(Subject(run, other, everything), "all", 1, 0, {})[0])
+def in_mixtures_of(folder: Path, other: DataSet) -> float:
+    """The same over mixtures of all notes of another data set, as they were tuned: in a mixture nobody could tell."""
+    run = load_run(folder, tag="best")
+    untuned = replace(run, settings=replace(run.settings, config=replace(run.config, retune=0)))
+    frames = tuple(np.flatnonzero(np.isin(other.note_of_frame, other.notes_of(name)) & (other.sounding | other.silent))
+                   for name in run.config.instruments)
+    everything = Split("note", {"all": frames}, {}, 0)
+    return worst(evaluate(Subject(untuned, other, everything), "all", 1, 0, {})[0])
 
 
 def worst(results: dict[str, Any]) -> float:

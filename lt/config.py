@@ -142,8 +142,8 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 # What a preset changes where mixtures are heard: instruments rest while others play, but seldom while they are learnt,
 # since hearing them together is what is hard; the softer one may lie 50 dB below the louder, so features must reach as
-# far down, and noise, or partials weakened at random, would hide it; what rings of its notes before and after would
-# change its octave.
+# far down, and noise, or upper partials weakened all together, would hide it; what rings of its notes before and after
+# would change its octave.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
     "robust": {"random_mode": "bernoulli", "rest_share": 0.1, "encoder": "harmonic", "hidden_dims_1": (768,),

@@ -32,7 +32,9 @@ BYTES_A_PARAMETER = 16  # in float32 the weight, its gradient and Adam's two mom
 SAVED_BYTES_A_PARAMETER = 12  # of these, all but the gradient
 CRITIC_BETAS = (0.5, 0.999)  # Adam's, as is usual for critics
 STEP_TERMS = (*TERMS, "critic_own", "gradient_norm")  # what a step reports; the critic's own loss is not the model's
-OBJECTIVE_FIELDS = ("regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1", "transfer_2")
+# where one of these changes, losses of before are no measure
+OBJECTIVE_FIELDS = ("regularization_type", "beta_1", "beta_2", "cross_1", "cross_2", "transfer_1", "transfer_2",
+                    "random_mode", "rest_share", "silence_share")
 
 
 class Learner:

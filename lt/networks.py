@@ -19,7 +19,7 @@ from torch.nn import functional
 
 MIN_SCALE = 0.05  # of features with unit variance: keeps a likelihood of constant frames finite
 HARMONICS = (1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6, 7, 8)  # of a fundamental that are judged together
-RELATED = (-24, -19, -12, -7, -5, -4, 0, 4, 5, 7, 12, 19, 24)  # semitones between fundamentals that share partials
+RELATED = (-24, -19, -12, -7, -5, -4, 0, 4, 5, 7, 12, 19, 24)  # semitones: ratios 4, 3, 2, 3:2, 4:3, 5:4 and 1
 JUDGE_WIDTH, N_FIRST = 64, 8  # of the network that judges a fundamental by itself, and what it says of each
 WEIGH_WIDTH, N_JUDGEMENTS = 32, 4  # of the one that weighs it against those related to it
 LABEL_TYPES = ("categorical", "binary")

@@ -16,7 +16,7 @@ from lt.baselines import ConvClassifier, ConvSynth, Lessons, Majority, PcaClassi
 from lt.datasets import DataSet
 from lt.labels import SILENCE, LabelSpace, NoteLabels, octave_pitch_to_note_number
 from lt.seeds import seed_of
-from lt.subjects import Subject
+from lt.subjects import JUDGED_REST_SHARE, Subject
 
 BATCH = 4096  # frames mixed at once
 LESSON_VALUES = 1 << 26  # numbers that the rounds of mixtures may hold in all
@@ -69,9 +69,10 @@ def train_conv_synth(subject: Subject, epochs: int, batch_size: int, seed: int, 
 
 
 def find_majority(subject: Subject, seed: int) -> Majority:
-    """The commonest class of each label in the training part."""
+    """The commonest class of each label in the training part, with rests as it will be judged: it only knows shares."""
     run = subject.run
-    return Majority(draw_frames(subject, "train", seed, 0)[1], run.space.group_sizes).to(run.device).eval()
+    judged = draw_frames(subject, "train", seed, 0, JUDGED_REST_SHARE)[1]
+    return Majority(judged, run.space.group_sizes).to(run.device).eval()
 
 
 def _fresh(network: nn.Module, subject: Subject, seed: int) -> nn.Module:
@@ -87,7 +88,7 @@ def _fresh(network: nn.Module, subject: Subject, seed: int) -> nn.Module:
 def _lessons(subject: Subject, seed: int, width: int, shaped: Callable[[tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
              ) -> Lessons:
     """Rounds of the training part's mixtures, as many as LESSON_VALUES allows, and one of the validation part's."""
-    mixer = subject.mixer("train", subject.run.config.silence_share)
+    mixer = subject.mixer("train", subject.run.config.silence_share, subject.run.config.rest_share)
     changing = len(mixer.sources) > 1 or mixer.config.random_mode != "constant" or \
         (mixer.space.silence and mixer.config.silence_share > 0)
     n_rounds = min(max(1, LESSON_VALUES // (mixer.n_frames * width)), MOST_ROUNDS) if changing else 1
@@ -96,10 +97,12 @@ def _lessons(subject: Subject, seed: int, width: int, shaped: Callable[[tuple[Te
 
 
 @torch.no_grad()
-def draw_frames(subject: Subject, part: str, seed: int, index: int) -> tuple[Tensor, Tensor]:
-    """Every frame of a part in freshly drawn mixtures, silence among them as in training: features
+def draw_frames(subject: Subject, part: str, seed: int, index: int, rest_share: float | None = None
+                ) -> tuple[Tensor, Tensor]:
+    """Every frame of a part in freshly drawn mixtures, with silence and, unless given, rests as in training: features
     (frames, features) and classes (frames, groups)."""
-    mixer = subject.mixer(part, subject.run.config.silence_share)
+    config = subject.run.config
+    mixer = subject.mixer(part, config.silence_share, config.rest_share if rest_share is None else rest_share)
     pieces = []
     for number, positions in enumerate(mixer.order(seed, index).split(BATCH)):
         batch = mixer.batch(positions, seed, index, number, stream="baseline")

@@ -174,4 +174,4 @@ def load_model_state(model: CrossModalVAE, checkpoint: Checkpoint) -> None:
         model.symbol.load_state_dict(checkpoint.symbol["model"])
     except (RuntimeError, KeyError) as error:
         raise ValueError(f"the checkpoint of run {checkpoint.run_id}, epoch {checkpoint.epoch}, does not fit the "
-                         "networks of its config.json") from error
+                         "networks of its config.json (one of another version must be trained again)") from error

@@ -7,13 +7,14 @@ from typing import Sequence
 
 import numpy as np
 
-from lt.config import RunConfig
 from lt.datafiles import read_data_set
 from lt.datasets import DataSet
 from lt.mixtures import Mixer
 from lt.runs import Run
 from lt.sources import note_audio
 from lt.splits import Split, split_data
+
+JUDGED_REST_SHARE = 0.5  # whatever a run learns from (`--rest_share`), so that all are judged alike
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Subject:
     split: Split
     folders: tuple[Path, ...] = ()
 
-    def mixer(self, part: str, silence_share: float = 0.0) -> Mixer:
-        """Mixtures of a part's frames, heard as they are. Where sources rest by chance, they rest as often as by
-        default, whatever the run learns from: runs are judged alike."""
-        config = replace(self.run.config, silence_share=silence_share, rest_share=RunConfig.rest_share)
+    def mixer(self, part: str, silence_share: float = 0.0, rest_share: float = JUDGED_REST_SHARE) -> Mixer:
+        """Mixtures of a part's frames, heard as they are, with silence and rests (where they are by chance) as runs are
+        judged, unless given."""
+        config = replace(self.run.config, silence_share=silence_share, rest_share=rest_share)
         return Mixer(self.data, self.split.frames[part], self.run.space, config, self.run.device)
 
     def note_audio(self, note: int) -> np.ndarray | None:

@@ -103,14 +103,28 @@ def test_passes_are_averaged_with_their_standard_deviation():
 
 # --- a model ----------------------------------------------------------------------------------------------
 
+def with_settings(subject, **settings):
+    config = replace(subject.run.config, **settings)
+    return replace(subject, run=replace(subject.run, settings=replace(subject.run.settings, config=config)))
+
+
 def test_runs_are_judged_with_rests_and_silence_alike_whatever_they_learn_from(duet):
     def weights(**settings):
-        config = replace(duet.run.config, **settings)
-        mixer = replace(duet, run=replace(duet.run, settings=replace(duet.run.settings, config=config))).mixer("train")
+        mixer = with_settings(duet, **settings).mixer("train")
         return mixer.batch(mixer.order(0, 0), 0, 0, 0).weights
     usual = weights(rest_share=0.5, silence_share=0.0)
     assert 0.3 < float(usual.mean()) < 0.7
     assert torch.equal(weights(rest_share=0.1, silence_share=0.9), usual)
+
+
+def test_baselines_learn_from_as_many_rests_as_the_run_and_the_majority_knows_those_judged(duet):
+    seldom = with_settings(duet, rest_share=0.0, silence_share=0.0)
+    resting = [(draw_frames(each, "train", 0, 0)[1][:, 0] == 9).float().mean() for each in (seldom, duet)]
+    assert resting[0] < 0.3 < 0.45 < resting[1]
+    often = with_settings(duet, rest_share=0.9, silence_share=0.0)
+    features = torch.zeros(1, duet.run.scaler.n_features)
+    for one, other in zip(find_majority(seldom, 0)(features).logits, find_majority(often, 0)(features).logits):
+        torch.testing.assert_close(one, other)
 
 
 def test_the_figures_are_those_of_a_literal_evaluation(subject):

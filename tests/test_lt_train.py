@@ -463,9 +463,15 @@ def test_training_flags_are_taken_and_recorded(lt_train, run, no_figures):
     assert len(provenance["continued"]) == 1
 
 
-def test_another_weight_makes_earlier_losses_no_measure(lt_train, run, no_figures):
-    lt_train("--epochs 2")
-    lt_train(f"--load {run} --load_epoch last --epochs 3 --beta_1 1000")
+@pytest.mark.parametrize("before, after", [
+    ("", "--beta_1 1000"), ("--random_mode bernoulli --rest_share 0.95", "--rest_share 0"),
+    ("--silence_share 0.95", "--silence_share 0"),
+])
+def test_other_weights_and_mixtures_make_earlier_losses_no_measure(lt_train, run, no_figures, before, after):
+    lt_train(f"--epochs 2 {before}")
+    lt_train(f"--load {run} --load_epoch last --epochs 3 {after}")
+    first, last = history_of(run)[0]["valid_total"], history_of(run)[2]["valid_total"]
+    assert last > first, "or it would be the best anyway"
     assert load_run(run, "best").epoch == 3
 
 
