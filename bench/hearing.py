@@ -87,8 +87,8 @@ def measure(key: dict[str, str], recordings: Path | None, notes: tuple[Path, ...
     """Train one row and score it: a row of the table."""
     instruments, name = key["instruments"].split(), f"hearing_{key['row']}_{Path(key['data']).stem}_{key['seed']}"
     others = [read_data_set(path) for path in notes]
-    for other, name in itertools.product(others, instruments):
-        other.notes_of(name)  # raises, before there is work to lose
+    for other, instrument in itertools.product(others, instruments):
+        other.notes_of(instrument)  # raises, before there is work to lose
     started = time.perf_counter()
     flags = (ROWS | ROWS_OF_MIXTURES)[key["row"]]
     call("lt_train.py", "--dbroot", key["data"], "--instruments", *instruments, *flags, "--seed", key["seed"],
