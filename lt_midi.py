@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Hear recordings with trained models, and compare what they hear with aligned MIDI."""
+
 from __future__ import annotations
 
 from dataclasses import fields
@@ -20,15 +21,34 @@ def flag(name: str, help: str, type=cli.SWITCH):
     return cli.option(f"--{name}", of=CrossConfig, help=help, type=type)
 
 
-@cli.command("Hear recordings with trained models, and compare what they hear with aligned MIDI.\n\n"
-             "Prints a table a model; writes transcriptions (MIDI and CSV), results, sound and pictures into the "
-             "output folder. STEM.wav goes with STEM-lined.mid or STEM.mid.", example=EXAMPLE)
-@cli.option("--models", help="folders that lt_train.py wrote", type=cli.PATH, required=True, at_least=1)
-@cli.option("--output", help="results folder; of several models, one folder each in it", type=cli.PATH,
-            default_text="MODEL/midi_results")
-@cli.option("--dataroot", help="folder of recordings (wav, flac, mp3, ogg, aiff), searched in depth", type=cli.PATH,
-            required=True)
-@cli.option("--midiroot", help="folder of aligned MIDI files, searched in depth", type=cli.PATH, required=True)
+@cli.command(
+    "Hear recordings with trained models, and compare what they hear with aligned MIDI.\n\n"
+    "Prints a table a model; writes transcriptions (MIDI and CSV), results, sound and pictures "
+    "into the "
+    "output folder. STEM.wav goes with STEM-lined.mid or STEM.mid.",
+    example=EXAMPLE,
+)
+@cli.option(
+    "--models", help="folders that lt_train.py wrote", type=cli.PATH, required=True, at_least=1
+)
+@cli.option(
+    "--output",
+    help="results folder; of several models, one folder each in it",
+    type=cli.PATH,
+    default_text="MODEL/midi_results",
+)
+@cli.option(
+    "--dataroot",
+    help="folder of recordings (wav, flac, mp3, ogg, aiff), searched in depth",
+    type=cli.PATH,
+    required=True,
+)
+@cli.option(
+    "--midiroot",
+    help="folder of aligned MIDI files, searched in depth",
+    type=cli.PATH,
+    required=True,
+)
 @flag("plot", "1: draw pictures")
 @flag("losses", "1: judge the model: table, results.json, results.csv")
 @flag("resynthesize", "1: write reconstructions, and sound made from the MIDI's symbols")
@@ -37,17 +57,26 @@ def flag(name: str, help: str, type=cli.SWITCH):
 @flag("jobs", "recordings worked on at once; 0: as many as there are cores", cli.NOT_NEGATIVE)
 @cli.seed_option()
 @cli.cuda_option()
-def main(models: tuple[Path, ...], output: Path | None, dataroot: Path, midiroot: Path, cuda: int | str,
-         **flags: object) -> None:
+def main(
+    models: tuple[Path, ...],
+    output: Path | None,
+    dataroot: Path,
+    midiroot: Path,
+    cuda: int | str,
+    **flags: object,
+) -> None:
     config = CrossConfig(**{field.name: flags[field.name] for field in fields(CrossConfig)})
-    from lt.crossing import cross
     from lt.devices import device
+    from lt.evaluation.corpus import cross
+    from lt.evaluation.ground_truth import find_pairs
+    from lt.evaluation.results import comparison, text
     from lt.files import unique_names
-    from lt.references import find_pairs
-    from lt.results import comparison, text
+
     chosen, names = device(cuda), unique_names(path.resolve().name for path in models)
-    folders = [output / name if output and len(models) > 1 else output or path / "midi_results"
-               for path, name in zip(models, names)]
+    folders = [
+        output / name if output and len(models) > 1 else output or path / "midi_results"
+        for path, name in zip(models, names)
+    ]
     pairs = find_pairs(dataroot, midiroot, folders, cli.note)
 
     def one(index: int) -> tuple[str, dict]:

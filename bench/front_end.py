@@ -1,8 +1,9 @@
-"""How fast the front end is beside the nsgt library and librosa's CQT: run `python bench/front_end.py`.
+"""How fast the front end is beside the nsgt library and librosa's CQT: run `python
+bench/front_end.py`.
 
-One thread each. Ratios within one run are what counts: the machine's own speed varies from run to run. The library
-works on the same Hann slices, merged as ours are, once with the number of coefficients it would choose (1279, a
-prime) and once with ours (1408).
+One thread each. Ratios within one run are what counts: the machine's own speed varies from run to
+run. The library works on the same Hann slices, merged as ours are, once with the number of
+coefficients it would choose (1279, a prime) and once with ours (1408).
 """
 
 from __future__ import annotations
@@ -52,7 +53,12 @@ class Library:
         with numpy_shim(nsgt), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.nsgt = nsgt.NSGT(
-                scale, DESIGN.sample_rate, DESIGN.slice_length, real=True, matrixform=True, reducedform=1
+                scale,
+                DESIGN.sample_rate,
+                DESIGN.slice_length,
+                real=True,
+                matrixform=True,
+                reducedform=1,
             )
         if n_coefficients:
             self.nsgt.M[:] = n_coefficients
@@ -73,7 +79,9 @@ class Library:
         signs = 1 - 2 * (DESIGN.frame.positions % 2)[:, None]
         result = np.zeros((len(slices[0]), (len(slices) + 1) * half), complex)
         for number, grid in enumerate(slices):
-            result[:, number * half : (number + 2) * half] += grid[:, : 2 * half] * signs ** (number + 1)
+            result[:, number * half : (number + 2) * half] += grid[:, : 2 * half] * signs ** (
+                number + 1
+            )
         return result[:, half:-half]
 
     def inverse(self, coefficients: np.ndarray, n_samples: int) -> np.ndarray:
@@ -84,7 +92,11 @@ class Library:
         signs = 1 - 2 * (DESIGN.frame.positions % 2)[:, None]
         result = np.zeros((n_slices + 1) * HALF)
         for number in range(n_slices):
-            grid = padded[:, number * half : (number + 2) * half] * signs ** (number + 1) * HANN[:: DESIGN.hop]
+            grid = (
+                padded[:, number * half : (number + 2) * half]
+                * signs ** (number + 1)
+                * HANN[:: DESIGN.hop]
+            )
             result[number * HALF : (number + 2) * HALF] += self.nsgt.backward(list(grid))
         return result[HALF : HALF + n_samples]
 
@@ -112,7 +124,10 @@ def best(work: Callable[[], Any], repeats: int = REPEATS) -> float:
 
 
 def show(name: str, seconds: float, audio_seconds: float, ours: float, note: str = "") -> None:
-    print(f"{name:34s} {seconds:8.3f} s {audio_seconds / seconds:8.1f} x real time {seconds / ours:7.1f} x ours {note}")
+    print(
+        f"{name:34s} {seconds:8.3f} s {audio_seconds / seconds:8.1f} x real time "
+        f"{seconds / ours:7.1f} x ours {note}"
+    )
 
 
 def forward_table(nsgt: NSGT) -> None:
@@ -123,7 +138,10 @@ def forward_table(nsgt: NSGT) -> None:
     print(f"forward, {SECONDS} s of audio")
     show("ours", ours, SECONDS, ours)
     show("ours, frames of magnitudes", best(lambda: nsgt.magnitude_frames(tensor)), SECONDS, ours)
-    for name, library in (("own number", Library()), ("our number", Library(DESIGN.n_coefficients))):
+    for name, library in (
+        ("own number", Library()),
+        ("our number", Library(DESIGN.n_coefficients)),
+    ):
         show(f"nsgt library, {name}", best(lambda lib=library: lib.slices(audio), 2), SECONDS, ours)
     settings = {"sr": DESIGN.sample_rate, "fmin": DESIGN.fmin, "n_bins": 408, "bins_per_octave": 48}
     cqt = best(lambda: librosa.cqt(audio, hop_length=DESIGN.hop * 4, **settings), 1)
@@ -152,7 +170,9 @@ def phase_table(nsgt: NSGT) -> None:
     start = time.perf_counter()
     theirs = library.griffin_lim(magnitudes.numpy(), n_samples)
     took = time.perf_counter() - start
-    show("loop over the nsgt library", took, seconds, spent, reached(torch.as_tensor(theirs).float()))
+    show(
+        "loop over the nsgt library", took, seconds, spent, reached(torch.as_tensor(theirs).float())
+    )
 
 
 def main() -> None:

@@ -1,7 +1,10 @@
-"""Settings: the frozen dataclasses that carry the flags' defaults. Imports nothing heavy, so `--help` is fast.
+"""Settings: the frozen dataclasses that carry the flags' defaults. Imports nothing heavy, so
+`--help` is fast.
 
-A default lives here and nowhere else: the flags refer to these fields, a run stores them in `config.json`.
+A default lives here and nowhere else: the flags refer to these fields, a run stores them in
+`config.json`.
 """
+
 from __future__ import annotations
 
 import math
@@ -16,7 +19,8 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True)
 class SpectralConfig:
-    """The front end: a constant-Q NSGT and the grid of model frames. Frequencies in hertz, lengths in samples.
+    """The front end: a constant-Q NSGT and the grid of model frames. Frequencies in hertz, lengths
+    in samples.
 
     Attributes:
         sample_rate: samples a second.
@@ -25,6 +29,7 @@ class SpectralConfig:
         frame_hop: samples a model frame; a whole number of hops.
         rumble: what lies below is cut from a sound first; 0: nothing is.
     """
+
     sample_rate: int = 22050
     fmin: float = 30.0
     fmax: float = 11000.0
@@ -37,7 +42,9 @@ class SpectralConfig:
     def __post_init__(self) -> None:
         lowest = min(value for name, value in vars(self).items() if name != "rumble")
         if not (lowest > 0 and 0 <= self.rumble < self.fmax):
-            raise ValueError(f"a front end's numbers must be above 0, and its rumble from 0 to fmax: {self}")
+            raise ValueError(
+                f"a front end's numbers must be above 0, and its rumble from 0 to fmax: {self}"
+            )
 
     @property
     def n_bins(self) -> int:
@@ -58,6 +65,7 @@ class SpectralConfig:
 @dataclass(frozen=True)
 class RunConfig:
     """Every setting of a training run, a field a flag of `lt_train.py`."""
+
     dbroot: str = DEFAULT_DATA_SET
     savedir: str = "saves"
     name: str = "scan_multi"
@@ -123,52 +131,121 @@ class RunConfig:
 
 
 # What may change when a run is continued; everything else makes it another run.
-CHANGEABLE = ("dbroot", "savedir", "random_mode", "rest_share", "silence_share", "augment", "transpose", "detune",
-              "equalise", "tilt", "noise_floor", "ring", "gain", "regularization_type", "beta_1", "beta_2", "cross_1",
-              "cross_2", "transfer_1", "transfer_2", "adv_lr", "epochs", "save_epochs", "plot_epochs", "save_seconds",
-              "batch_size", "steps_per_epoch", "learning_rate", "lr_decay", "patience", "precision", "tensorboard",
-              "cuda")
+CHANGEABLE = (
+    "dbroot",
+    "savedir",
+    "random_mode",
+    "rest_share",
+    "silence_share",
+    "augment",
+    "transpose",
+    "detune",
+    "equalise",
+    "tilt",
+    "noise_floor",
+    "ring",
+    "gain",
+    "regularization_type",
+    "beta_1",
+    "beta_2",
+    "cross_1",
+    "cross_2",
+    "transfer_1",
+    "transfer_2",
+    "adv_lr",
+    "epochs",
+    "save_epochs",
+    "plot_epochs",
+    "save_seconds",
+    "batch_size",
+    "steps_per_epoch",
+    "learning_rate",
+    "lr_decay",
+    "patience",
+    "precision",
+    "tensorboard",
+    "cuda",
+)
 
 PRESETS: dict[str, dict[str, object]] = {
     "article": {},
     "robust": {
-        "frames": (), "features": "relative", "range_db": 30.0, "retune": 1,
-        "augment": 1, "transpose": 5, "detune": 0.45, "equalise": 8.0, "tilt": 24.0, "noise_floor": 0.5,
+        "frames": (),
+        "features": "relative",
+        "range_db": 30.0,
+        "retune": 1,
+        "augment": 1,
+        "transpose": 5,
+        "detune": 0.45,
+        "equalise": 8.0,
+        "tilt": 24.0,
+        "noise_floor": 0.5,
         "gain": 3.0,
-        "hidden_dims_1": (512,), "hidden_dims_2": (256,), "signal_scale": "bin", "silence_share": 0.1,
-        "transfer_1": 1.0, "transfer_2": 200.0, "learning_rate": 2e-3, "lr_decay": 0.96,
-        "epochs": 60, "save_epochs": 20, "plot_epochs": 20, "batch_size": 256, "patience": 10,
+        "hidden_dims_1": (512,),
+        "hidden_dims_2": (256,),
+        "signal_scale": "bin",
+        "silence_share": 0.1,
+        "transfer_1": 1.0,
+        "transfer_2": 200.0,
+        "learning_rate": 2e-3,
+        "lr_decay": 0.96,
+        "epochs": 60,
+        "save_epochs": 20,
+        "plot_epochs": 20,
+        "batch_size": 256,
+        "patience": 10,
     },
 }
-# What a preset changes where mixtures are heard: instruments rest while others play, but seldom while they are learnt,
-# since hearing them together is what is hard; the softer one may lie 50 dB below the louder, so features must reach as
-# far down, and noise, or upper partials weakened all together, would hide it; what rings of its notes before and after
-# would change its octave.
+# What a preset changes where mixtures are heard: instruments rest while others play, but seldom
+# while they are learnt, since hearing them together is what is hard; the softer one may lie 50 dB
+# below the louder, so features must reach as far down, and noise, or upper partials weakened all
+# together, would hide it; what rings of its notes before and after would change its octave.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
-    "robust": {"random_mode": "bernoulli", "rest_share": 0.1, "encoder": "harmonic", "hidden_dims_1": (768,),
-               "range_db": 80.0, "transpose": 2, "detune": 0.15, "ring": 0.5, "tilt": 0.0, "noise_floor": 0.0,
-               "epochs": 80, "lr_decay": 0.97},
+    "robust": {
+        "random_mode": "bernoulli",
+        "rest_share": 0.1,
+        "encoder": "harmonic",
+        "hidden_dims_1": (768,),
+        "range_db": 80.0,
+        "transpose": 2,
+        "detune": 0.15,
+        "ring": 0.5,
+        "tilt": 0.0,
+        "noise_floor": 0.0,
+        "epochs": 80,
+        "lr_decay": 0.97,
+    },
 }
 
 
 def with_preset(given: dict[str, object], preset: str) -> RunConfig:
-    """The run's settings: flags that were given, the preset's values for the rest, the defaults below both."""
+    """The run's settings: flags that were given, the preset's values for the rest, the defaults
+    below both.
+    """
     values = dict(PRESETS[preset])
     if len(given.get("instruments", RunConfig.instruments)) > 1:
         values |= PRESETS_OF_MIXTURES[preset]
     return replace(RunConfig(), **{**values, **given, "preset": preset})
 
 
-_KINDS = {"int": int, "float": (int, float), "str": str, "tuple[int, ...]": int, "tuple[str, ...]": str}
+_KINDS = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "tuple[int, ...]": int,
+    "tuple[str, ...]": str,
+}
 
 
 def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Settings:
-    """A settings dataclass from plain JSON values (lists become tuples), each of the type that its field asks for.
-    Settings that came later than the values have their defaults: each new one leaves what was there before as it was.
+    """A settings dataclass from plain JSON values (lists become tuples), each of the type that its
+    field asks for. Settings that came later than the values have their defaults: each new one
+    leaves what was there before as it was.
 
     Raises:
-        ValueError: a field that this version does not know, or a value that cannot be its. TypeError: one is missing.
+        ValueError: a field that this version does not know, or a value that cannot be its.
+        TypeError: one is missing.
     """
     known = {field.name: str(field.type) for field in fields(kind)}
     odd = sorted(set(values) - set(known))
@@ -177,9 +254,16 @@ def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Setti
     for name, value in values.items():
         several = known[name].startswith("tuple")
         entries = value if several and isinstance(value, list) else [value]
-        if several != isinstance(value, list) or not all(_fits(entry, known[name]) for entry in entries):
+        if several != isinstance(value, list) or not all(
+            _fits(entry, known[name]) for entry in entries
+        ):
             raise ValueError(f"{name} cannot be {str(value)[:40]}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
 
 
 def _fits(value: object, kind: str) -> bool:
@@ -194,10 +278,11 @@ class AnalysisConfig:
     """What `lt_analyze.py` does with a model, a field a flag.
 
     Attributes:
-        partition: train, valid or test. nb_passes: over its frames, in fresh mixtures and latent samples.
-        make_losses ... conv_synth: 1 does it, 0 leaves it out. generate_audio: number of examples; n_samples:
-        transfers of each.
+        partition: train, valid or test. nb_passes: over its frames, in fresh mixtures and latent
+            samples. make_losses ... conv_synth: 1 does it, 0 leaves it out. generate_audio: number
+            of examples; n_samples: transfers of each.
     """
+
     partition: str = "test"
     nb_passes: int = 1
     classifier_epochs: int = 1000
@@ -218,9 +303,10 @@ class CrossConfig:
     """What `lt_midi.py` does with recordings and their MIDI, a field a flag.
 
     Attributes:
-        plot ... classifier: 1 does it, 0 leaves it out.
-        griffinlim_iters: of phase retrieval. jobs: recordings worked on at once; 0: as many as there are cores.
+        plot ... classifier: 1 does it, 0 leaves it out. griffinlim_iters: of phase retrieval. jobs:
+        recordings worked on at once; 0: as many as there are cores.
     """
+
     plot: int = 1
     losses: int = 1
     resynthesize: int = 1
@@ -235,10 +321,13 @@ class PlayOptions:
     """How to play: the flags of `lt_play.py` with their defaults.
 
     Attributes:
-        transposition: semitones. latent_sample: draw the latent, else take its mean. graphs: write pictures.
-        dynamics: an index that replaces all dynamics. n_steps: frames; None is the mode's own number.
+        transposition: semitones. latent_sample: draw the latent, else take its mean. graphs: write
+            pictures.
+        dynamics: an index that replaces all dynamics. n_steps: frames; None is the mode's own
+            number.
         griffinlim_iters: of phase retrieval. out_of_range: `octave` or `skip`. format: wav or flac.
     """
+
     transposition: int = 0
     latent_sample: int = 1
     graphs: int = 1

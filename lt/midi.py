@@ -1,12 +1,14 @@
 """MIDI files, and the one place where notes in seconds meet labels on a grid of frames.
 
-Frame n covers [n, n + 1) * frame_seconds and belongs to the note that its centre lies in; where notes
-overlap, to the newest. mido reads and writes the bytes; tempo, pairing and order are ours, so that files that
-other programs wrote (tempo changes in any track, notes struck again or never ended, notes of no length) read
-alike everywhere.
+Frame n covers [n, n + 1) * frame_seconds and belongs to the note that its centre lies in; where
+notes overlap, to the newest. mido reads and writes the bytes; tempo, pairing and order are ours, so
+that files that other programs wrote (tempo changes in any track, notes struck again or never ended,
+notes of no length) read alike everywhere.
 
-Names: `onset` and `offset` in seconds, `note_number` and `program` 0-127, `velocity` 1-127, ticks as in MIDI.
+Names: `onset` and `offset` in seconds, `note_number` and `program` 0-127, `velocity` 1-127, ticks
+as in MIDI.
 """
+
 from __future__ import annotations
 
 import io
@@ -19,11 +21,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lt.files import write_bytes
-from lt.labels import (DEFAULT_DYNAMICS, FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, SILENCE, NoteLabels,
-                       dynamics_to_velocity, velocity_to_dynamics)
+from lt.labels import (
+    DEFAULT_DYNAMICS,
+    FIRST_NOTE_NUMBER,
+    LAST_NOTE_NUMBER,
+    SILENCE,
+    NoteLabels,
+    dynamics_to_velocity,
+    velocity_to_dynamics,
+)
 
 if TYPE_CHECKING:
     import mido
+
 
 FRAME_SECONDS = 704 / 22050
 TICKS_PER_BEAT = 960  # half a millisecond at 120 beats a minute
@@ -33,6 +43,7 @@ DRUM_CHANNEL = 9
 @dataclass(frozen=True, order=True)
 class Note:
     """A note from `onset` to `offset` (seconds), sorted by onset."""
+
     onset: float
     offset: float
     note_number: int
@@ -42,19 +53,21 @@ class Note:
 @dataclass(frozen=True)
 class Track:
     """The notes of one instrument of a MIDI file, sorted by onset."""
+
     name: str
     program: int
     notes: tuple[Note, ...]
 
 
-# --- reading ----------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
+
 
 def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
-    """Read a MIDI file -> a Track for each track, channel and program that has notes; drums (channel 10) are left out,
-    or are all that is read.
+    """Read a MIDI file -> a Track for each track, channel and program that has notes; drums
+    (channel 10) are left out, or are all that is read.
 
-    A note struck again before its end ends there; one that never ends lasts to the end of its track; one of
-    no length gets one tick.
+    A note struck again before its end ends there; one that never ends lasts to the end of its
+    track; one of no length gets one tick.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: as the words say.
@@ -69,23 +82,33 @@ def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
         raise ValueError(f"{path} is a pipe or a device, not a MIDI file")
     content = path.read_bytes()
     import mido  # a tenth of a second
+
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
     except Exception as error:  # mido lets through whatever odd bytes bring about, of any kind
-        raise ValueError(f"{path} is not a MIDI file that can be read, or is damaged: "
-                         f"{str(error) or 'it ends too early'}") from None
+        raise ValueError(
+            f"{path} is not a MIDI file that can be read, or is damaged: "
+            f"{str(error) or 'it ends too early'}"
+        ) from None
     if file.ticks_per_beat <= 0:
-        raise ValueError(f"the MIDI file {path} counts time in film frames (SMPTE), which is not supported")
+        raise ValueError(
+            f"the MIDI file {path} counts time in film frames (SMPTE), which is not supported"
+        )
     try:
         clock = _Clock.of(file)
         return [track for one in file.tracks for track in _tracks(one, clock, drums)]
     except OverflowError:
-        raise ValueError(f"the MIDI file {path} is damaged: its times are beyond all numbers") from None
+        raise ValueError(
+            f"the MIDI file {path} is damaged: its times are beyond all numbers"
+        ) from None
 
 
 @dataclass(frozen=True)
 class _Clock:
-    """Ticks to seconds: from each of `ticks` on, a tick lasts `seconds_per_tick` (all: (tempo changes,))."""
+    """Ticks to seconds: from each of `ticks` on, a tick lasts `seconds_per_tick` (all: (tempo
+    changes,)).
+    """
+
     ticks: np.ndarray
     seconds: np.ndarray
     seconds_per_tick: np.ndarray
@@ -114,21 +137,28 @@ class _Clock:
 @dataclass(frozen=True)
 class _Struck:
     """A note that has begun, and the program that it was struck with."""
+
     tick: int
     velocity: int
     program: int
 
 
 def _tracks(messages: mido.MidiTrack, clock: _Clock, drums: bool) -> list[Track]:
-    """The notes of one track of the file, a Track for each channel and program, in order of appearance."""
+    """The notes of one track of the file, a Track for each channel and program, in order of
+    appearance.
+    """
     name, programs = "", {}  # programs: channel -> program
     struck: dict[tuple[int, int], _Struck] = {}  # keys here and below: (channel, note number)
-    restruck: dict[tuple[int, int], int] = {}  # where a new stroke ended the old: its own note-off may follow
+    restruck: dict[
+        tuple[int, int], int
+    ] = {}  # where a new stroke ended the old: its own note-off may follow
     notes: dict[tuple[int, int], list[Note]] = {}  # (channel, program) -> notes
 
     def end(key: tuple[int, int], tick: int) -> None:
         begun, (channel, note_number) = struck.pop(key), key
-        note = Note(clock.at(begun.tick), clock.at(max(tick, begun.tick + 1)), note_number, begun.velocity)
+        note = Note(
+            clock.at(begun.tick), clock.at(max(tick, begun.tick + 1)), note_number, begun.velocity
+        )
         notes.setdefault((channel, begun.program), []).append(note)
 
     tick = 0
@@ -160,10 +190,12 @@ def _text(name: str) -> str:
         return name
 
 
-# --- writing ----------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
+
 
 def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) -> None:
-    """Write a MIDI file that opens with tempo, track names and programs set; equal input gives equal bytes.
+    """Write a MIDI file that opens with tempo, track names and programs set; equal input gives
+    equal bytes.
 
     Onsets and offsets are kept to half a tick: a quarter of a millisecond at 120 beats a minute.
 
@@ -172,10 +204,17 @@ def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) 
         OSError: the file cannot be written.
     """
     import mido
+
     microseconds = round(60e6 / tempo)
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
-    file.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=microseconds),
-                                       mido.MetaMessage("time_signature", numerator=4, denominator=4)]))
+    file.tracks.append(
+        mido.MidiTrack(
+            [
+                mido.MetaMessage("set_tempo", tempo=microseconds),
+                mido.MetaMessage("time_signature", numerator=4, denominator=4),
+            ]
+        )
+    )
     channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
     for index, track in enumerate(tracks):
         ticks_per_second = TICKS_PER_BEAT * 1e6 / microseconds
@@ -188,19 +227,33 @@ def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) 
 def _messages(track: Track, channel: int, ticks_per_second: float) -> mido.MidiTrack:
     """One track as MIDI messages with delta times."""
     import mido
+
     events = []
     for note in track.notes:
         _check(note)
         onset = round(note.onset * ticks_per_second)
         offset = max(round(note.offset * ticks_per_second), onset + 1)
         events.append((onset, 1, note.note_number, note.velocity))
-        events.append((offset, 0, note.note_number, 0))  # 0 sorts first: a note ends before the next begins
-    messages = mido.MidiTrack([mido.MetaMessage("track_name", name=track.name),
-                               mido.Message("program_change", channel=channel, program=track.program)])
+        events.append(
+            (offset, 0, note.note_number, 0)
+        )  # 0 sorts first: a note ends before the next begins
+    messages = mido.MidiTrack(
+        [
+            mido.MetaMessage("track_name", name=track.name),
+            mido.Message("program_change", channel=channel, program=track.program),
+        ]
+    )
     before = 0
     for tick, begins, note_number, velocity in sorted(events):
-        messages.append(mido.Message("note_on" if begins else "note_off", channel=channel, note=note_number,
-                                     velocity=velocity, time=tick - before))
+        messages.append(
+            mido.Message(
+                "note_on" if begins else "note_off",
+                channel=channel,
+                note=note_number,
+                velocity=velocity,
+                time=tick - before,
+            )
+        )
         before = tick
     return messages
 
@@ -210,10 +263,13 @@ def _check(note: Note) -> None:
     if not (0 <= note.onset <= note.offset < math.inf):
         raise ValueError(f"a note from {note.onset} s to {note.offset} s cannot be written")
     if not (0 <= note.note_number <= 127 and 1 <= note.velocity <= 127):
-        raise ValueError(f"note number {note.note_number} with velocity {note.velocity} cannot be written")
+        raise ValueError(
+            f"note number {note.note_number} with velocity {note.velocity} cannot be written"
+        )
 
 
-# --- notes and labels -------------------------------------------------------------------------------------
+# --- notes and labels -----------------------------------------------------------------------------
+
 
 def notes_in_range(notes: Iterable[Note]) -> list[Note]:
     """Those of `notes` that labels can name: C0 to B8. Compare the lengths to count the others."""
@@ -225,11 +281,14 @@ def last_offset(notes: Iterable[Note]) -> float:
     return max((note.offset for note in notes), default=0.0)
 
 
-def notes_to_labels(notes: Iterable[Note], n_frames: int, frame_seconds: float = FRAME_SECONDS) -> NoteLabels:
-    """Notes -> labels of `n_frames` frames: a note holds the frames whose centre lies in [onset, offset).
+def notes_to_labels(
+    notes: Iterable[Note], n_frames: int, frame_seconds: float = FRAME_SECONDS
+) -> NoteLabels:
+    """Notes -> labels of `n_frames` frames: a note holds the frames whose centre lies in [onset,
+    offset).
 
-    Where notes overlap the one of the latest onset wins (of one onset, the higher), and the older one comes
-    back when the newer ends.
+    Where notes overlap the one of the latest onset wins (of one onset, the higher), and the older
+    one comes back when the newer ends.
 
     Raises:
         ValueError: a note outside C0 to B8 (see `notes_in_range`).
@@ -239,7 +298,9 @@ def notes_to_labels(notes: Iterable[Note], n_frames: int, frame_seconds: float =
     for note in sorted(notes, key=lambda note: (note.onset, note.note_number)):
         if not FIRST_NOTE_NUMBER <= note.note_number <= LAST_NOTE_NUMBER:
             raise ValueError(f"note number {note.note_number} is outside C0 to B8 (12 to 119)")
-        held = slice(*(max(math.ceil(time / frame_seconds - 0.5), 0) for time in (note.onset, note.offset)))
+        held = slice(
+            *(max(math.ceil(time / frame_seconds - 0.5), 0) for time in (note.onset, note.offset))
+        )
         note_number[held] = note.note_number
         dynamics[held] = velocity_to_dynamics(note.velocity)
     return NoteLabels.from_notes(note_number, dynamics)
@@ -253,12 +314,56 @@ def labels_to_notes(labels: NoteLabels, frame_seconds: float = FRAME_SECONDS) ->
     note_number = labels.note_number
     edges = np.flatnonzero(np.diff(note_number)) + 1
     starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(note_number)]])
-    return [Note(float(start * frame_seconds), float(end * frame_seconds), int(note_number[start]),
-                 _velocity(labels.dynamics[start:end]))
-            for start, end in zip(starts, ends, strict=True) if end > start and note_number[start] != SILENCE]
+    return [
+        Note(
+            float(start * frame_seconds),
+            float(end * frame_seconds),
+            int(note_number[start]),
+            _velocity(labels.dynamics[start:end]),
+        )
+        for start, end in zip(starts, ends, strict=True)
+        if end > start and note_number[start] != SILENCE
+    ]
 
 
 def _velocity(dynamics: np.ndarray) -> int:
     """Velocity of a note from its frames' dynamics (frames,); mf where none of them says."""
     heard = dynamics[dynamics != SILENCE]
     return int(dynamics_to_velocity(int(np.median(heard)) if len(heard) else DEFAULT_DYNAMICS))
+
+
+@dataclass(frozen=True)
+class GeneralMidiInstrument:
+    """An instrument's General MIDI program and playing range (MIDI numbers, both ends included)."""
+
+    program: int
+    lowest: int
+    highest: int
+
+
+INSTRUMENTS = {
+    name: GeneralMidiInstrument(*numbers)
+    for name, numbers in {
+        "Flute": (73, 59, 101),
+        "Piano": (0, 21, 108),
+        "Alto-Sax": (65, 49, 81),
+        "Trumpet-C": (56, 54, 86),
+        "Violin": (40, 55, 100),
+        "Viola": (41, 48, 88),
+        "Violoncello": (42, 36, 76),
+        "Contrabass": (43, 28, 67),
+        "Horn": (60, 34, 77),
+        "Trombone": (57, 40, 72),
+        "Bass-Tuba": (58, 28, 62),
+        "Oboe": (68, 58, 91),
+        "English-Horn": (69, 52, 81),
+        "Bassoon": (70, 34, 72),
+        "Clarinet-Bb": (71, 50, 94),
+        "Piccolo": (72, 74, 108),
+        "Soprano-Sax": (64, 56, 87),
+        "Tenor-Sax": (66, 44, 76),
+        "Baritone-Sax": (67, 36, 69),
+        "Accordion": (21, 34, 101),
+        "Guitar": (24, 40, 83),
+    }.items()
+}

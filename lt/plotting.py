@@ -1,25 +1,28 @@
-"""Figures from arrays: nothing here computes what it shows. Files are written whole, and alike each time.
+"""Figures from arrays: nothing here computes what it shows. Files are written whole, and alike each
+time.
 
-Axes are labelled in seconds, hertz and note names. `magnitudes: (frames, bins)`, `probabilities: (frames,
-classes)`, notes as `lt.midi.Note`.
+Axes are labelled in seconds, hertz and note names. `magnitudes: (frames, bins)`, `probabilities:
+(frames, classes)`, notes as `lt.midi.Note`.
 """
+
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from lt.config import SpectralConfig
 from lt.files import atomic_path
-from lt.labels import LabelSpace, number_to_note_name
-from lt.losses import TERMS
+from lt.labels import number_to_note_name
 from lt.midi import Note
-from lt.validation import Examples
+from lt.rows import Rows
 
 RANGE_DB = 70.0  # below the loudest magnitude of a picture
 FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
@@ -41,31 +44,64 @@ def save_figure(figure: Figure, path: Path | str) -> None:
         canvas(figure).print_figure(str(temporary), format=path.suffix[1:], metadata=metadata)
 
 
-# --- panels -----------------------------------------------------------------------------------------------
+# --- panels ---------------------------------------------------------------------------------------
 
-def draw_spectra(axes: Axes, magnitudes: np.ndarray, config: SpectralConfig, title: str, seconds: bool = True,
-                 loudest: float | None = None) -> None:
-    """A constant-Q spectrogram in dB below `loudest` (default: its own maximum), frequency in hertz."""
+
+def draw_spectra(
+    axes: Axes,
+    magnitudes: np.ndarray,
+    config: SpectralConfig,
+    title: str,
+    seconds: bool = True,
+    loudest: float | None = None,
+) -> None:
+    """A constant-Q spectrogram in dB below `loudest` (default: its own maximum), frequency in
+    hertz.
+    """
     loudest = loudest or float(magnitudes.max()) or 1.0
     decibels = 20 * np.log10(np.maximum(magnitudes / loudest, 10 ** (-RANGE_DB / 20)))
     n_frames, n_bins = magnitudes.shape
     width = n_frames * config.frame_seconds if seconds else n_frames
-    axes.imshow(decibels.T, origin="lower", aspect="auto", cmap=SPECTRUM_MAP, vmin=-RANGE_DB, vmax=0,
-                extent=(0, width, -0.5, n_bins - 0.5), interpolation="nearest")
+    axes.imshow(
+        decibels.T,
+        origin="lower",
+        aspect="auto",
+        cmap=SPECTRUM_MAP,
+        vmin=-RANGE_DB,
+        vmax=0,
+        extent=(0, width, -0.5, n_bins - 0.5),
+        interpolation="nearest",
+    )
     ticks = [hertz for hertz in FREQUENCY_TICKS if config.fmin < hertz < config.fmax]
-    axes.set_yticks([config.bins_per_octave * np.log2(hertz / config.fmin) for hertz in ticks],
-                    [str(hertz) for hertz in ticks])
+    axes.set_yticks(
+        [config.bins_per_octave * np.log2(hertz / config.fmin) for hertz in ticks],
+        [str(hertz) for hertz in ticks],
+    )
     axes.set_ylabel("frequency (Hz)")
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
     axes.set_xlabel("time (s)" if seconds else "frame")
 
 
-def draw_notes(axes: Axes, notes: Sequence[Note], colour: str, label: str, offset: float = 0.0,
-               height: float = 0.8) -> None:
+def draw_notes(
+    axes: Axes,
+    notes: Sequence[Note],
+    colour: str,
+    label: str,
+    offset: float = 0.0,
+    height: float = 0.8,
+) -> None:
     """A piano roll of one set of notes; `offset` moves it up within its row."""
     rows = [note.note_number + offset for note in notes]
-    axes.barh(rows, [note.offset - note.onset for note in notes], left=[note.onset for note in notes], height=height,
-              color=colour, label=label, edgecolor="white", linewidth=0.5)
+    axes.barh(
+        rows,
+        [note.offset - note.onset for note in notes],
+        left=[note.onset for note in notes],
+        height=height,
+        color=colour,
+        label=label,
+        edgecolor="white",
+        linewidth=0.5,
+    )
 
 
 def finish_roll(axes: Axes, notes: Sequence[Note], seconds: float) -> None:
@@ -73,60 +109,64 @@ def finish_roll(axes: Axes, notes: Sequence[Note], seconds: float) -> None:
     numbers = [note.note_number for note in notes] or [60, 72]
     low, high = min(numbers) - 2, max(numbers) + 2
     step = next(step for step in (1, 2, 3, 4, 6, 12) if (high - low) // step <= 12 or step == 12)
-    ticks = range(low + -low % step, high + 1, step)  # from a C on, so that names repeat in every octave
+    ticks = range(
+        low + -low % step, high + 1, step
+    )  # from a C on, so that names repeat in every octave
     axes.set_yticks(ticks, [number_to_note_name(number) for number in ticks], fontsize=7)
     axes.set(xlim=(0, seconds), ylim=(low - 0.6, high + 0.6), xlabel="time (s)", ylabel="note")
     axes.grid(axis="y", alpha=0.25)
 
 
-def draw_probabilities(axes: Axes, probabilities: np.ndarray, names: Sequence[str], title: str, width: float,
-                       classes: np.ndarray | None = None) -> None:
+def draw_probabilities(
+    axes: Axes,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    title: str,
+    width: float,
+    classes: np.ndarray | None = None,
+) -> None:
     """Class probabilities over time or frames; true `classes` (frames,) as dots where given."""
     n_frames, n_classes = probabilities.shape
-    axes.imshow(probabilities.T, origin="lower", aspect="auto", cmap=PROBABILITY_MAP, vmin=0, vmax=1,
-                extent=(0, width, -0.5, n_classes - 0.5), interpolation="nearest")
+    axes.imshow(
+        probabilities.T,
+        origin="lower",
+        aspect="auto",
+        cmap=PROBABILITY_MAP,
+        vmin=0,
+        vmax=1,
+        extent=(0, width, -0.5, n_classes - 0.5),
+        interpolation="nearest",
+    )
     if classes is not None:
-        axes.plot((np.arange(n_frames) + 0.5) * width / n_frames, classes, ".", ms=2.5, color=ERROR_COLOUR)
+        axes.plot(
+            (np.arange(n_frames) + 0.5) * width / n_frames, classes, ".", ms=2.5, color=ERROR_COLOUR
+        )
     axes.set_yticks(range(n_classes), names, fontsize=6)
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
 
 
-# --- figures of training ----------------------------------------------------------------------------------
-
-def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
-    """Every term over the epochs, training and validation."""
-    names = [name for name in (*TERMS, "total", "critic_own")
-             if any(row.get(f"train_{name}", 0.0) for row in history)]
-    columns = 3
-    rows = -(-len(names) // columns)
-    figure = new_figure(3.6 * columns, 2.3 * rows)
-    epochs = [row["epoch"] for row in history]
-    for index, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        for part, colour in (("train", ESTIMATE_COLOUR), ("valid", TRUTH_COLOUR)):
-            if f"{part}_{name}" in history[0]:
-                axes.plot(epochs, [row[f"{part}_{name}"] for row in history], color=colour, label=part, linewidth=1.2)
-        axes.set_title(name, loc="left", fontsize=9, parse_math=False)
-        axes.set_xlabel("epoch")
-        axes.legend(fontsize=7)
-    save_figure(figure, path)
+LONGEST_PICTURE = 4000  # frames; longer sounds are drawn every so many frames
 
 
-def plot_reconstructions(examples: Examples, space: LabelSpace, config: SpectralConfig, path: Path | str) -> None:
-    """Validation frames in order of pitch: spectra, reconstruction, transfer; symbols likewise, truth as dots."""
-    n_groups = len(space.group_sizes)
-    figure = new_figure(12, 6.5 + 1.8 * n_groups)
-    grid = figure.add_gridspec(3 + n_groups, 2)
-    loudest = float(examples.original.max())
-    spectra = {"original": examples.original, "reconstruction": examples.reconstruction,
-               "transfer: decoded from the symbols": examples.transfer}
-    for row, (title, magnitudes) in enumerate(spectra.items()):
-        draw_spectra(figure.add_subplot(grid[row, :]), magnitudes.numpy(), config, title, seconds=False,
-                     loudest=loudest)
-    for group, column in enumerate(space.columns):
-        names = space.class_names(space.labels[group % len(space.labels)])
-        ways = {"reconstruction": examples.reconstructed, "transfer: heard from the signal": examples.transferred}
-        for way, (title, probabilities) in enumerate(ways.items()):
-            draw_probabilities(figure.add_subplot(grid[3 + group, way]), probabilities[group].numpy(), names,
-                               f"{column}, {title}", len(examples.classes), examples.classes[:, group].numpy())
-    save_figure(figure, path)
+class Thinned:
+    """The frames of a long sound of `n_frames` that are drawn, gathered as they pass by."""
+
+    def __init__(self, n_frames: int) -> None:
+        self.rows, self._every, self._first = Rows(), max(1, -(-n_frames // LONGEST_PICTURE)), 0
+
+    def watch(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Pass blocks (frames, bins) on, keeping every so many frames."""
+        for block in blocks:
+            self.rows.add(block[-self._first % self._every :: self._every].numpy())
+            self._first += len(block)
+            yield block
+
+    def grid(self, config: SpectralConfig) -> SpectralConfig:
+        """The front end of so many frames a second."""
+        return replace(config, frame_hop=config.frame_hop * self._every)
+
+
+def thin_out(magnitudes: np.ndarray, config: SpectralConfig) -> tuple[np.ndarray, SpectralConfig]:
+    """Every k-th frame of a long sound, and the front end of that many frames a second."""
+    every = -(-len(magnitudes) // LONGEST_PICTURE)
+    return magnitudes[::every], replace(config, frame_hop=config.frame_hop * every)

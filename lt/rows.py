@@ -1,9 +1,10 @@
 """Rows that come in blocks, gathered in one array.
 
-A list of blocks that is concatenated in the end takes their memory twice, and leaves the pieces strewn over the heap,
-which the next large array cannot use. An array that grows in place does neither: beyond some megabytes the system
-moves its pages, not its content.
+A list of blocks that is concatenated in the end takes their memory twice, and leaves the pieces
+strewn over the heap, which the next large array cannot use. An array that grows in place does
+neither: beyond some megabytes the system moves its pages, not its content.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -31,7 +32,7 @@ class Rows:
         n_rows = self._n_rows + len(block)
         if n_rows > len(self._array):
             self._array.resize((n_rows + n_rows // SPARE, *block.shape[1:]), refcheck=False)
-        self._array[self._n_rows:n_rows] = block
+        self._array[self._n_rows : n_rows] = block
         self._n_rows = n_rows
 
     def array(self) -> np.ndarray:

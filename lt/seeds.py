@@ -1,15 +1,30 @@
 """Randomness without state: every draw comes from a generator named by (seed, what, where).
 
-Nothing has to be saved to resume: epoch 7, step 12 draws the same numbers whether or not epochs 1-6 ran in this
-process, and every worker of a data-parallel run can draw the global batch's numbers by itself.
+Nothing has to be saved to resume: epoch 7, step 12 draws the same numbers whether or not epochs 1-6
+ran in this process, and every worker of a data-parallel run can draw the global batch's numbers by
+itself.
 """
+
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-STREAMS = ("init", "split", "order", "mixture", "noise", "valid", "phase", "latent", "scaler", "augment",
-           "analysis", "baseline", "recording")
+STREAMS = (
+    "init",
+    "split",
+    "order",
+    "mixture",
+    "noise",
+    "valid",
+    "phase",
+    "latent",
+    "scaler",
+    "augment",
+    "analysis",
+    "baseline",
+    "recording",
+)
 
 
 def seed_of(seed: int, stream: str, *where: int) -> int:
@@ -18,7 +33,9 @@ def seed_of(seed: int, stream: str, *where: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def generator(seed: int, stream: str, *where: int, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(
+    seed: int, stream: str, *where: int, device: torch.device | str = "cpu"
+) -> torch.Generator:
     """A torch generator for one stream of draws at one place."""
     return torch.Generator(device=device).manual_seed(seed_of(seed, stream, *where))
 

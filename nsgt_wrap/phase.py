@@ -1,13 +1,14 @@
 """Phase retrieval: audio whose coefficients have given magnitudes.
 
-Purpose: accelerated Griffin-Lim on the NSGT (Perraudin, Balazs and Sondergaard 2013), and the way from frames
-    of mean magnitudes back to magnitudes on the hop grid.
-Conventions: `magnitudes: (..., bins, coefficients)` on the hop grid, `frames: (frames, bins)`. A narrow
-    band's coefficients change slowly, so iterating needs only every 2nd, 4th, 8th... of them: at least twice
-    as many as the band's window is long, which is what its squared magnitude takes.
-Names: a tier is a run of bands with the same spacing of coefficients; a state `(halves, flat)` has the
-    coefficients of all tiers for each half slice, side by side; known are samples at the start that must stay
-    as they are.
+Purpose: accelerated Griffin-Lim on the NSGT (Perraudin, Balazs and Sondergaard 2013), and the way
+    from frames of mean magnitudes back to magnitudes on the hop grid.
+Conventions: `magnitudes: (..., bins, coefficients)` on the hop grid, `frames: (frames, bins)`. A
+    narrow band's coefficients change slowly, so iterating needs only every 2nd, 4th, 8th... of
+    them: at least twice as many as the band's window is long, which is what its squared magnitude
+    takes.
+Names: a tier is a run of bands with the same spacing of coefficients; a state `(halves, flat)` has
+    the coefficients of all tiers for each half slice, side by side; known are samples at the start
+    that must stay as they are.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ def griffin_lim(
     momentum: float = 0.99,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Audio (..., n_samples) whose coefficients come near `magnitudes: (..., bins, coefficients)`, from
-    random phases.
+    """Audio (..., n_samples) whose coefficients come near `magnitudes: (..., bins, coefficients)`,
+    from random phases.
 
-    c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast Griffin-Lim;
-    momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is done in overlapping segments
-    that take over the audio of the one before, so the working memory does not grow with it. Not
-    differentiable.
+    c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast
+    Griffin-Lim; momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is done
+    in overlapping segments that take over the audio of the one before, so the working memory does
+    not grow with it. Not differentiable.
 
-    Raises: ValueError for wrong shapes, negative or not finite magnitudes, n_iter below 1 or momentum below
-        0.
+    Raises: ValueError for wrong shapes, negative or not finite magnitudes, n_iter below 1 or
+        momentum below 0.
     """
     nsgt.check_coefficients(magnitudes, n_samples)
     if not (torch.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
@@ -67,7 +68,9 @@ def griffin_lim(
 class _Search:
     """Griffin-Lim on one signal after the other."""
 
-    def __init__(self, nsgt: NSGT, n_iter: int, momentum: float, generator: torch.Generator | None) -> None:
+    def __init__(
+        self, nsgt: NSGT, n_iter: int, momentum: float, generator: torch.Generator | None
+    ) -> None:
         self.slices, self.design = nsgt.slices, nsgt.design
         self.n_iter, self.momentum, self.generator = n_iter, momentum, generator
         hann = self.slices.hann
@@ -91,20 +94,26 @@ class _Search:
         return result.view(-1)[:n_samples]
 
     def targets(self, magnitudes: torch.Tensor, n_halves: int) -> torch.Tensor:
-        """The state (halves, flat) of `magnitudes: (bins, coefficients)`, zero where they end too early."""
+        """The state (halves, flat) of `magnitudes: (bins, coefficients)`, zero where they end too
+        early.
+        """
         width, total = self.design.n_coefficients // 2, n_halves * self.design.n_coefficients // 2
-        magnitudes = torch.nn.functional.pad(magnitudes[:, :total], (0, max(total - magnitudes.shape[1], 0)))
+        magnitudes = torch.nn.functional.pad(
+            magnitudes[:, :total], (0, max(total - magnitudes.shape[1], 0))
+        )
         parts, first = [], 0
         for tier in self.tiers:
             every = self.design.n_coefficients // tier.n_coefficients
-            of_tier = magnitudes[first : first + tier.n_bins].view(tier.n_bins, n_halves, width)[..., ::every]
+            of_tier = magnitudes[first : first + tier.n_bins].view(tier.n_bins, n_halves, width)[
+                ..., ::every
+            ]
             parts.append(of_tier.transpose(0, 1).reshape(n_halves, -1))
             first += tier.n_bins
         return torch.cat(parts, 1)
 
     def segment(self, targets: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
-        """Audio (halves, half) of one segment, from `targets: (halves, flat)` and the `known: (halves, half)`
-        start.
+        """Audio (halves, half) of one segment, from `targets: (halves, flat)` and the `known:
+        (halves, half)` start.
         """
         state = torch.polar(targets, self._random_phases(targets.shape).to(targets))
         projected = torch.zeros_like(state)
@@ -122,8 +131,8 @@ class _Search:
         return torch.rand(shape, generator=self.generator, device=device) * (2 * torch.pi)
 
     def synthesise(self, state: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
-        """Audio (halves, half) of `state: (halves, flat)`: silent from n_samples on, and as `known` at its
-        start.
+        """Audio (halves, half) of `state: (halves, flat)`: silent from n_samples on, and as `known`
+        at its start.
         """
         audio = state.new_empty(len(state), self.slices.half, dtype=state.real.dtype)
         for number, (before, after) in enumerate(overlaps(self._rings(state))):
@@ -146,7 +155,10 @@ class _Search:
         later = state[number].split(self.sizes) if number < len(state) else None
         for index, (tier, (rise, fall)) in enumerate(zip(self.tiers, self.weights, strict=True)):
             grid = spectrum.new_empty(tier.n_bins, 2, tier.n_coefficients // 2)
-            for part, place, weight in ((earlier, (number - 1) % 2, rise), (later, number % 2, fall)):
+            for part, place, weight in (
+                (earlier, (number - 1) % 2, rise),
+                (later, number % 2, fall),
+            ):
                 if part is None:
                     grid[:, place] = 0
                 else:
@@ -171,7 +183,9 @@ class _Search:
                     for tier, scratch in zip(self.tiers, self.scratches, strict=True)
                 ]
 
-    def _sum(self, before: list[torch.Tensor], after: list[torch.Tensor], place: int) -> torch.Tensor:
+    def _sum(
+        self, before: list[torch.Tensor], after: list[torch.Tensor], place: int
+    ) -> torch.Tensor:
         result = before[0].new_empty(sum(self.sizes))
         for one, other, out in zip(before, after, result.split(self.sizes), strict=True):
             torch.add(one[:, place], other[:, place], out=out.view(len(one), -1))
@@ -195,28 +209,31 @@ def _tiers(design: NSGTDesign, dtype: torch.dtype) -> list[Bands]:
 
 
 def _fewest(design: NSGTDesign, length: int) -> int:
-    """The smallest even number of coefficients, the design's own halved, that a window of `length` is happy
-    with.
+    """The smallest even number of coefficients, the design's own halved, that a window of `length`
+    is happy with.
     """
     fewest = design.n_coefficients
-    while fewest % 4 == 0 and fewest // 2 >= max(_OVERSAMPLING * length, design.n_coefficients // 16):
+    while fewest % 4 == 0 and fewest // 2 >= max(
+        _OVERSAMPLING * length, design.n_coefficients // 16
+    ):
         fewest //= 2
     return fewest
 
 
 def frames_to_coefficients(frames: torch.Tensor, factor: int = 11) -> torch.Tensor:
-    """Magnitudes (bins, frames * factor) on the hop grid from `frames: (frames, bins)`, means of `factor` of
-    them each.
+    """Magnitudes (bins, frames * factor) on the hop grid from `frames: (frames, bins)`, means of
+    `factor` of them each.
 
-    Cubic convolution (Keys 1981) between the frames' centres, of values corrected so that the result again
-    has the frames for its means. On real flute that errs by -31 dB, where straight lines err by -25 dB and
-    steps by -20 dB.
+    Cubic convolution (Keys 1981) between the frames' centres, of values corrected so that the
+    result again has the frames for its means. On real flute that errs by -31 dB, where straight
+    lines err by -25 dB and steps by -20 dB.
 
     Raises: ValueError when there are no frames or they are negative or not finite.
     """
     if frames.ndim != 2 or len(frames) < 1 or factor < 1:
         raise ValueError(
-            f"expected (frames, bins) and a factor of at least 1, got {tuple(frames.shape)} and {factor}"
+            f"expected (frames, bins) and a factor of at least 1, got {tuple(frames.shape)} and "
+            f"{factor}"
         )
     if not (torch.isfinite(frames).all() and (frames >= 0).all()):
         raise ValueError("expected frames that are finite and not negative")
@@ -228,13 +245,17 @@ def frames_to_coefficients(frames: torch.Tensor, factor: int = 11) -> torch.Tens
 
 
 def _neighbours(frames: torch.Tensor) -> torch.Tensor:
-    """Each of `frames: (frames, bins)` with two on either side, (frames, bins, 5), the ends repeated."""
+    """Each of `frames: (frames, bins)` with two on either side, (frames, bins, 5), the ends
+    repeated.
+    """
     padded = torch.cat((frames[:1], frames[:1], frames, frames[-1:], frames[-1:]))
     return padded.unfold(0, 5, 1)
 
 
 def _cubic_kernel(factor: int) -> torch.Tensor:
-    """(5, factor): what the frames from two before to two after give to each coefficient of a frame."""
+    """(5, factor): what the frames from two before to two after give to each coefficient of a
+    frame.
+    """
     offsets = (torch.arange(factor, dtype=torch.float64) - (factor - 1) / 2) / factor
     distance = (torch.arange(-2, 3, dtype=torch.float64)[:, None] - offsets).abs()
     near = (_SLOPE + 2) * distance**3 - (_SLOPE + 3) * distance**2 + 1

@@ -1,10 +1,11 @@
 """Slices: cutting a signal into overlapping rings, and merging what was done to each.
 
-Purpose: the transform of rows of any length and its inverse, slice by slice, with exact derivatives.
-Conventions: slice k covers the halves k - 1 and k of the signal (a half is slice_length / 2 samples) under a
-    Hann window; outside the signal there is silence. Half k lies in place k % 2 of the slice's ring,
-    whichever of the slice's two halves it is: so all slices share one clock and their coefficients add in
-    phase, with no modulation.
+Purpose: the transform of rows of any length and its inverse, slice by slice, with exact
+derivatives. Conventions: slice k covers the halves k - 1 and k of the signal (a half is
+slice_length / 2 samples) under a
+    Hann window; outside the signal there is silence. Half k lies in place k % 2 of the slice's
+    ring, whichever of the slice's two halves it is: so all slices share one clock and their
+    coefficients add in phase, with no modulation.
 Names: earlier and later are the two halves of a slice, even and odd the two places of a ring.
 """
 
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
 
     from nsgt_wrap.design import NSGTDesign
 
-# A batch of one takes torch's FFT on a CPU seven times as long a slice as a batch of many. Even, see `rings`.
+# A batch of one takes torch's FFT on a CPU seven times as long a slice as a batch of many. Even,
+# see `rings`.
 _FFTS_AT_ONCE = 8
 
 
 class Slices(nn.Module):
     """The frame of a design on signals of any length.
 
-    Two analyses and two syntheses come of the same two loops. Plain ones (`dual` False) use the windows, with
-    Hann on the samples; dual ones use the duals, with Hann on the coefficients. The transform is the plain
-    analysis, its inverse the dual synthesis; the plain pair and the dual pair are each other's adjoints but
-    for L / 2.
+    Two analyses and two syntheses come of the same two loops. Plain ones (`dual` False) use the
+    windows, with Hann on the samples; dual ones use the duals, with Hann on the coefficients. The
+    transform is the plain analysis, its inverse the dual synthesis; the plain pair and the dual
+    pair are each other's adjoints but for L / 2.
     """
 
     def __init__(self, design: NSGTDesign, dtype: torch.dtype) -> None:
@@ -50,12 +52,16 @@ class Slices(nn.Module):
         result = _empty((len(audio), self.bands.n_bins, width), self.bands.windows)
         for samples, row in zip(audio, result, strict=True):
             grids = self.grids(self.rings(self.halves(samples), hann=not dual), dual=dual)
-            for number, (before, after) in enumerate(overlaps(self._weighted(grids) if dual else grids)):
+            for number, (before, after) in enumerate(
+                overlaps(self._weighted(grids) if dual else grids)
+            ):
                 part = row[:, number * before.shape[-1] :][:, : before.shape[-1]]
                 torch.add(before[:, : part.shape[1]], after[:, : part.shape[1]], out=part)
         return result
 
-    def synthesise(self, coefficients: torch.Tensor, n_samples: int, *, dual: bool = True) -> torch.Tensor:
+    def synthesise(
+        self, coefficients: torch.Tensor, n_samples: int, *, dual: bool = True
+    ) -> torch.Tensor:
         """Audio (rows, n_samples) from `coefficients: (rows, bins, coefficients)`."""
         n_halves = -(-n_samples // self.half)
         result = self.hann.new_empty(len(coefficients), n_halves, self.half)
@@ -73,7 +79,9 @@ class Slices(nn.Module):
         yield torch.nn.functional.pad(last, (0, self.half - len(last)))
 
     def rings(self, halves: Iterable[torch.Tensor], *, hann: bool = True) -> Iterator[torch.Tensor]:
-        """The rings of all slices of a signal in `halves: (half,)`, in batches (slices, slice_length)."""
+        """The rings of all slices of a signal in `halves: (half,)`, in batches (slices,
+        slice_length).
+        """
         silence = self.hann.new_zeros(self.half)
         earlier, later = silence, chain(halves, [silence])
         while some := list(islice(later, _FFTS_AT_ONCE)):
@@ -82,7 +90,9 @@ class Slices(nn.Module):
             earlier = some[-1]
 
     def _lay(self, halves: torch.Tensor, *, hann: bool) -> torch.Tensor:
-        """Rings (slices, slice_length) of `halves: (slices + 1, half)`, the first of them an odd half."""
+        """Rings (slices, slice_length) of `halves: (slices + 1, half)`, the first of them an odd
+        half.
+        """
         weights = self.hann if hann else torch.ones_like(self.hann)
         rise, fall = weights.view(2, self.half)
         rings = halves.new_empty(len(halves) - 1, 2, self.half)
@@ -92,7 +102,9 @@ class Slices(nn.Module):
         return rings.view(-1, 2 * self.half)
 
     def grids(self, rings: Iterable[torch.Tensor], *, dual: bool = False) -> Iterator[torch.Tensor]:
-        """The grid (bins, coefficients) of each ring in the batches `rings: (slices, slice_length)`."""
+        """The grid (bins, coefficients) of each ring in the batches `rings: (slices,
+        slice_length)`.
+        """
         scratch = self.bands.scratch()
         for batch in rings:
             for spectrum in torch.fft.rfft(batch):
@@ -108,7 +120,9 @@ class Slices(nn.Module):
             yield from to_rings(spectra)
 
     def _cut(self, row: torch.Tensor, n_halves: int, *, hann: bool) -> Iterator[torch.Tensor]:
-        """The grid of each slice of `row: (bins, coefficients)`: the analysis' merging turned round."""
+        """The grid of each slice of `row: (bins, coefficients)`: the analysis' merging turned
+        round.
+        """
         half = self.half // self.hop
         weights = self.hann[:: self.hop] if hann else torch.ones_like(self.hann[:: self.hop])
         rise, fall = weights.repeat_interleave(2).view(2, half, 2)
@@ -122,8 +136,8 @@ class Slices(nn.Module):
             yield torch.view_as_complex(grid)
 
     def _weighted(self, slices: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window laid on its
-        ring.
+        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window laid on
+        its ring.
         """
         for number, values in enumerate(slices):
             weights = self.hann[:: 2 * self.half // values.shape[-1]]
@@ -133,8 +147,8 @@ class Slices(nn.Module):
 def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
     """torch.empty of the type and on the device of `like`.
 
-    On a CPU in numpy's memory: numpy asks Linux for huge pages, and the first touch of as many small ones
-    would take a quarter of the transform's time.
+    On a CPU in numpy's memory: numpy asks Linux for huge pages, and the first touch of as many
+    small ones would take a quarter of the transform's time.
     """
     if like.device.type != "cpu":
         return like.new_empty(shape)
@@ -142,9 +156,11 @@ def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
 
 
 def to_rings(spectra: torch.Tensor) -> torch.Tensor:
-    """Rings (slices, samples) of the summed `spectra: (slices, frequencies)`, which are changed in place.
+    """Rings (slices, samples) of the summed `spectra: (slices, frequencies)`, which are changed in
+    place.
 
-    x = 2 Re ifft(S): irfft adds the mirror image of all but f = 0 and Nyquist, which are doubled here.
+    x = 2 Re ifft(S): irfft adds the mirror image of all but f = 0 and Nyquist, which are doubled
+    here.
     """
     spectra[:, 0] *= 2
     spectra[:, -1] *= 2
@@ -152,8 +168,8 @@ def to_rings(spectra: torch.Tensor) -> torch.Tensor:
 
 
 def overlaps(slices: Iterator[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """For each half of the signal in turn, its two parts (..., half): from the slice it ends and the one it
-    begins.
+    """For each half of the signal in turn, its two parts (..., half): from the slice it ends and
+    the one it begins.
     """
     before = next(slices)
     half = before.shape[-1] // 2

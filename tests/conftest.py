@@ -1,4 +1,5 @@
 """Fixtures that several test modules share: a tiny data set, and lt_train.py on it."""
+
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,9 @@ from click.testing import CliRunner
 from hypothesis import settings
 from training_helpers import TINY, write_tiny_set
 
-settings.register_profile("seeded", derandomize=True)  # every run tries the same; --hypothesis-profile default others
+settings.register_profile(
+    "seeded", derandomize=True
+)  # every run tries the same; --hypothesis-profile default others
 settings.load_profile("seeded")
 
 
@@ -18,7 +21,9 @@ def tiny_set(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def lt_train(tiny_set, tmp_path):
-    """Run lt_train.py in this process: `lt_train("--epochs 2")` -> click's result; a list keeps spaces."""
+    """Run lt_train.py in this process: `lt_train("--epochs 2")` -> click's result; a list keeps
+    spaces.
+    """
     from lt_train import main
 
     def run(flags="", base=(*TINY, "--dbroot", str(tiny_set), "--instruments", "Flute")):
@@ -28,6 +33,7 @@ def lt_train(tiny_set, tmp_path):
         elif "--savedir" not in flags:
             base = (*base, "--savedir", str(tmp_path / "saves"))
         return CliRunner().invoke(main, [*base, *flags])
+
     return run
 
 
@@ -35,4 +41,4 @@ def lt_train(tiny_set, tmp_path):
 def no_figures(monkeypatch):
     """Training without its figures, which take longer than the training of tiny models."""
     for name in ("plot_losses", "plot_reconstructions"):
-        monkeypatch.setattr(f"lt.monitor.{name}", lambda *arguments: None)
+        monkeypatch.setattr(f"lt.training.callbacks.{name}", lambda *arguments: None)

@@ -1,4 +1,5 @@
 """The shared command line: values of variadic flags, one-line errors, exit codes, several inputs."""
+
 import os
 import re
 import subprocess
@@ -25,13 +26,16 @@ class Config:
     beta: float = 1.0
 
 
-OUT_OF_MEMORY = ("this takes more memory than there is: smaller sizes, batches or inputs take less "
-                 "(LT_DEBUG=1 shows where)")
+OUT_OF_MEMORY = (
+    "this takes more memory than there is: smaller sizes, batches or inputs take less "
+    "(LT_DEBUG=1 shows where)"
+)
 EXAMPLE = "python3 tool.py --models 'a b' \\\n    --dims 64 16   # two layers"
 
 
 def tool(work):
     """A command with a flag of each kind; `work` gets the context and the values."""
+
     @cli.command("Do things.", example=EXAMPLE)
     @cli.option("--dims", of=Config, help="dimensions", type=cli.POSITIVE, at_least=1)
     @cli.option("--frames", of=Config, help="frames", type=cli.NOT_NEGATIVE, at_most=2)
@@ -48,6 +52,7 @@ def tool(work):
     @click.pass_context
     def command(ctx, **values):
         work(ctx, values)
+
     return command
 
 
@@ -65,23 +70,45 @@ def parsed(arguments):
     return seen
 
 
-@pytest.mark.parametrize("arguments, name, value", [
-    ("--dims 64 16", "dims", (64, 16)), ("--dims=64", "dims", (64,)), ("", "dims", (32, 16)),
-    ("--dims 1 2 --dims 3", "dims", (3,)), ("--frames", "frames", ()),
-    ("--frames 1 2 --frames", "frames", ()), ("--frames 10 25", "frames", (10, 25)),
-    ("-i a.wav b.wav", "input", ("a.wav", "b.wav")), ("-i 4 -9 -.5 5", "input", ("4", "-9", "-.5", "5")),
-    ("-ia.wav", "input", ("a.wav",)), ("-i", "input", ()), ("-i - --plot 0", "input", ("-",)),
-    ("--input=a=b", "input", ("a=b",)), ("--name --dims", "name", "--dims"), ("-c -1", "cuda", -1),
-    ("--cuda=-1", "cuda", -1), ("--cuda 2", "cuda", 2), ("--cuda cuda:1", "cuda", "cuda:1"),
-    ("-d 0", "dynamics", 0), ("-d -1", "dynamics", -1), ("", "dynamics", None), ("--plot 0", "plot", 0),
-    ("--beta 0", "beta", 0.0), ("--epochs 2", "epochs", 2), ("--seed 7", "seed", 7)])
+@pytest.mark.parametrize(
+    "arguments, name, value",
+    [
+        ("--dims 64 16", "dims", (64, 16)),
+        ("--dims=64", "dims", (64,)),
+        ("", "dims", (32, 16)),
+        ("--dims 1 2 --dims 3", "dims", (3,)),
+        ("--frames", "frames", ()),
+        ("--frames 1 2 --frames", "frames", ()),
+        ("--frames 10 25", "frames", (10, 25)),
+        ("-i a.wav b.wav", "input", ("a.wav", "b.wav")),
+        ("-i 4 -9 -.5 5", "input", ("4", "-9", "-.5", "5")),
+        ("-ia.wav", "input", ("a.wav",)),
+        ("-i", "input", ()),
+        ("-i - --plot 0", "input", ("-",)),
+        ("--input=a=b", "input", ("a=b",)),
+        ("--name --dims", "name", "--dims"),
+        ("-c -1", "cuda", -1),
+        ("--cuda=-1", "cuda", -1),
+        ("--cuda 2", "cuda", 2),
+        ("--cuda cuda:1", "cuda", "cuda:1"),
+        ("-d 0", "dynamics", 0),
+        ("-d -1", "dynamics", -1),
+        ("", "dynamics", None),
+        ("--plot 0", "plot", 0),
+        ("--beta 0", "beta", 0.0),
+        ("--epochs 2", "epochs", 2),
+        ("--seed 7", "seed", 7),
+    ],
+)
 @pytest.mark.parametrize("models_first", [True, False])
 def test_values(arguments, name, value, models_first):
     line = f"-m a b {arguments}" if models_first else f"{arguments} -m a b"
     values, given = parsed(line)
     assert values[name] == value
     assert values["models"] == (Path("a"), Path("b"))
-    assert given == {"models"} | ({name} if arguments else set()) | ({"plot"} if "--plot" in line else set())
+    assert given == {"models"} | ({name} if arguments else set()) | (
+        {"plot"} if "--plot" in line else set()
+    )
 
 
 def test_names_with_spaces_and_odd_letters_are_values():
@@ -89,14 +116,31 @@ def test_names_with_spaces_and_odd_letters_are_values():
     assert values["models"] == (Path("a b"), Path("ü#1")) and values["input"] == ("x y.wav",)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ("", "--models"), ("-m", "at least 1"), ("-m a --dims", "at least 1"),
-    ("-m a --frames 1 2 3", "at most 2"), ("-m a --dims 0", "0 is not"), ("-m a --dims x", "'x'"),
-    ("-m a --frames -1", "-1"), ("-m a --plot 2", "'2'"), ("-m a --plot", "--plot"), ("-m a --kind c", "'c'"),
-    ("-m a --beta nan", "finite"), ("-m a --beta -1", "-1"), ("-m a --name a/b", "plain file name"),
-    ("-m a --name ..", "plain file name"), ("-m a --cuda x", "device"), ("-m a --cuda -2", "device"),
-    ("-m a --seed -1", "-1"), ("-m a --bogus 1", "--bogus"), ("-m a --plot 1 b", "b"),
-    ("-m a --dims=1 2", "2")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ("", "--models"),
+        ("-m", "at least 1"),
+        ("-m a --dims", "at least 1"),
+        ("-m a --frames 1 2 3", "at most 2"),
+        ("-m a --dims 0", "0 is not"),
+        ("-m a --dims x", "'x'"),
+        ("-m a --frames -1", "-1"),
+        ("-m a --plot 2", "'2'"),
+        ("-m a --plot", "--plot"),
+        ("-m a --kind c", "'c'"),
+        ("-m a --beta nan", "finite"),
+        ("-m a --beta -1", "-1"),
+        ("-m a --name a/b", "plain file name"),
+        ("-m a --name ..", "plain file name"),
+        ("-m a --cuda x", "device"),
+        ("-m a --cuda -2", "device"),
+        ("-m a --seed -1", "-1"),
+        ("-m a --bogus 1", "--bogus"),
+        ("-m a --plot 1 b", "b"),
+        ("-m a --dims=1 2", "2"),
+    ],
+)
 def test_what_the_line_alone_shows_is_one_line_and_code_2(arguments, words):
     result = run(arguments)
     assert result.exit_code == 2
@@ -114,16 +158,30 @@ def test_flags_without_meaning_are_refused():
     assert result.exit_code == 2 and "--dynamics has no meaning in the mode audio" in result.stderr
 
 
-@pytest.mark.parametrize("error, line", [
-    (ValueError("a\n  b"), "a b"),
-    (FileNotFoundError(2, "No such file or directory", "x"), "x: No such file or directory"),
-    (FileNotFoundError("the file x does not exist"), "the file x does not exist"),
-    (ImportError("no nsgt"), "no nsgt"), (click.ClickException("odd"), "odd"),
-    (KeyError("a"), "unexpected KeyError: 'a' (LT_DEBUG=1 shows where)"),
-    (MemoryError(), OUT_OF_MEMORY), (torch.OutOfMemoryError("CUDA out of memory. Tried"), OUT_OF_MEMORY),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 47999999952"), OUT_OF_MEMORY),
-    (ValueError(), "unexpected ValueError:  (LT_DEBUG=1 shows where)"),
-    (RuntimeError("out of\nmemory"), "unexpected RuntimeError: out of memory (LT_DEBUG=1 shows where)")])
+@pytest.mark.parametrize(
+    "error, line",
+    [
+        (ValueError("a\n  b"), "a b"),
+        (FileNotFoundError(2, "No such file or directory", "x"), "x: No such file or directory"),
+        (FileNotFoundError("the file x does not exist"), "the file x does not exist"),
+        (ImportError("no nsgt"), "no nsgt"),
+        (click.ClickException("odd"), "odd"),
+        (KeyError("a"), "unexpected KeyError: 'a' (LT_DEBUG=1 shows where)"),
+        (MemoryError(), OUT_OF_MEMORY),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), OUT_OF_MEMORY),
+        (
+            RuntimeError(
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 47999999952"
+            ),
+            OUT_OF_MEMORY,
+        ),
+        (ValueError(), "unexpected ValueError:  (LT_DEBUG=1 shows where)"),
+        (
+            RuntimeError("out of\nmemory"),
+            "unexpected RuntimeError: out of memory (LT_DEBUG=1 shows where)",
+        ),
+    ],
+)
 def test_what_had_to_be_looked_at_is_one_line_and_code_1(error, line, monkeypatch):
     def work(ctx, values):
         raise error
@@ -150,6 +208,7 @@ def long_default_help():
     @cli.option("--long", help="words " * 20, default=tuple(range(1, 9)))
     def command(long):
         pass
+
     return CliRunner().invoke(command, ["-h"]).stdout
 
 
@@ -159,16 +218,26 @@ def test_help_shows_defaults_groups_and_the_example_as_written():
         result = run(flag)
         assert result.exit_code == 0 and result.stderr == ""
     text = " ".join(result.stdout.split())
-    for part in ("--dims N ... dimensions [default: 32 16]", "--frames N ... frames [default: none]",
-                 "-m, --models PATH ... folders [required]", "-i, --input TEXT ... inputs [default: nothing]",
-                 "--kind [a|b] kind [default: a]", "--plot 0|1 figures [default: 1]",
-                 "--beta X weight [default: 1.0]",
-                 "Training: --epochs N epochs [default: 3000]", "[default: -1]", "--seed N"):
+    for part in (
+        "--dims N ... dimensions [default: 32 16]",
+        "--frames N ... frames [default: none]",
+        "-m, --models PATH ... folders [required]",
+        "-i, --input TEXT ... inputs [default: nothing]",
+        "--kind [a|b] kind [default: a]",
+        "--plot 0|1 figures [default: 1]",
+        "--beta X weight [default: 1.0]",
+        "Training: --epochs N epochs [default: 3000]",
+        "[default: -1]",
+        "--seed N",
+    ):
         assert part in text
-    assert result.stdout.endswith("\nExample:\n" + "".join(f"  {line}\n" for line in EXAMPLE.split("\n")))
+    assert result.stdout.endswith(
+        "\nExample:\n" + "".join(f"  {line}\n" for line in EXAMPLE.split("\n"))
+    )
 
 
-# --- several inputs ---------------------------------------------------------------------------------------
+# --- several inputs -------------------------------------------------------------------------------
+
 
 def over(inputs, work, seen=None):
     def body(ctx, values):
@@ -176,6 +245,7 @@ def over(inputs, work, seen=None):
         if seen is not None:
             seen.extend(results)
         print("done")
+
     return run("-m a", body)
 
 
@@ -203,7 +273,9 @@ def test_the_count_is_the_last_line_even_after_a_later_error():
 
     result = run("-m a", body)
     assert result.exit_code == 1 and result.stderr.splitlines()[-2:] == [
-        "command: error: nothing left to score", "0 ok, 2 failed"]
+        "command: error: nothing left to score",
+        "0 ok, 2 failed",
+    ]
 
 
 def test_inner_inputs_are_counted_in_place_of_outer_ones():
@@ -221,10 +293,12 @@ def test_mistakes_on_the_line_and_odd_errors_in_the_work():
 
     assert over(["a", "b"], usage).exit_code == 2
     result = over(["a", "b"], lambda item: {}[item])
-    assert result.exit_code == 1 and "KeyError" in result.stderr and "0 ok, 2 failed" in result.stderr
+    assert (
+        result.exit_code == 1 and "KeyError" in result.stderr and "0 ok, 2 failed" in result.stderr
+    )
 
 
-# --- as a process -----------------------------------------------------------------------------------------
+# --- as a process ---------------------------------------------------------------------------------
 
 SCRIPT = """
 from lt import cli
@@ -242,9 +316,14 @@ main()
 
 
 def process(*arguments):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], cwd=ROOT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
 
 def test_a_reader_that_stops_early_is_no_error_message():
@@ -266,7 +345,8 @@ def test_help_is_quick():
     assert min(seconds() for _ in range(3)) < 1.0
 
 
-# --- devices ----------------------------------------------------------------------------------------------
+# --- devices --------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", [-1, "-1", "cpu"])
 def test_the_cpu_by_all_its_names(name):
@@ -274,7 +354,7 @@ def test_the_cpu_by_all_its_names(name):
 
 
 def test_the_memory_of_the_cpu_is_the_machines():
-    assert 2 ** 28 < devices.memory(torch.device("cpu")) < 2 ** 50
+    assert 2**28 < devices.memory(torch.device("cpu")) < 2**50
 
 
 @pytest.mark.parametrize("name", [64, "64", "cuda:64"])

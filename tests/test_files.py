@@ -1,4 +1,5 @@
 """Files are written whole or not at all, and never over an input."""
+
 import json
 import os
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ def names(folder):
 def test_a_file_appears_whole_under_its_own_name(tmp_path):
     target = tmp_path / "made as needed" / "é # 1.txt"
     with files.atomic_path(target) as temporary:
-        assert temporary.name == target.name  # formats that store their own name store the right one
+        assert (
+            temporary.name == target.name
+        )  # formats that store their own name store the right one
         assert temporary.parent.parent == target.parent
         temporary.write_text("new")
         assert not target.exists()
@@ -36,7 +39,10 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_full_disk_is_said_with_the_file(tmp_path):
-    with pytest.raises(OSError, match="No space left on device: .*a.txt"), files.atomic_path(tmp_path / "a.txt"):
+    with (
+        pytest.raises(OSError, match="No space left on device: .*a.txt"),
+        files.atomic_path(tmp_path / "a.txt"),
+    ):
         raise OSError(28, "No space left on device")  # as a write says it, without a file
 
 
@@ -60,25 +66,40 @@ def test_json_knows_our_values(tmp_path):
         z: tuple[float, ...]
         path: Path
 
-    files.write_json(tmp_path / "a.json", {
-        "z": Point((1.0, float("nan")), Path("x")),
-        "a": np.float32(0.5), "n": np.arange(2), "inf": -np.inf, 3: True})
+    files.write_json(
+        tmp_path / "a.json",
+        {
+            "z": Point((1.0, float("nan")), Path("x")),
+            "a": np.float32(0.5),
+            "n": np.arange(2),
+            "inf": -np.inf,
+            3: True,
+        },
+    )
     text = (tmp_path / "a.json").read_text()
     assert text.endswith("}\n")
     assert list(json.loads(text)) == ["z", "a", "n", "inf", "3"]
     assert json.loads(text) == {
-        "z": {"z": [1.0, None], "path": "x"}, "a": 0.5, "n": [0, 1], "inf": None, "3": True}
+        "z": {"z": [1.0, None], "path": "x"},
+        "a": 0.5,
+        "n": [0, 1],
+        "inf": None,
+        "3": True,
+    }
     with pytest.raises(ValueError, match="object"):
         files.plain(object())
 
 
-@pytest.mark.parametrize("paths, stems", [
-    (["a.wav", "b/c.mid"], ["a", "c"]),
-    (["a.wav", "b/a.mp3", "a.wav"], ["a", "a_2", "a_3"]),
-    (["a.wav", "a.mp3", "a_2.wav"], ["a", "a_2", "a_2_2"]),
-    (["v1.0 x.tar.wav", "Ünï #1.wav"], ["v1.0 x.tar", "Ünï #1"]),
-    ([], []),
-])
+@pytest.mark.parametrize(
+    "paths, stems",
+    [
+        (["a.wav", "b/c.mid"], ["a", "c"]),
+        (["a.wav", "b/a.mp3", "a.wav"], ["a", "a_2", "a_3"]),
+        (["a.wav", "a.mp3", "a_2.wav"], ["a", "a_2", "a_2_2"]),
+        (["v1.0 x.tar.wav", "Ünï #1.wav"], ["v1.0 x.tar", "Ünï #1"]),
+        ([], []),
+    ],
+)
 def test_stems_are_unique_and_in_order(paths, stems):
     assert files.unique_stems(paths) == stems
     assert len(set(stems)) == len(stems)
@@ -96,5 +117,6 @@ def test_inputs_are_safe_under_every_name(tmp_path):
         with pytest.raises(ValueError, match="choose another output"):
             files.refuse_overwriting_inputs([source], [tmp_path / name])
     (tmp_path / "other.wav").write_text("sound")
-    files.refuse_overwriting_inputs([tmp_path / "other.wav", tmp_path / "new.wav"],
-                                    [source, tmp_path / "missing"])
+    files.refuse_overwriting_inputs(
+        [tmp_path / "other.wav", tmp_path / "new.wav"], [source, tmp_path / "missing"]
+    )

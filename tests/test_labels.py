@@ -1,12 +1,23 @@
 """Labels: numbers, names and classes are the same thing in other words."""
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lt.labels import (FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, SILENCE, LabelSpace, NoteLabels, dynamics_to_velocity,
-                       note_name_to_number, note_number_to_octave_pitch, number_to_note_name,
-                       octave_pitch_to_note_number, velocity_to_dynamics)
+from lt.labels import (
+    FIRST_NOTE_NUMBER,
+    LAST_NOTE_NUMBER,
+    SILENCE,
+    LabelSpace,
+    NoteLabels,
+    dynamics_to_velocity,
+    note_name_to_number,
+    note_number_to_octave_pitch,
+    number_to_note_name,
+    octave_pitch_to_note_number,
+    velocity_to_dynamics,
+)
 
 numbers = st.integers(FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER)
 
@@ -19,7 +30,15 @@ def test_note_numbers_octaves_and_names_go_there_and_back(number):
 
 def test_c4_is_60_and_names_are_read_in_every_spelling():
     assert tuple(map(int, note_number_to_octave_pitch(60))) == (4, 0)
-    for name, number in {"C4": 60, "a4": 69, "C#5": 73, "Db5": 73, "B♭3": 58, "B##3": 61, "Cb4": 59}.items():
+    for name, number in {
+        "C4": 60,
+        "a4": 69,
+        "C#5": 73,
+        "Db5": 73,
+        "B♭3": 58,
+        "B##3": 61,
+        "Cb4": 59,
+    }.items():
         assert note_name_to_number(name) == number
 
 
@@ -30,29 +49,44 @@ def test_what_is_no_name_is_an_error(name):
 
 
 def test_velocities_and_dynamics():
-    np.testing.assert_array_equal(velocity_to_dynamics(dynamics_to_velocity(np.arange(5))), np.arange(5))
+    np.testing.assert_array_equal(
+        velocity_to_dynamics(dynamics_to_velocity(np.arange(5))), np.arange(5)
+    )
     np.testing.assert_array_equal(dynamics_to_velocity(np.arange(5)), [13, 39, 64, 90, 115])
     np.testing.assert_array_equal(velocity_to_dynamics(np.array([1, 26, 27, 127])), [0, 0, 1, 4])
 
 
-note_labels = st.lists(st.tuples(st.one_of(st.just(SILENCE), numbers), st.integers(0, 4)), min_size=1, max_size=20).map(
-    lambda rows: NoteLabels.from_notes(np.array([row[0] for row in rows]), np.array([row[1] for row in rows])))
+note_labels = st.lists(
+    st.tuples(st.one_of(st.just(SILENCE), numbers), st.integers(0, 4)), min_size=1, max_size=20
+).map(
+    lambda rows: NoteLabels.from_notes(
+        np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    )
+)
 
 
 @given(note_labels)
 def test_classes_go_there_and_back(labels):
     space = LabelSpace(instruments=("Flute",))
-    back, = space.to_labels(space.to_classes([labels]))
+    (back,) = space.to_labels(space.to_classes([labels]))
     np.testing.assert_array_equal(back.table(), labels.table())
 
 
 def test_silence_is_the_last_class_of_each_label():
     space = LabelSpace(instruments=("Piano", "Violin"))
-    classes = space.to_classes([NoteLabels.of_silence(2), NoteLabels.from_notes(np.array([69, 60]), np.array([2, 4]))])
+    classes = space.to_classes(
+        [NoteLabels.of_silence(2), NoteLabels.from_notes(np.array([69, 60]), np.array([2, 4]))]
+    )
     assert space.sizes == (10, 13, 6) and space.width == 58
     np.testing.assert_array_equal(classes[0], [[9, 12, 5], [4, 9, 2]])
-    assert space.columns == ("Piano.octave", "Piano.pitch", "Piano.dynamics",
-                             "Violin.octave", "Violin.pitch", "Violin.dynamics")
+    assert space.columns == (
+        "Piano.octave",
+        "Piano.pitch",
+        "Piano.dynamics",
+        "Violin.octave",
+        "Violin.pitch",
+        "Violin.dynamics",
+    )
 
 
 def test_a_space_without_silence_refuses_it():
@@ -60,10 +94,16 @@ def test_a_space_without_silence_refuses_it():
         LabelSpace(instruments=("Flute",), silence=False).to_classes([NoteLabels.of_silence(1)])
 
 
-@pytest.mark.parametrize("labels, instruments, words", [
-    (("octave", "timbre"), ("Flute",), "unknown label timbre; known: octave, pitch, dynamics"),
-    (("octave", "octave"), ("Flute",), "given twice"), (("pitch",), ("Flute", "Flute"), "given twice"),
-    ((), ("Flute",), "none given"), (("pitch",), (), "at least one instrument")])
+@pytest.mark.parametrize(
+    "labels, instruments, words",
+    [
+        (("octave", "timbre"), ("Flute",), "unknown label timbre; known: octave, pitch, dynamics"),
+        (("octave", "octave"), ("Flute",), "given twice"),
+        (("pitch",), ("Flute", "Flute"), "given twice"),
+        ((), ("Flute",), "none given"),
+        (("pitch",), (), "at least one instrument"),
+    ],
+)
 def test_impossible_spaces_are_errors(labels, instruments, words):
     with pytest.raises(ValueError, match=words):
         LabelSpace(labels, instruments)
@@ -71,4 +111,6 @@ def test_impossible_spaces_are_errors(labels, instruments, words):
 
 def test_a_value_outside_its_classes_is_an_error():
     with pytest.raises(ValueError, match="outside its classes"):
-        LabelSpace(instruments=("Flute",)).to_classes([NoteLabels.from_table(np.array([[9, 0, 0]]))])
+        LabelSpace(instruments=("Flute",)).to_classes(
+            [NoteLabels.from_table(np.array([[9, 0, 0]]))]
+        )

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""What the baselines make of the single notes on which `bench/generalisation.py` judges a model.
+
+    python3 bench/baselines.py saves/hearing_robust_lt_set_0__Flute --notes OTHER.npz --sources FOLDER
+
+A row each for the model, PCA + MLP and pYIN: the share of sounding frames whose octave and pitch
+are both right, and of notes whose dynamics are by the majority of these frames, among the model's
+held-out notes and in each data set of `--notes`. PCA + MLP learns from the model's training part
+and hears frames tuned as the model does. pYIN hears the notes' sound, found again below
+`--sources`; it says its best guess everywhere, since all the frames sound; notes whose sound is
+gone are left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from generalisation import Reader, heard, model_reader, sounding_rows, tuned_frames
+
+from lt.data.dataset import DataSet, read_data_set
+from lt.data.originals import note_audio
+from lt.evaluation.baselines import note_range, pyin_notes, train_classifier
+from lt.evaluation.context import Subject, open_subject
+from lt.models.runs import load_run
+
+
+def classifier_reader(subject: Subject, epochs: int) -> Reader:
+    """PCA + MLP."""
+    classifier = train_classifier(subject, epochs, 64, subject.run.config.seed)
+
+    @torch.no_grad()
+    def read(data: DataSet, note: int) -> np.ndarray:
+        features = subject.run.scaler.apply(
+            tuned_frames(subject.run, data, note).to(subject.run.device)
+        )
+        return (
+            torch.stack(
+                [group.argmax(dim=1) for group in classifier(features).probabilities()], dim=1
+            )
+            .cpu()
+            .numpy()
+        )
+
+    return read
+
+
+def pyin_reader(folders: tuple[Path, ...]) -> Reader:
+    """pYIN, told the range of the instrument."""
+
+    def read(data: DataSet, note: int) -> np.ndarray | None:
+        audio = note_audio(data, note, folders)
+        if audio is None:
+            return None
+        low, high = note_range(data, data.notes.instruments[data.notes.instrument[note]])
+        numbers = pyin_notes(
+            audio,
+            int(data.lengths[note]),
+            data.config.sample_rate,
+            data.config.frame_hop,
+            low,
+            high,
+            voiced_only=False,
+        )[sounding_rows(data, note) - data.starts[note]]
+        return np.stack([numbers // 12 - 1, numbers % 12], axis=1)
+
+    return read
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--dbroot", type=click.Path(exists=True, path_type=Path), help="its data set, if that has moved"
+)
+@click.option(
+    "--notes",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="another data set; may be given several times",
+)
+@click.option(
+    "--sources",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="where the notes' recordings or fonts lie; may be given several times",
+)
+@click.option("--epochs", default=60, show_default=True, help="of PCA + MLP")
+def main(
+    model: Path,
+    dbroot: Path | None,
+    notes: tuple[Path, ...],
+    sources: tuple[Path, ...],
+    epochs: int,
+) -> None:
+    subject = open_subject(load_run(model, tag="best"), dbroot)
+    instrument = subject.run.config.instruments[0]
+    tests = [("held_out", subject.data, subject.split.notes["test"])]
+    tests += [
+        (path.stem, data, data.notes_of(instrument))
+        for path, data in zip(notes, map(read_data_set, notes))
+    ]
+    readers = {
+        "model": model_reader(subject.run),
+        "pca_mlp": classifier_reader(subject, epochs),
+        "pyin": pyin_reader(sources),
+    }
+    click.echo(",".join(["reader", *(f"{name},{name}_dynamics" for name, _, _ in tests)]))
+    for name, read in readers.items():
+        figures = [figure for _, data, chosen in tests for figure in heard(data, chosen, read)]
+        click.echo(",".join([name, *map(str, figures)]))
+
+
+if __name__ == "__main__":
+    main()

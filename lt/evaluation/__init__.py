@@ -1,0 +1,1 @@
+"""How good a run is: metrics, baselines, evaluation on data sets and on recordings, reports."""

@@ -1,0 +1,292 @@
+"""The figures that judge a model, each with its formula.
+
+Spectra and symbols are compared frame by frame. Results of a frame are (frames,) arrays, so that
+the caller averages them once, over whatever it pools. Logarithms are natural unless a name ends in
+`_db`.
+
+Names: `reference_*` is the truth, `estimated_*` what a model says; `classes: (frames, instruments,
+labels)` as in `lt.labels.LabelSpace`, silence its last class and judged as any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Iterable, Protocol, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from lt.midi import Note
+
+FLOOR_DB = 40.0  # spectra are compared down to so far below the true frame's loudest bin
+SILENT_MAGNITUDE = 1e-10  # stands for the loudest bin of a frame of digital silence
+ACTIVE_VARIANCE = (
+    0.01  # of a latent unit's posterior mean over frames, above which it counts as used
+)
+OFFSET_RATIO = 0.2  # of a note's length by which its offset may differ (50 ms at least)
+APART_SECONDS, PORTION = (
+    0.1,
+    400,
+)  # onsets further apart cannot match; about so many notes are matched at once
+TICKS_PER_SECOND = 100  # grid of the frame figures of transcriptions
+
+
+class Distribution(Protocol):
+    """Whatever has a log-density: torch's distributions, and `lt.models.networks.Symbols`."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density of x, in nats."""
+
+
+# --- spectra --------------------------------------------------------------------------------------
+
+
+def log_likelihood(px: Distribution, x: Tensor) -> Tensor:
+    """log p(x|z) in nats, summed over the last axis (bins or groups): (frames, n) -> (frames,)."""
+    return px.log_prob(x).sum(dim=-1)
+
+
+def floored(reference: np.ndarray, estimated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both magnitudes (frames, bins), nothing further below the true frame's loudest bin than
+    FLOOR_DB.
+
+    The floor is one for all models, whatever range their features resolve, so that their figures
+    compare; without one, bins that nobody hears would decide.
+    """
+    peak = np.maximum(reference.max(axis=-1, keepdims=True), SILENT_MAGNITUDE)
+    floor = peak * 10 ** (-FLOOR_DB / 20)
+    return np.maximum(reference, floor).astype(np.float64), np.maximum(estimated, floor).astype(
+        np.float64
+    )
+
+
+def itakura_saito(reference: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Itakura-Saito divergence of estimate from truth, on power spectra: (frames, bins) magnitudes
+    -> (frames,).
+
+        d(P, Q) = 1/K sum_k [ P_k / Q_k - ln(P_k / Q_k) - 1 ]      P = reference^2, Q = estimated^2
+
+    Zero for equal spectra, never below. It is not symmetric: too little power in Q costs more than
+    too much. Itakura & Saito 1968, "Analysis synthesis telephony based on the maximum likelihood
+    method"; discrete form in Fevotte, Bertin & Durrieu 2009, eq. 1, here averaged over the K bins;
+    floored as in `floored`.
+    """
+    reference, estimated = floored(reference, estimated)
+    ratio = (reference / estimated) ** 2
+    return (ratio - np.log(ratio) - 1).mean(axis=-1)
+
+
+def log_spectral_distance_db(reference: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Log-spectral distance in decibels: magnitudes (frames, bins) -> (frames,).
+
+        d(M, N) = sqrt( 1/K sum_k [ 20 log10(M_k / N_k) ]^2 )
+
+    Symmetric but for the floor (see `floored`). Gray & Markel 1976, "Distance measures for speech
+    processing", with p = 2.
+    """
+    reference, estimated = floored(reference, estimated)
+    return np.sqrt(((20 * np.log10(reference / estimated)) ** 2).mean(axis=-1))
+
+
+def active_units(means: np.ndarray) -> int:
+    """Latent dimensions in use: those whose posterior mean varies over frames, Var_x(E[z|x]) > 0.01.
+
+    Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders", section 5.2. means:
+    (frames, latent).
+    """
+    return int((means.var(axis=0) > ACTIVE_VARIANCE).sum())
+
+
+# --- symbols --------------------------------------------------------------------------------------
+
+
+def accuracy(reference: np.ndarray, estimated: np.ndarray) -> float:
+    """Share of entries that are equal (the article's classification ratio); arrays of one shape."""
+    return float((reference == estimated).mean())
+
+
+def confusion(reference: np.ndarray, estimated: np.ndarray, n_classes: int) -> np.ndarray:
+    """Counts (n_classes, n_classes): row = true class, column = estimated class. Arrays of one
+    shape.
+    """
+    flat = reference.ravel() * n_classes + estimated.ravel()
+    return np.bincount(flat, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+
+
+def balanced_accuracy(counts: np.ndarray) -> float:
+    """Mean over the classes that occur of the share of their frames that are right, from a
+    confusion matrix.
+
+    Brodersen et al. 2010, "The balanced accuracy and its posterior distribution", for any number of
+    classes.
+    """
+    occurring = counts.sum(axis=1) > 0
+    return float((counts.diagonal()[occurring] / counts.sum(axis=1)[occurring]).mean())
+
+
+def permutation_invariant_accuracy(reference: np.ndarray, estimated: np.ndarray) -> float:
+    """Share of instruments that are right in the best assignment of estimates to instruments of
+    each frame.
+
+        1/F sum_f max_pi 1/I sum_i [ estimated_{f, pi(i)} = reference_{f, i} ]
+
+    Arrays (frames, instruments, labels); an instrument is right where all of its labels are. For
+    mixtures of alike instruments, where what was played may be heard right and given to the wrong
+    player. After the permutation- invariant training of Yu et al. 2017.
+    """
+    hits = (reference[:, :, None] == estimated[:, None, :]).all(
+        axis=-1
+    )  # (frames, instruments, instruments)
+    instruments = range(hits.shape[1])
+    shares = [hits[:, instruments, list(order)].mean(axis=1) for order in permutations(instruments)]
+    return float(np.max(shares, axis=0).mean())
+
+
+# --- transcriptions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NoteScores:
+    """Note scores of one file: onset within 50 ms and pitch within 50 cents; `f1_with_offsets` asks
+    also for the offset within 20 % of the note's length or 50 ms.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    f1_with_offsets: float
+
+
+@dataclass(frozen=True)
+class FrameCounts:
+    """Ticks of 10 ms, which add up over files: where the truth sounds, with the right note and the
+    right pitch class among them; where it is silent, and where the estimate sounds then.
+    """
+
+    sounding: int = 0
+    right_note: int = 0
+    right_pitch_class: int = 0
+    silent: int = 0
+    false_alarms: int = 0
+
+    def __add__(self, other: FrameCounts) -> FrameCounts:
+        return FrameCounts(
+            *(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__)
+        )
+
+
+def note_scores(reference: Sequence[Note], estimated: Sequence[Note]) -> NoteScores:
+    """Score the notes of one file by mir_eval.transcription (Raffel et al. 2014); all zero where
+    either is empty.
+    """
+    if not reference or not estimated:
+        return NoteScores(0.0, 0.0, 0.0, 0.0)
+    right, with_offsets = (
+        len(_matches(reference, estimated, None)),
+        len(_matches(reference, estimated, OFFSET_RATIO)),
+    )
+    n_notes = len(reference) + len(estimated)
+    return NoteScores(
+        right / len(estimated),
+        right / len(reference),
+        2 * right / n_notes,
+        2 * with_offsets / n_notes,
+    )
+
+
+def unmatched_notes(
+    reference: Sequence[Note], estimated: Sequence[Note]
+) -> tuple[list[Note], list[Note]]:
+    """The notes that were missed, and those heard that were not played; matched as by
+    `note_scores`, offsets apart.
+    """
+    pairs = _matches(reference, estimated, None)
+    found, right = {index for index, _ in pairs}, {index for _, index in pairs}
+    return (
+        [note for index, note in enumerate(reference) if index not in found],
+        [note for index, note in enumerate(estimated) if index not in right],
+    )
+
+
+def _matches(
+    reference: Sequence[Note], estimated: Sequence[Note], offset_ratio: float | None
+) -> list[tuple[int, int]]:
+    """Pairs of indices of the notes that mir_eval matches. It compares each note with each: of an
+    hour's thousands that would be gigabytes, so they are given to it in portions between which no
+    onset is near another.
+    """
+    from mir_eval.transcription import match_notes
+
+    order = sorted(
+        [(note.onset, 0, index) for index, note in enumerate(reference)]
+        + [(note.onset, 1, index) for index, note in enumerate(estimated)]
+    )
+    portions: list[tuple[list[int], list[int]]] = [([], [])]
+    for (onset, which, index), before in zip(order, [-np.inf, *(one[0] for one in order)]):
+        if onset - before > APART_SECONDS and sum(map(len, portions[-1])) >= PORTION:
+            portions.append(([], []))
+        portions[-1][which].append(index)
+    pairs = []
+    for truths, guesses in portions:
+        if truths and guesses:
+            matched = match_notes(
+                *_intervals_and_pitches([reference[index] for index in truths]),
+                *_intervals_and_pitches([estimated[index] for index in guesses]),
+                offset_ratio=offset_ratio,
+            )
+            pairs += [(truths[one], guesses[other]) for one, other in matched]
+    return pairs
+
+
+def _intervals_and_pitches(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals (notes, 2) in seconds, of a millisecond at least, and pitches in hertz."""
+    intervals = np.array([[note.onset, max(note.offset, note.onset + 1e-3)] for note in notes])
+    return intervals, 440.0 * 2 ** ((np.array([note.note_number for note in notes]) - 69.0) / 12)
+
+
+def frame_counts(reference: Sequence[Note], estimated: Sequence[Note]) -> FrameCounts:
+    """Compare two lists of notes tick by tick; of notes that overlap, the one that ends last is
+    seen.
+    """
+    end = max((note.offset for note in (*reference, *estimated)), default=0.0)
+    n_ticks = int(end * TICKS_PER_SECOND) + 2
+    truth, heard = _roll(reference, n_ticks), _roll(estimated, n_ticks)
+    sounds = truth >= 0
+    return FrameCounts(
+        sounding=int(sounds.sum()),
+        right_note=int((truth == heard)[sounds].sum()),
+        right_pitch_class=int(((truth % 12 == heard % 12) & (heard >= 0))[sounds].sum()),
+        silent=int((~sounds).sum()),
+        false_alarms=int((heard[~sounds] >= 0).sum()),
+    )
+
+
+def _roll(notes: Sequence[Note], n_ticks: int) -> np.ndarray:
+    """(n_ticks,) MIDI number at each tick, -1 where nothing sounds."""
+    roll = np.full(n_ticks, -1)
+    for note in sorted(notes, key=lambda note: note.offset):
+        begin, end = (
+            round(time * TICKS_PER_SECOND)
+            for time in (note.onset, max(note.offset, note.onset + 1e-3))
+        )
+        roll[begin:end] = note.note_number
+    return roll
+
+
+def pooled_note_figures(
+    scores: Iterable[NoteScores], counts: Iterable[FrameCounts]
+) -> dict[str, float]:
+    """The `notes` of results.json over files: note scores as means over files, frame figures pooled
+    over all ticks.
+    """
+    scores, total = list(scores), sum(counts, FrameCounts())
+    figures = {
+        name: float(np.mean([getattr(score, name) for score in scores]))
+        for name in NoteScores.__dataclass_fields__
+    }
+    return figures | {
+        "frame_note": total.right_note / max(total.sounding, 1),
+        "frame_pitch_class": total.right_pitch_class / max(total.sounding, 1),
+        "frame_false_alarm": total.false_alarms / max(total.silent, 1),
+    }

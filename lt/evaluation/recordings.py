@@ -1,0 +1,344 @@
+"""One recording and its aligned MIDI, worked through: what a run hears, how right it is, what it
+makes of both.
+
+    transcriptions/STEM.mid .csv   notes heard, and the class probabilities of every model frame
+    reconstructions/STEM.wav       the recording through the signal VAE
+    transfers/STEM.wav             sound made from the MIDI's symbols
+    plots/STEM.png                 spectra and notes on one time axis
+
+Sound passes by in blocks, so that an hour needs little more memory than a minute. What comes back
+(`Findings`) is plain arrays, which may cross to another process. All of it takes the posterior's
+mean, but for log-likelihoods.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lt.audio.io import to_peak, write_audio
+from lt.audio.phase import frames_to_sound
+from lt.audio.tuning import tune
+from lt.config import CrossConfig
+from lt.data.mixing import Batch
+from lt.evaluation.figures import MOST_FRAMES, Rolls, plot_comparison
+from lt.evaluation.ground_truth import Pair, Reference, against_recording, read_reference
+from lt.evaluation.metrics import (
+    FrameCounts,
+    NoteScores,
+    frame_counts,
+    note_scores,
+    unmatched_notes,
+)
+from lt.evaluation.scoring import Judged, JudgedRows, judge_batch
+from lt.inference.note_decoding import transcribe
+from lt.inference.posteriors import (
+    STRIDE,
+    Hearing,
+    audio_blocks,
+    file_tuning,
+    hear,
+    magnitude_blocks,
+    symbol_probabilities,
+    write_labels_csv,
+)
+from lt.inference.synthesis import (
+    Event,
+    Rendering,
+    events_to_audio,
+    notes_to_events,
+    reconstruct,
+    to_magnitudes,
+)
+from lt.midi import Note, Track, read_midi, write_midi
+from lt.models.baselines import PcaClassifier
+from lt.models.runs import Run
+from lt.models.vae import draw_noise
+from lt.rows import Rows
+from lt.seeds import generator
+
+FOLDERS = ("transcriptions", "reconstructions", "transfers", "plots")
+SUFFIXES = {
+    "transcriptions": (".mid", ".csv"),
+    "reconstructions": (".wav",),
+    "transfers": (".wav",),
+    "plots": (".png",),
+}
+TITLES = ("original", "reconstruction", "transfer: made from the MIDI's symbols")  # of pictures
+
+
+@dataclass(frozen=True)
+class NoteFigures:
+    """How right a transcription is."""
+
+    scores: NoteScores
+    counts: FrameCounts
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known about one recording.
+
+    Attributes:
+        judged: its frames; None where the MIDI has none that the model's labels can name.
+        velocities_differ: whether the MIDI says anything about dynamics.
+        notes: of the whole transcription; instruments: of each. None, and empty, for a model
+            without pitch.
+        remarks: what is odd, a sentence each.
+    """
+
+    judged: Judged | None
+    velocities_differ: bool
+    notes: NoteFigures | None
+    instruments: tuple[NoteFigures, ...]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A recording's model frames, one after another; pictures are thinned out.
+
+    Attributes:
+        probabilities: class probabilities (frames, classes), one a group.
+        pictures: title -> magnitudes of every `every`-th frame.
+    """
+
+    judged: Judged | None
+    probabilities: list[np.ndarray]
+    pictures: dict[str, np.ndarray]
+    every: int
+
+
+# --- a recording ----------------------------------------------------------------------------------
+
+
+def work_through(
+    run: Run, classifier: PcaClassifier | None, pair: Pair, folder: Path, config: CrossConfig
+) -> Findings:
+    """Hear one recording, compare it with its MIDI, and write what was asked for.
+
+    Raises:
+        FileNotFoundError, ValueError: the recording or the MIDI cannot be read. OSError: a file
+        cannot be written.
+    """
+    reference = read_reference(pair.midi, run.space)
+    sharp = file_tuning(run, pair.audio)
+    hearing = hear(run, audio_blocks(run, pair.audio), sharp)
+    heard = _transcribe(run, hearing, folder / f"transcriptions/{pair.stem}.mid")
+    n_frames = len(hearing) * STRIDE * run.front_end.hop // run.front_end.frame_hop + 1
+    del hearing  # of an hour it is large
+    frames = _frames(run, classifier, pair, sharp, reference, n_frames, config.seed)
+    seconds = len(frames.probabilities[0]) * run.front_end.frame_seconds
+    write_labels_csv(
+        folder / f"transcriptions/{pair.stem}.csv",
+        frames.probabilities,
+        run.space,
+        run.front_end.frame_seconds,
+    )
+    remarks = [*reference.remarks, *against_recording(reference, seconds)]
+    if config.resynthesize:
+        remarks += _resynthesise(run, reference, pair, sharp, seconds, folder, config)
+    if config.plot:
+        plot_comparison(
+            frames.pictures,
+            _rolls(reference.notes, _merged(heard or ())),
+            run.front_end,
+            frames.every,
+            seconds,
+            folder / f"plots/{pair.stem}.png",
+            pair.audio.name,
+        )
+    return Findings(
+        frames.judged,
+        reference.velocities_differ,
+        *_note_figures(reference, heard, run),
+        tuple(remarks),
+    )
+
+
+def _transcribe(run: Run, hearing: Hearing, path: Path) -> list[Track] | None:
+    """Write the notes heard, and read them again as any program would; None for a model without
+    pitch.
+
+    Returns a track an instrument; a track without notes is one all the same.
+    """
+    if "pitch" not in run.space.labels:
+        return None
+    write_midi(path, transcribe(hearing))
+    written = {track.name: track for track in read_midi(path)}
+    return [written.get(name, Track(name, 0, ())) for name in run.space.instruments]
+
+
+def _note_figures(
+    reference: Reference, heard: Sequence[Track] | None, run: Run
+) -> tuple[NoteFigures | None, tuple[NoteFigures, ...]]:
+    """Figures of all notes, and of each instrument's."""
+    if heard is None:
+        return None, ()
+
+    def figures(truth: Sequence[Note], estimated: Sequence[Note]) -> NoteFigures:
+        return NoteFigures(note_scores(truth, estimated), frame_counts(truth, estimated))
+
+    own = tuple(figures(track.notes, other.notes) for track, other in zip(reference.tracks, heard))
+    return figures(reference.notes, _merged(heard)), own
+
+
+def _rolls(reference: Sequence[Note], estimated: Sequence[Note]) -> Rolls:
+    return Rolls(reference, estimated, *unmatched_notes(reference, estimated))
+
+
+def _merged(tracks: Sequence[Track]) -> tuple[Note, ...]:
+    return tuple(sorted(note for track in tracks for note in track.notes))
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def _frames(
+    run: Run,
+    classifier: PcaClassifier | None,
+    pair: Pair,
+    sharp: float,
+    reference: Reference,
+    n_frames: int,
+    seed: int,
+) -> Frames:
+    """Judge every model frame of a recording, block by block.
+
+    Args:
+        sharp: semitones above its nominal pitch, from which the model hears it moved away.
+            n_frames: at least as many as there are.
+    """
+    place = zlib.crc32(
+        pair.stem.encode()
+    )  # draws do not depend on which other recordings there are
+    classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
+    every = max(1, -(-n_frames // MOST_FRAMES))
+    probabilities = [Rows() for _ in run.space.group_sizes]
+    judged, pictures, first = JudgedRows(), {title: Rows() for title in TITLES}, 0
+    for number, magnitudes in enumerate(magnitude_blocks(run, pair.audio)):
+        rows = slice(first, first + len(magnitudes))
+        own, judgeable = classes[rows], known[rows]
+        tuned = tune(magnitudes, -sharp, run.front_end)
+        for gathered, group in zip(probabilities, symbol_probabilities(run, tuned)):
+            gathered.add(group.numpy())
+        if judgeable.any():
+            judged.add(
+                _judge(run, classifier, tuned[judgeable], own[judgeable], seed, place, number)
+            )
+        thin = slice(-first % every, None, every)
+        for title, shown in zip(
+            TITLES,
+            (
+                magnitudes[thin],
+                _reconstruct(run, magnitudes[thin], sharp),
+                _transfer(run, own[thin], judgeable[thin]),
+            ),
+        ):
+            pictures[title].add(shown.numpy())
+        first += len(magnitudes)
+    return Frames(
+        judged.judged() if len(judged) else None,
+        [gathered.array() for gathered in probabilities],
+        {title: rows.array() for title, rows in pictures.items()},
+        every,
+    )
+
+
+def _judge(
+    run: Run,
+    classifier: PcaClassifier | None,
+    magnitudes: Tensor,
+    classes: np.ndarray,
+    seed: int,
+    *where: int,
+) -> Judged:
+    """Judge frames whose classes are known; draws are named by the seed and `where`."""
+    magnitudes = magnitudes.to(run.device)
+    noise = [
+        draw_noise(
+            run.model.dims,
+            len(magnitudes),
+            generator(seed, "recording", *where, half, device=run.device),
+        )
+        for half in range(2)
+    ]
+    batch = Batch(
+        magnitudes,
+        magnitudes,
+        torch.from_numpy(classes).to(run.device),
+        torch.ones(classes.shape[:2], device=run.device),
+    )
+    return judge_batch(run, batch, noise, {} if classifier is None else {"classifier": classifier})
+
+
+def _reconstruct(run: Run, magnitudes: Tensor, sharp: float) -> Tensor:
+    """Magnitudes (frames, bins) through the signal VAE, which hears them moved to its tuning."""
+    return tune(
+        reconstruct(run, tune(magnitudes, -sharp, run.front_end)).cpu(), sharp, run.front_end
+    )
+
+
+def _transfer(run: Run, classes: np.ndarray, known: np.ndarray) -> Tensor:
+    """What the symbols of frames (frames, instruments, labels) should sound like; nothing where
+    none are known.
+    """
+    symbols = torch.from_numpy(np.ascontiguousarray(classes)).to(run.device)
+    magnitudes = to_magnitudes(run, run.model.symbol_to_signal(symbols).mean).cpu()
+    return magnitudes * torch.from_numpy(np.ascontiguousarray(known))[:, None]
+
+
+# --- sound ----------------------------------------------------------------------------------------
+
+
+def _resynthesise(
+    run: Run,
+    reference: Reference,
+    pair: Pair,
+    sharp: float,
+    seconds: float,
+    folder: Path,
+    config: CrossConfig,
+) -> list[str]:
+    """Write the recording through the signal VAE, and the MIDI, for `seconds`, as the model plays
+    it; remarks where it cannot.
+    """
+    rate = run.front_end.sample_rate
+    remade = (
+        _reconstruct(run, magnitudes, sharp) for magnitudes in magnitude_blocks(run, pair.audio)
+    )
+    sound = frames_to_sound(run.front_end, remade, config.griffinlim_iters, config.seed, run.device)
+    write_audio(folder / f"reconstructions/{pair.stem}.wav", to_peak(sound), rate)
+    del sound  # an hour is a third of a gigabyte
+    try:
+        events = [
+            replace(event, seconds=min(event.seconds, seconds - event.onset))
+            for event in _events(run, reference)
+            if event.onset < seconds
+        ]
+        if not events:
+            return ["no transfer: no note that the model can play"]
+        sound = events_to_audio(
+            run, events, Rendering(config.griffinlim_iters, config.seed, sample=False)
+        )
+    except ValueError as reason:  # a model of mixtures without silence, or a MIDI of days
+        return [f"no transfer: {reason}"]
+    write_audio(folder / f"transfers/{pair.stem}.wav", to_peak(sound), rate)
+    return []
+
+
+def _events(run: Run, reference: Reference) -> list[Event]:
+    """Every note of the model's instruments, in order."""
+    events = [
+        event
+        for index, track in enumerate(reference.tracks)
+        for event in notes_to_events(track.notes, run.space, index)
+    ]
+    return sorted(events, key=lambda event: event.onset)

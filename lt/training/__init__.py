@@ -1,0 +1,1 @@
+"""From a config to checkpoints: launching, the training loop, one step, validation, callbacks."""

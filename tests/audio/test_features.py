@@ -1,0 +1,95 @@
+"""Spectra: exact frame times, features that invert exactly, levels kept apart from shapes."""
+
+import numpy as np
+import pytest
+import torch
+
+from lt.audio.features import Scaler, Spectra, audio_to_spectra, spectra_to_audio, stream_spectra
+from lt.config import SpectralConfig
+
+CONFIG = SpectralConfig()
+
+
+def tone(hertz, seconds=1.0, level=0.3):
+    times = (
+        torch.arange(int(seconds * CONFIG.sample_rate), dtype=torch.float64) / CONFIG.sample_rate
+    )
+    return (level * torch.sin(2 * np.pi * hertz * times)).float()
+
+
+def magnitudes(n_frames=50):
+    return torch.rand(n_frames, CONFIG.n_bins, generator=torch.Generator().manual_seed(0)).pow(4)
+
+
+def test_the_front_end_has_the_articles_410_bins():
+    assert CONFIG.n_bins == 410 and abs(CONFIG.frame_rate - 31.3) < 0.05
+    assert audio_to_spectra(tone(440)).magnitudes.shape == (-(-22050 // 704), 410)
+
+
+@pytest.mark.parametrize("hertz", [110, 440, 1760])
+def test_a_tone_peaks_in_its_bin_and_a_semitone_up_four_bins_higher(hertz):
+    bins = [
+        int(audio_to_spectra(tone(hertz * 2 ** (step / 12))).magnitudes[15].argmax())
+        for step in (0, 1)
+    ]
+    assert abs(bins[0] - 48 * np.log2(hertz / CONFIG.fmin)) <= 1
+    assert bins[1] - bins[0] == 4
+
+
+def test_blocks_give_the_values_of_the_whole():
+    audio = tone(440, 3.0)
+    whole = audio_to_spectra(audio).magnitudes
+    parts = torch.cat([spectra.magnitudes for spectra in stream_spectra(iter(audio.split(9999)))])
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_phase_retrieval_gives_the_spectra_back_and_repeats_by_seed():
+    spectra = audio_to_spectra(tone(440, 2.0))
+    sounds = [spectra_to_audio(spectra, 30, torch.Generator().manual_seed(1)) for _ in range(2)]
+    torch.testing.assert_close(sounds[0], sounds[1], rtol=0, atol=0)
+    again = audio_to_spectra(sounds[0]).magnitudes
+    error = (again - spectra.magnitudes).norm() / spectra.magnitudes.norm()
+    assert float(error) < 0.1  # -20 dB
+
+
+def test_silence_stays_silent():
+    assert float(spectra_to_audio(Spectra(torch.zeros(20, 410), CONFIG), 5).abs().max()) == 0
+
+
+@pytest.mark.parametrize("kind", ["absolute", "relative"])
+def test_features_invert_exactly(kind):
+    scaler = Scaler.fit(magnitudes(), kind, 60.0)
+    rows = magnitudes(80) * torch.logspace(-3, 0, 80)[:, None]
+    features = scaler.apply(rows)
+    assert features.shape == (80, scaler.n_features)
+    torch.testing.assert_close(scaler.invert(features), rows, rtol=1e-3, atol=2e-6)
+
+
+def test_the_shape_does_not_know_the_level():
+    scaler = Scaler.fit(magnitudes(), "relative", 40.0)
+    loud, quiet = scaler.apply(magnitudes()), scaler.apply(magnitudes() * 0.01)
+    torch.testing.assert_close(loud[:, :410], quiet[:, :410], rtol=1e-4, atol=1e-4)
+    difference_db = (loud - quiet)[:, 410] * scaler.level_std_db
+    torch.testing.assert_close(
+        difference_db, torch.full_like(difference_db, 40.0), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_absolute_features_are_standardised_and_silence_is_finite():
+    scaler = Scaler.fit(magnitudes(), "absolute", 80.0)
+    features = scaler.apply(magnitudes())
+    assert abs(float(features.mean())) < 1e-3 and abs(float(features.std()) - 1) < 1e-3
+    for kind in ("absolute", "relative"):
+        scaler = Scaler.fit(magnitudes(), kind, 80.0)
+        silent = scaler.apply(torch.zeros(2, 410))
+        assert torch.isfinite(silent).all()
+        torch.testing.assert_close(scaler.invert(silent), torch.zeros(2, 410), rtol=0, atol=1e-6)
+
+
+def test_what_cannot_be_scaled_is_an_error():
+    with pytest.raises(ValueError, match="all silent"):
+        Scaler.fit(torch.zeros(4, 410), "absolute", 80.0)
+    with pytest.raises(ValueError, match="unknown features"):
+        Scaler.fit(magnitudes(), "mel", 80.0)
+    with pytest.raises(ValueError, match="expected 410 bins, got 512"):
+        Scaler.fit(magnitudes(), "absolute", 80.0).apply(torch.zeros(1, 512))

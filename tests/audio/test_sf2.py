@@ -1,0 +1,156 @@
+"""Modulators: filters that a font opens with velocity are open, all else stays as it was."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lt.audio.sf2 import CUTOFF, ENVELOPE_TO_CUTOFF, at_full_velocity
+from lt.audio.soundfont import SoundFont, embedded_font
+
+RATE, VELOCITY, FALLING_VELOCITY, KEY = 22050, 0x0002, 0x0102, 0x0003
+
+
+def chunk(name, content):
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def font(instrument=(), preset=(), shared=(), modulators=(), preset_modulators=()):
+    """A font of one preset, whose one instrument loops a saw; generators as (kind, amount),
+    modulators as (source, target, amount); `shared` generators and `modulators` stand in the
+    instrument's global zone.
+    """
+    saw = np.tile(np.linspace(-9000, 9000, 100).astype("<i2"), 20).tobytes() + bytes(92)
+
+    def generators(*rows):
+        return b"".join(struct.pack("<Hh", *row) for row in (*rows, (0, 0)))
+
+    def modulated(*rows):
+        return b"".join(struct.pack("<HHhHH", *row, 0, 0) for row in (*rows, (0, 0, 0)))
+
+    presets = (
+        struct.pack("<20sHHHIII", name, 0, 0, at, 0, 0, 0)
+        for name, at in ((b"Saw", 0), (b"EOP", 1))
+    )
+    pdta = [
+        (b"phdr", b"".join(presets)),
+        (b"pbag", struct.pack("<4H", 0, 0, len(preset) + 1, len(preset_modulators))),
+        (b"pmod", modulated(*preset_modulators)),
+        (b"pgen", generators(*preset, (41, 0))),
+        (b"inst", struct.pack("<20sH", b"Saw", 0) + struct.pack("<20sH", b"EOI", 2)),
+        (
+            b"ibag",
+            struct.pack(
+                "<6H",
+                0,
+                0,
+                len(shared),
+                len(modulators),
+                len(shared) + len(instrument) + 2,
+                len(modulators),
+            ),
+        ),
+        (b"imod", modulated(*modulators)),
+        (b"igen", generators(*shared, *instrument, (54, 1), (53, 0))),
+        (
+            b"shdr",
+            struct.pack("<20sIIIIIBbHH", b"saw", 0, 2000, 0, 2000, RATE, 57, 0, 0, 1)
+            + struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0),
+        ),
+    ]
+    return chunk(
+        b"RIFF",
+        b"sfbk"
+        + chunk(b"LIST", b"INFO" + chunk(b"ifil", struct.pack("<HH", 2, 1)))
+        + chunk(b"LIST", b"sdta" + chunk(b"smpl", saw))
+        + chunk(b"LIST", b"pdta" + b"".join(chunk(*each) for each in pdta)),
+    )
+
+
+def brightness(content, folder):
+    """The share of a rendered note's power that lies above 2 kHz."""
+    (folder / "x.sf2").write_bytes(content)
+    audio = SoundFont(folder / "x.sf2", RATE, brightness=0.0).render_note(0, 57, 100, 0.5, 0.1)
+    power = np.abs(np.fft.rfft(audio[:8192])) ** 2
+    return power[np.fft.rfftfreq(8192, 1 / RATE) > 2000].sum() / power.sum()
+
+
+SHUT = dict(shared=((CUTOFF, 6237),))  # 300 Hz
+
+
+@pytest.mark.parametrize("where", ["modulators", "preset_modulators"])
+@pytest.mark.parametrize("target", [CUTOFF, ENVELOPE_TO_CUTOFF])
+def test_a_filter_that_velocity_opens_is_open(tmp_path, where, target):
+    sustained = ((29, 0),)  # the envelope that moves the filter stays at its top
+    shut = brightness(font(**SHUT, instrument=sustained), tmp_path)
+    opened = brightness(
+        font(**SHUT, instrument=sustained, **{where: ((VELOCITY, target, 6000),)}), tmp_path
+    )
+    assert opened > 20 * shut
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        SHUT,
+        dict(modulators=((FALLING_VELOCITY, CUTOFF, -2400),)),
+        dict(modulators=((KEY, CUTOFF, 2400),)),
+        dict(modulators=((VELOCITY, 48, 700),)),
+        dict(modulators=((VELOCITY, CUTOFF, 0),)),
+    ],
+)
+def test_other_fonts_stay_as_they_are(parts):
+    content = font(**parts)
+    assert at_full_velocity(content) is content
+
+
+def test_the_embedded_font_stays_as_it_is():
+    content = embedded_font().read_bytes()
+    assert at_full_velocity(content) is content
+
+
+def test_a_zones_own_generator_is_added_to_and_ranges_stay_first():
+    changed = at_full_velocity(
+        font(
+            shared=((CUTOFF, 6000),),
+            instrument=((43, 0x7F00), (CUTOFF, 5000)),
+            modulators=((VELOCITY, CUTOFF, 1000),),
+        )
+    )
+    assert changed == font(
+        shared=((CUTOFF, 6000),),
+        instrument=((43, 0x7F00), (CUTOFF, 6000)),
+        modulators=((VELOCITY, CUTOFF, 1000),),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_fonts_are_left_to_the_synthesiser(data):
+    content = bytearray(font(**SHUT, preset_modulators=((VELOCITY, CUTOFF, 3000),)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(content[: data.draw(st.integers(0, len(content)))])
+    assert isinstance(at_full_velocity(cut), bytes)
+
+
+def test_zones_that_overlap_are_not_unfolded():
+    """A file of a megabyte, each of whose zones claims all generators: copied, they would fill any
+    memory.
+    """
+    content = font(**SHUT, modulators=((VELOCITY, CUTOFF, 3000),) * 2)
+    at = content.index(b"ibag")
+    bags = chunk(b"ibag", struct.pack("<4H", 0, 0, 60000, 0) * 20000)
+    generators = chunk(b"igen", bytes(4 * 60000))
+    start = content.index(b"pdta") - 8
+    pdta = (
+        content[start + 8 : at]
+        + bags
+        + generators
+        + content[content.index(b"imod") : content.index(b"igen")]
+    )
+    hostile = content[:start] + chunk(b"LIST", pdta)
+    assert at_full_velocity(hostile) is hostile

@@ -1,0 +1,45 @@
+"""Tuning: a tone so many cents sharp is measured as such, and brought back."""
+
+import numpy as np
+import pytest
+import torch
+
+from lt.audio.features import audio_to_spectra
+from lt.audio.tuning import TuningMeter, tune
+from lt.config import SpectralConfig
+
+CONFIG = SpectralConfig()
+
+
+def scale(semitones, level=0.1):
+    """A few notes of three partials each, all `semitones` sharp."""
+    times = np.arange(11025) / 22050
+    notes = []
+    for number in (62, 67, 72, 79, 86):
+        hertz = 440 * 2 ** ((number + semitones - 69) / 12)
+        notes.append(
+            sum(np.sin(2 * np.pi * hertz * k * times) / k for k in (1, 2, 3)) * np.hanning(11025)
+        )
+    return torch.from_numpy(level * np.concatenate(notes)).float()
+
+
+@pytest.mark.parametrize("semitones", [-0.4, -0.15, 0.0, 0.2, 0.35])
+def test_a_scale_is_as_sharp_as_it_was_made(semitones):
+    magnitudes = audio_to_spectra(scale(semitones)).magnitudes
+    meter = TuningMeter(CONFIG)
+    assert sum(len(block) for block in meter.watch(magnitudes.split(10))) == len(magnitudes)
+    assert abs(meter.semitones - semitones) < 0.03
+    again = TuningMeter(CONFIG)
+    again.add(tune(magnitudes, -meter.semitones, CONFIG))
+    assert abs(again.semitones) < 0.05
+
+
+def test_silence_and_nothing_are_in_tune():
+    meter = TuningMeter(CONFIG)
+    meter.add(torch.zeros(5, 410))
+    assert meter.semitones == 0.0
+
+
+def test_tuning_by_nothing_changes_nothing():
+    magnitudes = torch.rand(3, 410)
+    assert tune(magnitudes, 0.0, CONFIG) is magnitudes

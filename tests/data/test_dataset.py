@@ -1,0 +1,290 @@
+"""The data set file: what is written is read, mapped, in equal bytes; what is not one says so."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
+
+from lt.config import RunConfig, SpectralConfig
+from lt.data import dataset as datafiles
+from lt.data.dataset import ALIGNMENT, read_data_set, write_data_set
+from lt.data.splits import split_data
+
+
+@pytest.fixture(scope="module")
+def data(tiny_set):
+    return read_data_set(tiny_set)
+
+
+def test_what_is_written_is_read(data):
+    notes = tiny_notes()
+    np.testing.assert_array_equal(data.magnitudes, tiny_magnitudes(notes))
+    np.testing.assert_array_equal(data.peaks, data.magnitudes.max(axis=1))
+    for name in ("labels", "instrument", "group", "fold", "sources"):
+        np.testing.assert_array_equal(getattr(data.notes, name), getattr(notes, name))
+    assert data.notes.instruments == notes.instruments
+    assert data.config == SpectralConfig()
+    assert set(data.lengths) == {NOTE_FRAMES}
+
+
+def test_numpy_reads_it_without_pickle(tiny_set):
+    with np.load(tiny_set, allow_pickle=False) as members:
+        assert members["magnitudes"].shape == (360, 410)
+        assert json.loads(str(members["settings"]))["version"] == datafiles.VERSION
+
+
+def test_magnitudes_are_mapped_and_aligned(data):
+    assert isinstance(data.magnitudes, np.memmap)
+    assert data.magnitudes.offset % ALIGNMENT == 0
+    with pytest.raises(ValueError, match="read-only"):
+        data.magnitudes[0, 0] = 1
+
+
+def test_equal_content_gives_equal_bytes_however_it_is_cut(tmp_path, tiny_set):
+    notes, magnitudes = tiny_notes(), tiny_magnitudes(tiny_notes())
+    starts = np.arange(len(notes.labels) + 1) * NOTE_FRAMES
+    write_data_set(
+        tmp_path / "cut.npz",
+        np.array_split(magnitudes, 7),
+        starts,
+        notes,
+        SpectralConfig(),
+        {"kind": "test"},
+    )
+    assert (tmp_path / "cut.npz").read_bytes() == tiny_set.read_bytes()
+
+
+def test_the_fingerprint_is_of_the_content(tmp_path, data):
+    other = read_data_set(
+        write_tiny_set(tmp_path / "other.npz", tiny_magnitudes(tiny_notes(), seed=1))
+    )
+    assert other.fingerprint != data.fingerprint
+    assert read_data_set(write_tiny_set(tmp_path / "same.npz")).fingerprint == data.fingerprint
+
+
+def test_zip_checksums_are_right(tiny_set):
+    with zipfile.ZipFile(tiny_set) as archive:
+        assert archive.testzip() is None
+
+
+@pytest.mark.parametrize(
+    "frames, expected", [((), range(6)), ((2,), [2]), ((1, 3), [1, 2]), ((4, 99), [4, 5])]
+)
+def test_frames_in_range(data, frames, expected):
+    found, without = data.frames_in_range(np.array([0, 3]), frames)
+    assert list(found) == [*expected, *(18 + index for index in expected)]
+    assert without == 0
+
+
+@pytest.mark.parametrize("frames", [(6,), (6, 9)])
+def test_notes_without_a_frame_in_range_are_counted(data, frames):
+    found, without = data.frames_in_range(np.array([0, 3]), frames)
+    assert (len(found), without) == (0, 2)
+
+
+def test_silent_frames_are_known(data):
+    assert (~data.sounding).sum() == len(data.lengths)  # the last frame of each tiny note
+    assert not data.sounding[NOTE_FRAMES - 1 :: NOTE_FRAMES].any()
+
+
+def test_a_frame_that_rings_neither_sounds_nor_is_silent(tmp_path):
+    magnitudes = tiny_magnitudes(tiny_notes())
+    for frame, level_db in (
+        (3, -39.0),
+        (4, -50.0),
+        (5, -61.0),
+    ):  # below the note's first, its loudest
+        magnitudes[frame] = magnitudes[0] * 10 ** (level_db / 20)
+    data = read_data_set(write_tiny_set(tmp_path / "ringing.npz", magnitudes))
+    np.testing.assert_array_equal(
+        data.sounding[:NOTE_FRAMES], [True, True, True, True, False, False]
+    )
+    np.testing.assert_array_equal(
+        data.silent[:NOTE_FRAMES], [False, False, False, False, False, True]
+    )
+    split = split_data(data, RunConfig(instruments=("Flute",), frames=()))
+    assert 4 not in np.concatenate([split.frames[part][0] for part in split.frames])
+
+
+def test_instruments_are_found_by_name(data):
+    assert list(data.notes_of("Violin")) == list(range(30, 60))
+    with pytest.raises(ValueError, match="no instrument 'Tuba' .it has Flute, Violin."):
+        data.notes_of("Tuba")
+
+
+# --- what is no data set --------------------------------------------------------------------------
+
+
+def rewritten(source, path, change):
+    """A copy of a data set, uncompressed, with members changed: name -> bytes, or None for one
+    less.
+    """
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = change(name.removesuffix(".npy"), old.read(name))
+            if content is not None:
+                new.writestr(name, content)
+    return path
+
+
+def with_settings(**changes):
+    def change(name, content):
+        if name != "settings":
+            return content
+        settings = json.loads(str(np.load(io.BytesIO(content))))
+        stream = io.BytesIO()
+        np.save(stream, np.asarray(json.dumps({**settings, **changes})))
+        return stream.getvalue()
+
+    return change
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data set at .*lt.builders"):
+        read_data_set(tmp_path / "none.npz")
+
+
+def test_a_file_cut_short(tmp_path, tiny_set):
+    path = tmp_path / "cut.npz"
+    path.write_bytes(tiny_set.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="cut.npz is damaged"):
+        read_data_set(path)
+
+
+def test_damage_inside_a_table(tmp_path, tiny_set):
+    content = bytearray(tiny_set.read_bytes())
+    content[content.index(b"labels.npy") + 400] ^= 1
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="bad.npz is damaged"):
+        read_data_set(tmp_path / "bad.npz")
+
+
+def test_bit_rot_in_the_magnitudes(tmp_path, tiny_set):
+    content = bytearray(tiny_set.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    (tmp_path / "rotten.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged.*magnitudes"):
+        read_data_set(tmp_path / "rotten.npz")
+
+
+def test_a_foreign_archive(tmp_path):
+    np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
+    with pytest.raises(ValueError, match="no data set of this project"):
+        read_data_set(tmp_path / "foreign.npz")
+
+
+def test_a_foreign_file(tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(ValueError, match="text.npz is damaged or no data set"):
+        read_data_set(tmp_path / "text.npz")
+
+
+def test_another_version(tmp_path, tiny_set):
+    path = rewritten(tiny_set, tmp_path / "v9.npz", with_settings(version=9))
+    with pytest.raises(ValueError, match="version 9, expected .* version 2: build it again"):
+        read_data_set(path)
+
+
+def test_one_changed_after_it_was_built(tmp_path, tiny_set):
+    path = rewritten(
+        tiny_set,
+        tmp_path / "changed.npz",
+        lambda name, content: content[:-4] + b"\0\0\0\1" if name == "magnitudes" else content,
+    )
+    with pytest.raises(ValueError, match="changed after it was built"):
+        read_data_set(path)
+
+
+def test_settings_that_are_none(tmp_path, tiny_set):
+    path = rewritten(tiny_set, tmp_path / "odd.npz", with_settings(front_end={"fmin": 1, "odd": 2}))
+    with pytest.raises(ValueError, match="its settings cannot be read"):
+        read_data_set(path)
+
+
+@pytest.mark.parametrize(
+    "column, value, message",
+    [("labels", 12, "outside its classes"), ("instrument", 2, "of no instrument")],
+)
+def test_labels_that_cannot_be(tmp_path, column, value, message):
+    notes = tiny_notes()
+    getattr(notes, column)[:1] = value
+    with pytest.raises(ValueError, match=message):
+        read_data_set(
+            write_tiny_set(
+                tmp_path / "odd.npz", notes=notes, magnitudes=tiny_magnitudes(tiny_notes())
+            )
+        )
+
+
+def test_blocks_that_do_not_add_up_leave_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match="expected 147600 values, got 410"):
+        write_tiny_set(tmp_path / "short.npz", np.ones((1, 410), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def as_npy(array=None, header=None, body=b""):
+    """An array as a member's bytes, or a header that it need not match."""
+    stream = io.BytesIO()
+    if header is None:
+        np.save(stream, array)
+    else:
+        np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + body
+
+
+OBJECTS = as_npy(
+    header={"descr": "|O", "fortran_order": False, "shape": (360, 410)}, body=b"A" * 8 * 360 * 410
+)
+
+
+@pytest.mark.parametrize(
+    "member, content",
+    [
+        ("magnitudes", OBJECTS),
+        ("magnitudes", as_npy(np.ones((360, 410), np.float64))),
+        ("magnitudes", as_npy(np.asfortranarray(np.ones((360, 410), np.float32)))),
+        ("labels", as_npy(np.full((4, 3), 0.5))),
+        ("labels", as_npy(np.full((4, 3), "A4"))),
+        ("labels", as_npy(np.zeros(4, int))),
+        ("starts", as_npy(np.array(5))),
+        ("sources", as_npy(np.zeros(4, int))),
+    ],
+)
+def test_members_of_another_kind_are_refused(tmp_path, tiny_set, member, content):
+    """Mapped objects would be pointers that the file's author chose: numpy's allow_pickle does not
+    look at maps.
+    """
+    path = rewritten(
+        tiny_set, tmp_path / "odd.npz", lambda name, old: content if name == member else old
+    )
+    with pytest.raises(ValueError, match="is damaged"):
+        read_data_set(path)
+
+
+def test_a_compressed_set_is_refused_before_it_unfolds(tmp_path, tiny_set):
+    with (
+        zipfile.ZipFile(tiny_set) as old,
+        zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(ValueError, match="compressed"):
+        read_data_set(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    "front_end", [{"fmin": 0.0}, {"sample_rate": "22050"}, {"hop": [64]}, 5, {"fmin": 1e5}]
+)
+def test_a_front_end_that_cannot_be(tmp_path, tiny_set, front_end):
+    with pytest.raises(ValueError, match="settings cannot be read"):
+        read_data_set(rewritten(tiny_set, tmp_path / "odd.npz", with_settings(front_end=front_end)))
+
+
+def test_magnitudes_that_are_none(tmp_path):
+    for value in (np.nan, np.inf, -1.0):
+        write_tiny_set(tmp_path / "x.npz", np.full((360, 410), value, np.float32))
+        with pytest.raises(ValueError, match="negative, infinite or NaN"):
+            read_data_set(tmp_path / "x.npz")

@@ -1,0 +1,325 @@
+"""One recording and its MIDI worked through: frames judged, whatever the blocks; baselines; damaged
+input.
+"""
+
+import json
+from dataclasses import replace
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+from playing_helpers import make_run
+
+from lt.audio.features import audio_to_spectra
+from lt.audio.filters import without_rumble
+from lt.audio.phase import frames_to_sound
+from lt.config import CrossConfig
+from lt.evaluation.corpus import pooled_results, remarks_on
+from lt.evaluation.ground_truth import Pair, against_recording, find_pairs, read_reference
+from lt.evaluation.recordings import FOLDERS, SUFFIXES, work_through
+from lt.inference.posteriors import symbol_probabilities
+from lt.inference.synthesis import RELEASE_SECONDS, reconstruct
+from lt.labels import LabelSpace
+from lt.midi import Note, Track, notes_to_labels, write_midi
+from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier, write_classifier
+from lt.models.runs import load_run
+
+RATE, FRAME = 22050, 704
+NOTES = (Note(0.1, 0.5, 69, 40), Note(0.5, 0.9, 71, 90), Note(1.2, 1.8, 64, 60))
+QUICK = CrossConfig(plot=0, griffinlim_iters=2)
+FLUTE = LabelSpace(instruments=("Flute",))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return load_run(make_run(tmp_path_factory.mktemp("runs") / "flute"))
+
+
+def recorded(folder, notes=NOTES, seconds=2.0, stem="tune"):
+    """A recording of sines and its MIDI -> the pair."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    audio = sum(
+        0.2
+        * np.sin(2 * np.pi * 440 * 2 ** ((note.note_number - 69) / 12) * times)
+        * ((times >= note.onset) & (times < note.offset))
+        for note in notes
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    soundfile.write(folder / f"{stem}.wav", audio, RATE, subtype="FLOAT")
+    write_midi(folder / f"{stem}.mid", [Track("Flute", 73, tuple(notes))])
+    return Pair(stem, folder / f"{stem}.wav", folder / f"{stem}.mid")
+
+
+def whole(run, pair):
+    """Magnitudes (frames, bins) of a recording, at once."""
+    audio, _ = soundfile.read(pair.audio, dtype="float32")
+    return audio_to_spectra(
+        torch.from_numpy(without_rumble(audio, run.front_end)), run.front_end
+    ).magnitudes
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+
+def test_every_frame_is_judged_against_the_midi(run, tmp_path):
+    pair = recorded(tmp_path)
+    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
+    n_frames = -(-2 * RATE // FRAME)
+    truth = run.space.to_classes([notes_to_labels(NOTES, n_frames, FRAME / RATE)])
+    np.testing.assert_array_equal(findings.judged.classes, truth)
+    heard = np.stack(
+        [group.argmax(dim=1) for group in symbol_probabilities(run, whole(run, pair))], axis=1
+    )
+    np.testing.assert_array_equal(findings.judged.symbols["transfer"].classes[:, 0], heard)
+    assert set(findings.judged.symbols) == {"reconstruction", "transfer"}
+
+
+def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
+    pair = recorded(tmp_path, seconds=5.0)
+    work_through(run, None, pair, tmp_path / "out", QUICK)
+    written, _ = soundfile.read(tmp_path / "out/reconstructions/tune.wav")
+    expected = frames_to_sound(
+        run.front_end,
+        [reconstruct(run, whole(run, pair))],
+        QUICK.griffinlim_iters,
+        QUICK.seed,
+        run.device,
+    )
+    assert len(written) == len(expected)
+    expected = expected.astype(np.float64)
+    scale = (written @ expected) / (expected @ expected)  # turned down where it would clip
+    assert 0 < scale <= 1 + 1e-3
+    assert np.abs(written - scale * expected).max() < 0.01 * np.abs(written).max()
+
+
+def test_what_is_not_wanted_is_not_written(run, tmp_path):
+    pair = recorded(tmp_path)
+    work_through(run, None, pair, tmp_path / "out", replace(QUICK, resynthesize=0))
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["tune.csv", "tune.mid"]
+    work_through(run, None, pair, tmp_path / "all", replace(QUICK, plot=1))
+    made = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*.*")}
+    assert made == {f"{name}/tune{suffix}" for name in FOLDERS for suffix in SUFFIXES[name]}
+
+
+def test_a_mixture_without_silence_is_judged_where_all_of_it_sounds(tmp_path):
+    duo = load_run(make_run(tmp_path / "duo", instruments=("Flute", "Violin"), zero_extra_class=0))
+    pair = recorded(tmp_path)
+    findings = work_through(duo, None, pair, tmp_path / "out", QUICK)
+    assert findings.judged is None and any("no transfer" in remark for remark in findings.remarks)
+    assert any("Violin has no track" in remark for remark in findings.remarks)
+    assert any("knows no silence" in remark for remark in remarks_on(findings, duo.space))
+    assert pooled_results(duo.space, {"tune": findings})["overall"].keys() == {"notes"}
+
+
+# --- the classifier baseline ----------------------------------------------------------------------
+
+
+def put_classifier(run, run_id=None):
+    """An untrained classifier beside a run, such as lt_analyze.py leaves."""
+    torch.manual_seed(1)
+    classifier = PcaClassifier(run.scaler.n_features, 8, run.space.group_sizes)
+    classifier.fit_components(torch.randn(50, run.scaler.n_features))
+    write_classifier(
+        run.folder.path / CLASSIFIER_FILE, classifier, run.space, run_id or run.settings.run_id
+    )
+    return classifier.eval()
+
+
+def lt_midi(model, root, *flags):
+    from lt_midi import main
+
+    return CliRunner().invoke(
+        main,
+        [
+            "--models",
+            str(model),
+            "--dataroot",
+            str(root),
+            "--midiroot",
+            str(root),
+            "--plot",
+            "0",
+            "--resynthesize",
+            "0",
+            "--jobs",
+            "1",
+            "--output",
+            str(root / "results"),
+            *flags,
+        ],
+    )
+
+
+def test_the_classifier_is_judged_on_the_same_frames(tmp_path):
+    run = load_run(make_run(tmp_path / "model"))
+    pair, classifier = recorded(tmp_path / "data"), put_classifier(run)
+    findings = work_through(run, classifier, pair, tmp_path / "out", QUICK)
+    with torch.no_grad():
+        groups = classifier(run.scaler.apply(whole(run, pair))).probabilities()
+    expected = np.stack([group.argmax(dim=1) for group in groups], axis=1)
+    np.testing.assert_array_equal(findings.judged.symbols["classifier"].classes[:, 0], expected)
+    accuracy = (expected[:, 1] == findings.judged.classes[:, 0, 1]).mean()
+
+    result = lt_midi(tmp_path / "model", tmp_path / "data")
+    assert result.exit_code == 0, result.stderr
+    assert "no classifier" not in result.stderr and "classifier" in result.stdout
+    scores = json.loads((tmp_path / "data/results/results.json").read_text())
+    own = scores["files"]["tune"]["symbol"]["classifier"]
+    assert own["pitch"]["accuracy"] == pytest.approx(accuracy, abs=1e-4)
+    assert scores["baselines"]["classifier"]["symbol"]["transfer"]["pitch"] == own["pitch"]
+
+
+def test_without_its_file_a_note_says_so_and_without_the_flag_nothing(tmp_path):
+    model = make_run(tmp_path / "model")
+    recorded(tmp_path / "data")
+    result = lt_midi(model, tmp_path / "data")
+    assert result.exit_code == 0 and f"{CLASSIFIER_FILE} is not there" in result.stderr
+    assert not json.loads((tmp_path / "data/results/results.json").read_text())["baselines"]
+    assert "classifier" not in lt_midi(model, tmp_path / "data", "--classifier", "0").stderr
+
+
+@pytest.mark.parametrize("spoilt", ["another run's", "cut short", "not an archive"])
+def test_a_classifier_that_cannot_be_judged_is_an_error(tmp_path, spoilt):
+    run = load_run(make_run(tmp_path / "model"))
+    put_classifier(run, "another" if spoilt == "another run's" else None)
+    path = run.folder.path / CLASSIFIER_FILE
+    if spoilt != "another run's":
+        path.write_bytes(path.read_bytes()[:500] if spoilt == "cut short" else b"nothing")
+    recorded(tmp_path / "data")
+    result = lt_midi(tmp_path / "model", tmp_path / "data")
+    assert result.exit_code == 1 and result.stdout == "" and "Traceback" not in result.stderr
+    assert CLASSIFIER_FILE in result.stderr and "lt_analyze.py --make_classifier 1" in result.stderr
+
+
+# --- what the MIDI says, and damaged input --------------------------------------------------------
+
+
+def test_drums_and_notes_of_no_length_are_counted(tmp_path):
+    track = mido.MidiTrack(
+        [
+            mido.Message("note_on", note=60, velocity=80),
+            mido.Message("note_off", note=60, time=0),
+            mido.Message("note_on", channel=9, note=40, velocity=80),
+            mido.Message("note_off", channel=9, note=40, time=9),
+            mido.Message("note_on", note=67, velocity=80),
+            mido.Message("note_off", note=67, time=480),
+        ]
+    )
+    mido.MidiFile(tracks=[track]).save(tmp_path / "odd.mid")
+    reference = read_reference(tmp_path / "odd.mid", FLUTE)
+    assert [note.note_number for note in reference.notes] == [60, 67]
+    assert reference.remarks == (
+        "1 drum note left out",
+        "1 note of no length, taken as one tick long",
+    )
+    assert not reference.velocities_differ
+
+
+def test_tracks_go_to_the_instruments_that_they_are_named_after(tmp_path):
+    write_midi(
+        tmp_path / "duo.mid",
+        [
+            Track("violin", 0, (Note(0, 1, 67, 64),)),
+            Track("Flute", 1, NOTES[:1]),
+            Track("kazoo", 2, NOTES[1:2]),
+        ],
+    )
+    reference = read_reference(tmp_path / "duo.mid", LabelSpace(instruments=("Flute", "Violin")))
+    assert [[note.note_number for note in track.notes] for track in reference.tracks] == [
+        [69],
+        [67],
+    ]
+    assert len(reference.notes) == 3 and any("1 track" in remark for remark in reference.remarks)
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (2.0, ()),
+        (1.0, ("cannot be heard",)),
+        (9.0, ("goes on for",)),
+        (0.01, ("3 notes cannot be heard",)),
+    ],
+)
+def test_a_midi_of_another_length_is_said(tmp_path, seconds, words):
+    pair = recorded(tmp_path)
+    remarks = against_recording(read_reference(pair.midi, FLUTE), seconds)
+    assert len(remarks) == len(words) and all(
+        word in remark for word, remark in zip(words, remarks)
+    )
+
+
+def test_a_midi_of_days_is_played_as_long_as_the_recording(run, tmp_path):
+    pair = recorded(tmp_path)
+    write_midi(
+        pair.midi,
+        [Track("Flute", 73, (*NOTES, Note(1.9, 5000.0, 72, 64), Note(9e5, 9e5 + 1, 60, 64)))],
+    )
+    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
+    assert any("1 note cannot be heard" in remark for remark in findings.remarks)
+    assert findings.judged is not None
+    assert (
+        soundfile.info(tmp_path / "out/transfers/tune.wav").duration < 2.0 + RELEASE_SECONDS + 0.1
+    )
+
+
+@pytest.mark.parametrize("harm", ["empty", "text", "cut short", "NaN at its end", "a folder"])
+def test_damaged_recordings_are_named_and_leave_nothing(run, tmp_path, harm):
+    pair = recorded(tmp_path, seconds=12.0)
+    if harm == "NaN at its end":
+        audio, _ = soundfile.read(pair.audio, dtype="float32")
+        audio[-1] = np.nan
+        soundfile.write(pair.audio, audio, RATE, subtype="FLOAT")
+    else:
+        content = {
+            "empty": b"",
+            "text": b"no sound",
+            "cut short": pair.audio.read_bytes()[:40],
+            "a folder": b"",
+        }[harm]
+        pair.audio.write_bytes(content)
+    if harm == "a folder":
+        pair.audio.unlink()
+        pair.audio.mkdir()
+    with pytest.raises((ValueError, OSError), match="tune.wav"):
+        work_through(run, None, pair, tmp_path / "out", QUICK)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_a_recording_shorter_than_a_frame_is_one_frame(run, tmp_path):
+    pair = recorded(tmp_path, notes=[Note(0.0, 0.02, 69, 64)], seconds=0.02)
+    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
+    assert len(findings.judged.classes) == 1
+    assert len((tmp_path / "out/transcriptions/tune.csv").read_text().splitlines()) == 2
+
+
+def test_a_silent_recording_has_no_notes(run, tmp_path):
+    pair = recorded(tmp_path)
+    soundfile.write(pair.audio, np.zeros(RATE), RATE)
+    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
+    assert findings.notes.scores.f1 == 0 and findings.notes.counts.false_alarms == 0
+
+
+def test_pairs_are_found_in_depth_whatever_the_case_and_lone_files_named(tmp_path):
+    said = []
+    for stem in ("a/x", "b/x", "c/y", "lone"):
+        folder = (tmp_path / stem).parent
+        pair = recorded(folder, stem=(tmp_path / stem).name)
+        if stem == "c/y":
+            pair.midi.rename(pair.midi.with_name("y-lined.MID"))
+        if stem == "lone":
+            pair.midi.unlink()
+    pairs = find_pairs(tmp_path, tmp_path, [], said.append)
+    assert [pair.stem for pair in pairs] == ["x", "x_2", "y"] and len(
+        {pair.midi for pair in pairs}
+    ) == 3
+    assert len(said) == 1 and "lone.wav" in said[0]
+
+
+def test_names_with_dollars_are_drawn(run, tmp_path):
+    pair = recorded(tmp_path, stem="Take_$5_to_$10")
+    work_through(run, None, pair, tmp_path / "out", replace(QUICK, plot=1, resynthesize=0))
+    assert (tmp_path / "out/plots/Take_$5_to_$10.png").stat().st_size > 10_000

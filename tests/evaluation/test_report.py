@@ -1,0 +1,261 @@
+"""The report: one file, nothing asked of the network, readable and playable in a real browser."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from chromium import BROWSER, Chromium
+
+from lt.audio.io import write_audio
+from lt.evaluation.report import Listening, Picture, Player, data_uri, write_report
+from lt.evaluation.results import Table, comparison, headline, leaves, settled, tables, text
+from lt.plotting import new_figure, save_figure
+
+needs_chromium = pytest.mark.skipif(
+    BROWSER is None, reason="chromium is not installed (apt-get install chromium)"
+)
+N_EXAMPLES, N_SOUNDS = 2, 3
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A report with two examples, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("report")
+    figure = new_figure(12, 3)
+    figure.subplots().plot([0, 1])
+    save_figure(figure, folder / "p.png")
+    times = np.arange(22050) / 22050
+    listenings = []
+    for example in range(N_EXAMPLES):
+        players = []
+        for sound in range(N_SOUNDS):
+            path = folder / f"{example}_{sound}.wav"
+            write_audio(path, 0.3 * np.sin(2 * np.pi * 220 * (1 + sound) * times))
+            players.append(Player(path, f"sound {sound} <&>"))
+        listenings.append(
+            Listening(
+                f"Flute A{example} mf", "Read: A4", players, Picture(folder / "p.png", "spectra")
+            )
+        )
+    numbers = tuple(f"{value:.4f}" for value in range(9))
+    wide = Table(
+        "symbols",
+        ("", *(f"column {index}" for index in range(9))),
+        (("pitch: accuracy <b>", *numbers),),
+    )
+    folded = Table("confusion of pitch", ("", "C"), (("C", "3"),))
+    write_report(
+        folder / "report.html",
+        "my model & others",
+        "what was judged",
+        [wide, folded],
+        [Picture(folder / "p.png", 'a "picture"')],
+        listenings,
+        {"accuracy": "share of frames"},
+    )
+    for path in folder.iterdir():  # it needs none of them any more
+        if path.suffix != ".html":
+            path.unlink()
+    return folder / "report.html"
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and whether they close."""
+
+    EMPTY = {"meta", "link", "img", "br"}
+
+    def __init__(self, content):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(content)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_holds_everything_itself(page):
+    elements = Elements(page.read_text("utf-8"))
+    assert elements.open == []
+    addresses = [
+        value
+        for _, attributes in elements.found
+        for name, value in attributes.items()
+        if name in ("src", "href", "action", "data", "poster")
+    ]
+    assert all(address.startswith(("data:", "#")) for address in addresses) and len(addresses) > 8
+    assert not [tag for tag, _ in elements.found if tag in ("script", "iframe", "object", "form")]
+    for tag, attributes in elements.found:
+        if tag == "img":
+            assert attributes["alt"]
+        if tag == "audio":
+            assert "controls" in attributes and attributes["aria-labelledby"]
+
+
+def test_text_is_escaped(page):
+    content = page.read_text("utf-8")
+    assert (
+        "accuracy &lt;b&gt;" in content
+        and "sound 0 &lt;&amp;&gt;" in content
+        and "my model &amp; others" in content
+    )
+
+
+def test_data_uris_hold_the_file(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x00\xff")
+    assert data_uri(tmp_path / "a.png") == "data:image/png;base64,AP8="
+
+
+# --- in a browser ---------------------------------------------------------------------------------
+
+PLAY = """Promise.all([...document.querySelectorAll('audio')].map(async audio => {
+  audio.muted = true;
+  await audio.play();
+  await new Promise(done => audio.addEventListener('timeupdate', done, {once: true}));
+  audio.pause();
+  return [audio.error === null, audio.duration, audio.currentTime];
+}))"""
+
+
+@pytest.fixture(scope="module")
+def browser(page, tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("profile")) as one:
+        one.open(page.as_uri())
+        yield one
+
+
+@needs_chromium
+def test_every_sound_decodes_and_plays(browser):
+    played = browser.evaluate(PLAY)
+    assert len(played) == N_EXAMPLES * N_SOUNDS
+    assert all(fine and duration == pytest.approx(1, abs=0.01) for fine, duration, _ in played)
+
+
+@needs_chromium
+def test_pictures_are_shown(browser):
+    widths = browser.evaluate("""(async () => { const images = [...document.images];
+        images.forEach(image => image.loading = 'eager'); await Promise.all(images.map(image => image.decode()));
+        return images.map(image => image.naturalWidth) })()""")
+    assert len(widths) == N_EXAMPLES + 1 and min(widths) > 100
+
+
+@needs_chromium
+def test_it_fits_a_phone(browser):
+    browser.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=360,
+        height=740,
+        deviceScaleFactor=2,
+        mobile=True,
+    )
+    try:
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+        wide = (
+            "[...document.querySelectorAll('.scroll')].some(one => one.scrollWidth > "
+            "one.clientWidth)"
+        )
+        assert browser.evaluate(wide)  # the table scrolls within itself
+        assert browser.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
+    finally:
+        browser.send("Emulation.clearDeviceMetricsOverride")
+
+
+def brightness(browser, what):
+    colour = browser.evaluate(f"getComputedStyle(document.body).{what}")
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 765
+
+
+@needs_chromium
+def test_it_is_light_and_dark(browser):
+    for scheme, sign in (("light", 1), ("dark", -1)):
+        browser.send(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
+        assert sign * (brightness(browser, "backgroundColor") - brightness(browser, "color")) > 0.7
+
+
+@needs_chromium
+def test_everything_usable_is_reached_by_keyboard(browser):
+    browser.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(80):
+        browser.press_tab()
+        reached.add(
+            browser.evaluate(
+                "(e => e.tagName + ':' + (e.getAttribute('aria-labelledby') || e.textContent))"
+                "(document.activeElement)"
+            )
+        )
+    kinds = [name.split(":")[0] for name in reached]
+    assert kinds.count("AUDIO") == N_EXAMPLES * N_SOUNDS
+    assert (
+        kinds.count("A") == 3 and kinds.count("SUMMARY") == 2 and "DIV" in kinds
+    )  # links, folds, scrolling tables
+
+
+@needs_chromium
+def test_nothing_is_complained_of_and_no_request_leaves_the_file(page, browser):
+    assert browser.of("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []
+    requests = {request["request"]["url"] for request in browser.of("Network.requestWillBeSent")}
+    assert {url for url in requests if not url.startswith("data:")} <= {page.as_uri()}
+
+
+# --- the numbers behind it ------------------------------------------------------------------------
+
+
+def test_numbers_are_settled_once():
+    results = settled(
+        {
+            "a": {
+                "x": np.float64(0.123456),
+                "n": np.int64(3),
+                "y": float("nan"),
+                "z": -1e-9,
+                "t": (1, 2),
+            }
+        }
+    )
+    assert results == {"a": {"x": 0.1235, "n": 3, "y": None, "z": 0.0, "t": [1, 2]}}
+    assert str(results["a"]["z"]) == "0.0"
+
+
+def test_leaves_name_every_value():
+    scores = {"accuracy": 0.5, "confusion": [[1, 2], [3, 4]]}
+    found = dict(leaves({"overall": {"symbol": {"transfer": {"pitch": scores}}}}))
+    assert found["overall", "symbol", "transfer", "pitch", "accuracy"] == 0.5
+    assert found["overall", "symbol", "transfer", "pitch", "confusion_1_0"] == 3 and len(found) == 5
+
+
+def test_transcriptions_have_their_table():
+    notes = {"precision": 0.5, "recall": 1.0, "f1": 0.6667, "frame_note": 0.9}
+    results = {
+        "model": "m",
+        "overall": {"notes": notes},
+        "files": {"tune": {"notes": notes}},
+        "baselines": {"classifier": {"notes": {"f1": 0.1}}},
+    }
+    (table,) = tables(results)
+    assert table.columns == ("", "precision", "recall", "F1", "frames: note")
+    assert table.rows == (
+        ("overall", "0.5000", "1.0000", "0.6667", "0.9000"),
+        ("classifier", "-", "-", "0.1000", "-"),
+        ("tune", "0.5000", "1.0000", "0.6667", "0.9000"),
+    )
+    assert headline(results) == "m" and text(results).startswith("m\n\nnotes\n")
+
+
+def test_models_without_a_label_leave_it_open_in_the_comparison():
+    both = [
+        {"overall": {"symbol": {"transfer": {label: {"accuracy": 0.5}}}}}
+        for label in ("pitch", "octave")
+    ]
+    assert comparison(both, ["a", "b"]).rows == (
+        ("symbol transfer octave accuracy", "-", "0.5000"),
+        ("symbol transfer pitch accuracy", "0.5000", "-"),
+    )

@@ -1,0 +1,62 @@
+"""What the tests of building data sets share: notes as files, the command in this process, what
+came of it.
+"""
+
+import csv
+
+import numpy as np
+import soundfile
+from click.testing import CliRunner
+
+from lt.build.__main__ import main
+from lt.build.builder import build
+from lt.build.discover import survey_sources
+from lt.build.notes import BuildConfig, note_number_of
+from lt.build.summary import write_account
+from lt.data.dataset import read_data_set
+
+
+def tone(path, note, seconds=0.4, level=0.3, sample_rate=22050, channels=1, silence=0.0, cents=0.0):
+    """A note of three partials; returns its path."""
+    frequency = 440 * 2 ** ((note_number_of(note) - 69 + cents / 100) / 12)
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    sound = level * sum(np.sin(2 * np.pi * k * frequency * time) / k**2 for k in (1, 2, 3))
+    sound = np.pad(sound, round(silence * sample_rate))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.repeat(sound[:, None], channels, axis=1), sample_rate)
+    return path
+
+
+def run(*arguments):
+    """Run the command in this process: (exit code, stdout, stderr). It starts no others, since from
+    the server that forks them the children of other tests would be forked as well, which must not
+    have its threads.
+    """
+    result = CliRunner().invoke(main, [*map(str, arguments), "--jobs", "1"])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def accounted(output):
+    """File -> (status, reason) of every row of the account; notes of one file agree."""
+    with open(output.with_suffix(".files.csv"), newline="", encoding="utf-8") as stream:
+        return {row["file"]: (row["status"], row["reason"]) for row in csv.DictReader(stream)}
+
+
+def labels_of(output):
+    """Source -> (instrument, octave, pitch, dynamics)."""
+    notes = read_data_set(output).notes
+    return {
+        str(source): (notes.instruments[instrument], *map(int, labels))
+        for source, instrument, labels in zip(
+            notes.sources, notes.instrument, notes.labels, strict=True
+        )
+    }
+
+
+def build_at(folder, tmp_path, **flags):
+    """Build one folder in this process -> the output; `flags` of BuildConfig."""
+    config = BuildConfig(**flags)
+    output = tmp_path / "out.npz"
+    account = build(survey_sources([folder], config), output, config, {}, processes=1)
+    write_account(output.with_suffix(".files.csv"), account)
+    return output

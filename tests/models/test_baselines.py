@@ -1,0 +1,234 @@
+"""Baselines: the components are scikit-learn's, learning is learning, the file keeps it, pYIN hears
+notes.
+"""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from analysis_helpers import HOP, RATE, harmonic, set_of_recordings
+from sklearn.decomposition import PCA
+
+from lt.audio.features import audio_to_spectra
+from lt.audio.filters import without_rumble
+from lt.audio.io import read_audio
+from lt.config import SpectralConfig
+from lt.data.dataset import NoteTable, read_data_set, write_data_set
+from lt.data.originals import note_audio
+from lt.evaluation.baselines import pyin_notes
+from lt.labels import SILENCE, LabelSpace
+from lt.models.baselines import (
+    ConvClassifier,
+    ConvSynth,
+    Lessons,
+    Majority,
+    PcaClassifier,
+    fit,
+    mean_nll,
+    read_classifier,
+    write_classifier,
+)
+
+SPACE = LabelSpace(("octave", "pitch"), ("Flute",))
+
+
+def lesson(n=600, n_features=20, seed=0):
+    """Features in which each class has a direction of its own, and the classes (n, 2)."""
+    random = torch.Generator().manual_seed(seed)
+    classes = torch.stack(
+        [torch.randint(size, (n,), generator=random) for size in SPACE.group_sizes], dim=1
+    )
+    axes = torch.randn(
+        sum(SPACE.group_sizes), n_features, generator=torch.Generator().manual_seed(7)
+    )
+    signal = axes[classes[:, 0]] + axes[SPACE.group_sizes[0] + classes[:, 1]]
+    return 3 * signal + 0.3 * torch.randn(n, n_features, generator=random), classes
+
+
+def guessed(symbols):
+    return torch.stack([group.argmax(dim=-1) for group in symbols.probabilities()], dim=1)
+
+
+def trained(epochs=15, seed=0):
+    features, classes = lesson()
+    torch.manual_seed(0)
+    classifier = PcaClassifier(20, 12, SPACE.group_sizes)
+    classifier.fit_components(features)
+    valid, valid_classes = lesson(200, seed=1)
+    lessons = Lessons(
+        [(classifier.project(features), classes)], (classifier.project(valid), valid_classes)
+    )
+    fit(classifier.network, lessons, epochs, 64, seed)
+    return classifier.eval()
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+def test_components_are_those_of_scikit_learn():
+    features, _ = lesson()
+    classifier = PcaClassifier(20, 6, SPACE.group_sizes)
+    classifier.fit_components(features)
+    expected = PCA(6, whiten=True).fit_transform(features.numpy())
+    found = classifier.project(features).numpy()
+    signs = np.sign((expected * found).sum(axis=0))
+    assert found == pytest.approx(expected * signs, abs=0.02)
+    assert found.std(axis=0) == pytest.approx(1, abs=0.01)
+
+
+def test_the_classifier_learns_what_can_be_learnt():
+    features, classes = lesson(300, seed=2)
+    assert (guessed(trained()(features)) == classes).float().mean() > 0.9
+
+
+def test_learning_is_the_same_each_time_and_minds_its_seed():
+    one, same, other = trained(3), trained(3), trained(3, seed=1)
+    features, _ = lesson(5)
+    assert torch.equal(one(features).logits[0], same(features).logits[0])
+    assert not torch.equal(one(features).logits[0], other(features).logits[0])
+
+
+def test_the_best_epoch_is_kept():
+    features, classes = lesson(100)
+    classifier = PcaClassifier(20, 12, SPACE.group_sizes)
+    classifier.fit_components(features)
+    valid, valid_classes = lesson(100, seed=1)
+    pair = (
+        classifier.project(valid),
+        valid_classes[torch.randperm(100, generator=torch.Generator().manual_seed(0))],
+    )
+    first = float(mean_nll(classifier.network, *pair).detach())
+    done = []
+    fit(
+        classifier.network,
+        Lessons([(classifier.project(features), classes)], pair),
+        60,
+        32,
+        0,
+        lambda: done.append(1),
+    )
+    assert (
+        float(mean_nll(classifier.network, *pair).detach()) < first + 0.5
+    )  # trained on, it would grow without bound
+    assert 12 <= len(done) < 60  # and nothing better was to be hoped for
+
+
+@pytest.mark.parametrize("n_features", [410, 411])
+def test_convolutional_baselines_fit_any_number_of_features(n_features):
+    classes = torch.tensor([[3, 4], [9, 12]])
+    symbols = ConvClassifier(n_features, SPACE.group_sizes)(torch.randn(2, n_features))
+    assert tuple(logits.shape[1] for logits in symbols.logits) == SPACE.group_sizes
+    spectrum = ConvSynth(n_features, SPACE.group_sizes)(classes)
+    assert spectrum.mean.shape == spectrum.stddev.shape == (2, n_features)
+
+
+def test_convolutional_baselines_learn():
+    features, classes = lesson(300, 40)
+    for network, pair in (
+        (ConvClassifier(40, SPACE.group_sizes), (features, classes)),
+        (ConvSynth(40, SPACE.group_sizes), (classes, features)),
+    ):
+        before = float(mean_nll(network, *pair).detach())
+        fit(network, Lessons([pair], pair), 15, 64, 0)
+        assert float(mean_nll(network, *pair).detach()) < 0.7 * before
+
+
+def test_majority_says_the_commonest_class_whatever_it_is_given():
+    classes = torch.tensor([[4, 9]] * 6 + [[5, 2]] * 3)
+    symbols = Majority(classes, SPACE.group_sizes)(torch.randn(4, 11))
+    assert guessed(symbols).tolist() == [[4, 9]] * 4
+    assert float(symbols.probabilities()[0][0, 4]) == pytest.approx((6 + 1) / (9 + SPACE.sizes[0]))
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def test_a_classifier_is_read_as_it_was_written(tmp_path):
+    classifier, path = trained(1), tmp_path / "test_classifier.t7"
+    write_classifier(path, classifier, SPACE, "abc")
+    features, _ = lesson(9)
+    for one, other in zip(
+        classifier(features).logits, read_classifier(path, SPACE, "abc")(features).logits
+    ):
+        assert torch.equal(one, other)
+    assert torch.load(path, weights_only=True)["run_id"] == "abc"
+    first = path.read_bytes()
+    write_classifier(path, classifier, SPACE, "abc")
+    assert path.read_bytes() == first
+
+
+def test_a_classifier_of_another_model_is_refused(tmp_path):
+    path = tmp_path / "test_classifier.t7"
+    with pytest.raises(FileNotFoundError, match="lt_analyze"):
+        read_classifier(path, SPACE, "abc")
+    write_classifier(path, PcaClassifier(20, 4, SPACE.group_sizes), SPACE, "abc")
+    with pytest.raises(ValueError, match="another model"):
+        read_classifier(path, SPACE, "def")
+    with pytest.raises(ValueError, match="another model"):
+        read_classifier(path, LabelSpace(("octave", "pitch"), ("Piano",)), "abc")
+    for damaged in (path.read_bytes()[:300], b"", b"not an archive"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="damaged"):
+            read_classifier(path, SPACE, "abc")
+
+
+# --- sound ----------------------------------------------------------------------------------------
+
+
+def test_pyin_hears_notes_in_the_frames_where_they_sound():
+    audio = np.concatenate([harmonic(69, 0.5), harmonic(76, 0.5)])
+    heard = pyin_notes(audio, -(-len(audio) // HOP), RATE, HOP, 60, 80, voiced_only=True)
+    assert (heard[2:13] == 69).all() and (heard[18:29] == 76).all()
+    assert (
+        pyin_notes(np.zeros(RATE, np.float32), 31, RATE, HOP, 60, 80, voiced_only=True) == SILENCE
+    ).all()
+    low = pyin_notes(harmonic(24, 0.6), 18, RATE, HOP, 21, 40, voiced_only=False)
+    assert (low[4:14] == 24).all()
+
+
+def test_a_notes_sound_is_read_again_where_it_lies(tmp_path):
+    data = set_of_recordings(tmp_path / "data", (60, 67))
+    expected = without_rumble(read_audio(tmp_path / "data" / data.notes.sources[4]), data.config)
+    sound = note_audio(data, 4)
+    assert np.array_equal(sound, expected[: len(sound)]) and len(expected) - len(sound) < RATE / 50
+    (tmp_path / "data" / "collection").rename(tmp_path / "elsewhere")
+    assert note_audio(data, 4) is None
+    assert np.array_equal(note_audio(data, 4, [tmp_path / "elsewhere"]), sound)
+
+
+def test_a_source_that_was_replaced_is_not_taken_for_the_note(tmp_path):
+    data = set_of_recordings(tmp_path, (60, 67))
+    path = tmp_path / data.notes.sources[4]
+    soundfile.write(path, harmonic(68, 0.3), RATE)
+    assert note_audio(data, 4) is None
+    path.write_bytes(b"no sound")
+    assert note_audio(data, 4) is None
+    assert note_audio(data, 0) is not None
+
+
+def test_notes_of_the_embedded_font_are_rendered_again(tmp_path):
+    from lt.audio.soundfont import SoundFont, embedded_font
+
+    audio = without_rumble(
+        SoundFont(embedded_font()).render_note(73, 69, 64, 0.4, 0.2), SpectralConfig()
+    )
+    frames = audio_to_spectra(torch.from_numpy(audio)).magnitudes.numpy()
+    table = NoteTable(
+        np.array([[4, 9, 2]]),
+        np.zeros(1, int),
+        ("Flute",),
+        np.zeros(1, int),
+        np.full(1, -1),
+        np.array([f"{embedded_font().name}:73:69:64"]),
+    )
+    built_from = {"kind": "font", "brightness": 1.0, "note_seconds": 0.4, "release_seconds": 0.2}
+    write_data_set(
+        tmp_path / "font.npz",
+        [frames],
+        np.array([0, len(frames)]),
+        table,
+        SpectralConfig(),
+        built_from,
+    )
+    found = note_audio(read_data_set(tmp_path / "font.npz"), 0)
+    assert found == pytest.approx(audio, abs=1e-3)

@@ -1,0 +1,88 @@
+"""Symbols as typed: lists and names mean the same classes, mistakes are named."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from lt.inference.posteriors import write_labels_csv
+from lt.labels import LabelSpace, parse_symbols, set_dynamics, transpose
+
+FLUTE = LabelSpace(instruments=("Flute",))
+DUO = LabelSpace(instruments=("Piano", "Violin"))
+
+
+def test_numbers_and_names_mean_the_same():
+    names = parse_symbols(["A4:mf", "C5:f", "rest"], FLUTE)
+    numbers = parse_symbols("4 9 2 5 0 3 9 12 5".split(), FLUTE)
+    np.testing.assert_array_equal(names, numbers)
+    assert names.shape == (3, 1, 3)
+
+
+def test_names_fill_the_instruments_in_order():
+    np.testing.assert_array_equal(
+        parse_symbols(["A4:mf", "rest", "C5", "D5:pp"], DUO),
+        [[[4, 9, 2], [9, 12, 5]], [[5, 0, 2], [5, 2, 0]]],
+    )
+
+
+@pytest.mark.parametrize(
+    "tokens, words",
+    [
+        (["4", "9"], "do not fill"),
+        (["4", "12", "7"], "dynamics 7 is out of range"),
+        (["H4"], "no note name"),
+        (["-1", "0", "0"], "octave -1 is out of range"),
+        (["A4:fff"], "no dynamic"),
+        (["A4", "4"], "mixed"),
+    ],
+)
+def test_mistakes_are_named(tokens, words):
+    with pytest.raises(ValueError, match=words):
+        parse_symbols(tokens, FLUTE)
+
+
+def test_groups_of_mixtures_must_be_full():
+    with pytest.raises(ValueError, match="do not fill groups of 2"):
+        parse_symbols(["A4", "C5", "D5"], DUO)
+
+
+def test_a_model_without_silence_plays_no_rest():
+    with pytest.raises(ValueError, match="rest"):
+        parse_symbols(["rest"], LabelSpace(instruments=("Flute",), silence=False))
+
+
+def test_transposition_moves_notes_there_and_back_and_leaves_silence():
+    classes = parse_symbols(["B4:mf", "rest", "C4:ff"], FLUTE)
+    np.testing.assert_array_equal(
+        transpose(classes, 1, FLUTE), parse_symbols(["C5:mf", "rest", "C#4:ff"], FLUTE)
+    )
+    np.testing.assert_array_equal(transpose(transpose(classes, 14, FLUTE), -14, FLUTE), classes)
+    with pytest.raises(ValueError, match="leaves C0-B8"):
+        transpose(classes, 60, FLUTE)
+    with pytest.raises(ValueError, match="octave and pitch"):
+        transpose(np.zeros((1, 1, 1), int), 1, LabelSpace(labels=("pitch",)))
+
+
+def test_dynamics_zero_is_a_dynamic():
+    classes = set_dynamics(parse_symbols(["A4:ff", "rest"], FLUTE), 0, FLUTE)
+    np.testing.assert_array_equal(classes[:, 0, 2], [0, 5])
+
+
+def test_csv_has_a_row_a_frame_with_class_and_probability(tmp_path):
+    groups = [np.array([[0.1, 0.9], [0.7, 0.3]])] * 3
+    write_labels_csv(tmp_path / "x.csv", groups, FLUTE, 0.5)
+    rows = list(csv.DictReader(open(tmp_path / "x.csv")))
+    assert list(rows[0]) == [
+        "time",
+        "octave",
+        "octave_p",
+        "pitch",
+        "pitch_p",
+        "dynamics",
+        "dynamics_p",
+    ]
+    assert [(row["time"], row["pitch"], row["pitch_p"]) for row in rows] == [
+        ("0.0000", "1", "0.9000"),
+        ("0.5000", "0", "0.7000"),
+    ]
