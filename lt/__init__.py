@@ -3,8 +3,9 @@ morph).
 
 Packages, in the order in which they may import each other (a package only from those before it):
 
-    root         what has no stage of its own: config, labels, midi, seeds, files, devices, cli, plotting
-    audio        sound <-> features: files, filters, the constant-Q transform, phase retrieval, fonts
+    root         without a stage of their own: config labels midi seeds files devices progress cli
+                 plotting
+    audio        sound <-> features: files, filters, the constant-Q transform, phase, sound fonts
     data         what training reads: data sets, splits, augmentation, batches
     models       networks, losses, checkpoints, runs
     build        recordings and sound fonts -> a data set

@@ -8,13 +8,81 @@ A default lives here and nowhere else: the flags refer to these fields, a run st
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 DEFAULT_DATA_SET = "data/lt_set.npz"
 LARGEST = 1e12  # number that a setting can be
 
 Settings = TypeVar("Settings")
+
+
+def constant(default: Any, unit: str, origin: str) -> Any:
+    """A dataclass field for a constant of a method: its unit and where its value comes from.
+
+    Both are in the field's metadata. Example: ``onset_tolerance: float = constant(0.05, unit="s",
+    origin="MIREX")``.
+    """
+    return field(default=default, metadata={"unit": unit, "origin": origin})
+
+
+def flag(
+    default: Any,
+    help: str,
+    group: str = "Options",
+    kind: str | tuple[str, ...] = "",
+    *,
+    short: str = "",
+    at_least: int | None = None,
+    at_most: int | None = None,
+    default_text: str | None = None,
+    resumable: bool = False,
+    objective: bool = False,
+    identity: bool = True,
+    needs: tuple[str, object] | None = None,
+    modes: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field that is also a command-line flag of the same name (see `lt.cli.options`).
+
+    Args:
+        default: of the field and of the flag.
+        help: one line, without the default.
+        group: heading in the help.
+        kind: allowed values: a tuple of choices; an interval such as "[0, 1]", "[1, inf)" or
+            "(0, inf)"; a name among `lt.cli.KINDS` ("switch", "name", "path"); "": the type of the
+            default.
+        short: short form, such as "-n".
+        at_least, at_most: for tuples, the number of values.
+        default_text: shown in the help instead of the default.
+        resumable: whether the value may change when a run is continued.
+        objective: whether it changes what the loss measures.
+        identity: whether it is part of what identifies a run (paths and schedules of saving are
+            not).
+        needs: (flag, value) without which this flag has no effect.
+        modes: modes of `lt_play.py` in which the flag has a meaning.
+    """
+    return field(
+        default=default,
+        metadata={
+            "help": help,
+            "group": group,
+            "kind": kind,
+            "short": short,
+            "at_least": at_least,
+            "at_most": at_most,
+            "default_text": default_text,
+            "resumable": resumable,
+            "objective": objective,
+            "identity": identity,
+            "needs": needs,
+            "modes": modes,
+        },
+    )
+
+
+def fields_with(config: type, key: str) -> tuple[str, ...]:
+    """Names of the fields of a dataclass whose metadata `key` is true."""
+    return tuple(entry.name for entry in fields(config) if entry.metadata.get(key))
 
 
 @dataclass(frozen=True)
@@ -267,7 +335,7 @@ def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Setti
 
 
 def _fits(value: object, kind: str) -> bool:
-    """Whether a JSON value is of a field's kind, and finite and of sane size where it is a number."""
+    """Whether a JSON value is of a field's kind, and finite and of sane size if a number."""
     if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
         return False
     return isinstance(value, str) or abs(value) < LARGEST
