@@ -29,6 +29,7 @@ CLASS_NAMES = {
 SILENCE = -1
 DEFAULT_OCTAVE = 4  # what a model without the label `octave` writes
 DEFAULT_DYNAMICS = 2  # mf, likewise
+SEMITONES = 12  # in an octave
 FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER = 12, 119  # C0 and B8
 
 _NOTE_NAME = re.compile(r"^([A-Ga-g])(##|#|♯|bb|b|♭)?(-?\d+)$")
@@ -47,6 +48,11 @@ def note_number_to_octave_pitch(note_number: int | np.ndarray) -> tuple[np.ndarr
 def octave_pitch_to_note_number(octave: int | np.ndarray, pitch: int | np.ndarray) -> np.ndarray:
     """(octave, pitch) -> MIDI note number, elementwise; (4, 0) -> 60."""
     return 12 * (np.asarray(octave) + 1) + np.asarray(pitch)
+
+
+def note_number_to_hz(note_number: float | np.ndarray) -> float | np.ndarray:
+    """MIDI note number -> fundamental frequency in hertz at A4 = 440 Hz, elementwise; 69 -> 440."""
+    return 440.0 * 2.0 ** ((note_number - 69) / 12)
 
 
 def velocity_to_dynamics(velocity: int | np.ndarray) -> np.ndarray:
@@ -339,6 +345,3 @@ def set_dynamics(classes: np.ndarray, dynamics: int | None, space: LabelSpace) -
         classes[:, :, column] == N_CLASSES["dynamics"], classes[:, :, column], dynamics
     )
     return changed
-
-
-SEMITONES = 12  # to an octave

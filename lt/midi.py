@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lt.config import SpectralConfig
 from lt.files import write_bytes
 from lt.labels import (
     DEFAULT_DYNAMICS,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import mido
 
 
-FRAME_SECONDS = 704 / 22050
+FRAME_SECONDS = SpectralConfig().frame_seconds
 TICKS_PER_BEAT = 960  # half a millisecond at 120 beats a minute
 DRUM_CHANNEL = 9
 

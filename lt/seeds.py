@@ -1,8 +1,8 @@
-"""Randomness without state: every draw comes from a generator named by (seed, what, where).
+"""Randomness without state: each random number generator is made from (seed, stream, key).
 
-Nothing has to be saved to resume: epoch 7, step 12 draws the same numbers whether or not epochs 1-6
-ran in this process, and every worker of a data-parallel run can draw the global batch's numbers by
-itself.
+`stream` says what is sampled ("noise", "order", ...), `key` where (epoch, step, ...). Resuming needs
+no saved state: epoch 7, step 12 samples the same numbers whether or not epochs 1-6 ran in this
+process, and each worker of a data-parallel run can sample the numbers of the global batch.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ STREAMS = (
     "analysis",
     "baseline",
     "recording",
-)
+)  # the position is part of the seed: append only
 
 
-def seed_of(seed: int, stream: str, *where: int) -> int:
-    """A 63-bit seed for one stream of draws at one place (epoch, step, ...)."""
-    entropy = (seed, STREAMS.index(stream), *where)
+def seed_of(seed: int, stream: str, *key: int) -> int:
+    """A 63-bit seed for one stream at one key."""
+    entropy = (seed, STREAMS.index(stream), *key)
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
 
 
-def generator(
-    seed: int, stream: str, *where: int, device: torch.device | str = "cpu"
+def torch_rng(
+    seed: int, stream: str, *key: int, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """A torch generator for one stream of draws at one place."""
-    return torch.Generator(device=device).manual_seed(seed_of(seed, stream, *where))
+    """A torch generator for one stream at one key."""
+    return torch.Generator(device=device).manual_seed(seed_of(seed, stream, *key))
 
 
-def numpy_generator(seed: int, stream: str, *where: int) -> np.random.Generator:
-    """A NumPy generator for one stream of draws at one place."""
-    return np.random.default_rng(seed_of(seed, stream, *where))
+def numpy_rng(seed: int, stream: str, *key: int) -> np.random.Generator:
+    """A NumPy generator for one stream at one key."""
+    return np.random.default_rng(seed_of(seed, stream, *key))

@@ -17,7 +17,7 @@ from torch import Tensor
 from lt.audio.features import Spectra, spectra_to_audio
 from lt.config import SpectralConfig
 from lt.rows import Rows
-from lt.seeds import generator
+from lt.seeds import torch_rng
 
 FADE_SECONDS = 0.01  # at both ends
 PART_FRAMES = 4096  # 131 s
@@ -39,7 +39,7 @@ def magnitudes_to_audio(
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,), its phase named by the seed and the
     place.
     """
-    chosen = generator(seed, "phase", *where, device=magnitudes.device)
+    chosen = torch_rng(seed, "phase", *where, device=magnitudes.device)
     return spectra_to_audio(Spectra(magnitudes, config), n_iter, chosen).cpu().numpy()
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from lt.audio.sf2 import at_full_velocity
 from lt.config import SpectralConfig
+from lt.labels import note_number_to_hz
 from lt.midi import Note
 
 GAIN_DB = -6.0  # of the synthesiser: the loudest notes of the embedded font stay below full scale
@@ -189,7 +190,7 @@ class SoundFont:
             return audio
         from scipy.signal import butter, lfilter
 
-        frequency = 440.0 * 2 ** ((note_number - 69) / 12)
+        frequency = note_number_to_hz(note_number)
         octaves = BRIGHTNESS_OCTAVES * (1 - self.brightness * (1 - velocity / 127))
         cutoff = DARKEST_CUTOFF * frequency * 2**octaves
         if cutoff >= 0.45 * self.sample_rate:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lt.config import SpectralConfig
+from lt.labels import note_number_to_hz
 from lt.rows import Rows
 
 REFERENCE_HZ = 440.0
@@ -120,7 +121,7 @@ def detuning_cents(audio: np.ndarray, sample_rate: int, note_number: int) -> flo
     Measured where the note is loudest, or right after, where an attack of other frequencies has
     passed.
     """
-    period = sample_rate * OVERSAMPLING / (440.0 * 2 ** ((note_number - 69) / 12))  # in lags
+    period = sample_rate * OVERSAMPLING / note_number_to_hz(note_number)  # in lags
     n_samples = round(STEADY_SECONDS * sample_rate)
     start = _loudest(audio, n_samples)
     for begin in (start, start + n_samples):

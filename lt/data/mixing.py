@@ -26,7 +26,7 @@ from lt.labels import (
     LabelSpace,
     octave_pitch_to_note_number,
 )
-from lt.seeds import generator, seed_of
+from lt.seeds import seed_of, torch_rng
 
 RANDOM_MODES = ("constant", "bernoulli")
 MOST_SHARP = 1.0  # semitones; a larger deviation was misread
@@ -116,7 +116,7 @@ class Mixer:
         columns = []
         for index, source in enumerate(self.sources):
             rounds = -(-self.n_frames // len(source.rows))
-            chosen = generator(seed, "order", index, *where)
+            chosen = torch_rng(seed, "order", index, *where)
             shuffled = [torch.randperm(len(source.rows), generator=chosen) for _ in range(rounds)]
             columns.append(torch.cat(shuffled)[: self.n_frames])
         return torch.stack(columns, dim=1).to(self.sources[0].rows.device)

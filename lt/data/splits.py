@@ -15,7 +15,7 @@ import numpy as np
 from lt.config import RunConfig
 from lt.data.dataset import DataSet
 from lt.labels import octave_pitch_to_note_number
-from lt.seeds import numpy_generator
+from lt.seeds import numpy_rng
 
 KINDS = ("note", "pitch", "frame")
 PARTS = ("train", "valid", "test")
@@ -109,7 +109,7 @@ def _assign(
             + (f" by {config.n_folds} folds" if config.fold >= 0 else "")
         )
     if folds is None:
-        order = numpy_generator(config.seed, "split").permutation(len(distinct))
+        order = numpy_rng(config.seed, "split").permutation(len(distinct))
         rank = np.empty(len(distinct), np.int64)
         rank[order] = np.arange(len(distinct))
         if config.fold < 0:

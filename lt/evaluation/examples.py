@@ -24,7 +24,7 @@ from lt.inference.synthesis import reconstruct, to_magnitudes
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
 from lt.models.runs import Run
 from lt.models.vae import draw_noise
-from lt.seeds import generator, numpy_generator
+from lt.seeds import numpy_rng, torch_rng
 
 FADE_SECONDS = 0.01
 N_ITER = 60  # of phase retrieval
@@ -74,7 +74,7 @@ def choose_notes(subject: Subject, part: str, n_examples: int, seed: int) -> lis
     """
     columns = []
     for index, instrument in enumerate(subject.run.config.instruments):
-        chosen = numpy_generator(seed, "analysis", index)
+        chosen = numpy_rng(seed, "analysis", index)
         own = np.intersect1d(subject.split.notes[part], subject.data.notes_of(instrument))
         labels = subject.data.notes.labels[own]
         rising = own[np.lexsort((labels[:, 2], labels[:, 1], labels[:, 0]))]
@@ -166,7 +166,7 @@ def _classes(
 
 def _transfer(run: Run, classes: np.ndarray, sounds: np.ndarray, seed: int, *where: int) -> Tensor:
     """Magnitudes (frames, bins) decoded from the symbols' latent, drawn once for all frames."""
-    once = draw_noise(run.model.dims, 1, generator(seed, "latent", *where))
+    once = draw_noise(run.model.dims, 1, torch_rng(seed, "latent", *where))
     noise = tuple(draw.expand(len(classes), -1).to(run.device) for draw in once)
     magnitudes = to_magnitudes(
         run, run.model.symbol_to_signal(torch.from_numpy(classes).to(run.device), noise).mean

@@ -17,6 +17,7 @@ from typing import Iterable, Protocol, Sequence
 import numpy as np
 from torch import Tensor
 
+from lt.labels import note_number_to_hz
 from lt.midi import Note
 
 FLOOR_DB = 40.0  # spectra are compared down to so far below the true frame's loudest bin
@@ -242,7 +243,7 @@ def _matches(
 def _intervals_and_pitches(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
     """Intervals (notes, 2) in seconds, of a millisecond at least, and pitches in hertz."""
     intervals = np.array([[note.onset, max(note.offset, note.onset + 1e-3)] for note in notes])
-    return intervals, 440.0 * 2 ** ((np.array([note.note_number for note in notes]) - 69.0) / 12)
+    return intervals, note_number_to_hz(np.array([note.note_number for note in notes]))
 
 
 def frame_counts(reference: Sequence[Note], estimated: Sequence[Note]) -> FrameCounts:

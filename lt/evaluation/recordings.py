@@ -61,7 +61,7 @@ from lt.models.baselines import PcaClassifier
 from lt.models.runs import Run
 from lt.models.vae import draw_noise
 from lt.rows import Rows
-from lt.seeds import generator
+from lt.seeds import torch_rng
 
 FOLDERS = ("transcriptions", "reconstructions", "transfers", "plots")
 SUFFIXES = {
@@ -266,7 +266,7 @@ def _judge(
         draw_noise(
             run.model.dims,
             len(magnitudes),
-            generator(seed, "recording", *where, half, device=run.device),
+            torch_rng(seed, "recording", *where, half, device=run.device),
         )
         for half in range(2)
     ]

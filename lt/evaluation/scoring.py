@@ -28,7 +28,7 @@ from lt.models.networks import Symbols
 from lt.models.runs import Run
 from lt.models.vae import draw_noise
 from lt.rows import Rows
-from lt.seeds import generator
+from lt.seeds import torch_rng
 
 BATCH = 1024  # frames judged at once
 MODALITIES = ("signal", "symbol")
@@ -105,7 +105,7 @@ def judge(
             draw_noise(
                 run.model.dims,
                 len(positions),
-                generator(seed, "latent", half, index, number, device=run.device),
+                torch_rng(seed, "latent", half, index, number, device=run.device),
             )
             for half in range(2)
         ]

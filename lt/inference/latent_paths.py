@@ -18,7 +18,7 @@ from scipy.interpolate import make_interp_spline
 
 from lt.labels import N_CLASSES
 from lt.models.runs import Run
-from lt.seeds import numpy_generator
+from lt.seeds import numpy_rng
 
 HELIX_TURNS = 4
 RADIUS_SHARE = 0.8  # of the typical radius
@@ -81,7 +81,7 @@ def _directions(n_directions: int, latent: int, seed: int, *where: int) -> np.nd
     """Random orthonormal directions (n_directions, latent); fewer dimensions than directions repeat
     them.
     """
-    chosen = numpy_generator(seed, "latent", *where)
+    chosen = numpy_rng(seed, "latent", *where)
     basis, _ = np.linalg.qr(chosen.standard_normal((latent, min(n_directions, latent))))
     return np.stack([basis[:, index % basis.shape[1]] for index in range(n_directions)])
 
@@ -124,7 +124,7 @@ def occupied_region(run: Run) -> Region:
     Other symbols (octaves that it never learnt) say nothing; where it hears hardly any right, all
     are taken.
     """
-    chosen, space = numpy_generator(0, "latent", 2), run.space
+    chosen, space = numpy_rng(0, "latent", 2), run.space
     sizes = [N_CLASSES[label] for label in space.labels] * len(space.instruments)
     drawn = torch.from_numpy(chosen.integers(0, sizes, (REGION_CLASSES, len(sizes)))).to(run.device)
     points = run.model.encode_symbol(

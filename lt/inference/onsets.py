@@ -28,7 +28,7 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from lt.inference.posteriors import Hearing
-from lt.labels import SEMITONES, SILENCE
+from lt.labels import SEMITONES, SILENCE, note_number_to_hz
 
 NOVELTY_SECONDS = 0.035  # before and after a frame that are compared
 NOVELTY, PROMINENCE = (
@@ -316,7 +316,7 @@ def partial_bands(
     """Indices, rising, of the bands that hold a note's first partials, but for those below
     `lowest_hertz`; where hardly any is left, of its uppermost ones.
     """
-    partials = 440.0 * 2.0 ** ((number - 69) / 12) * np.arange(1, n_partials + 1)
+    partials = note_number_to_hz(number) * np.arange(1, n_partials + 1)
     partials = partials[partials >= min(lowest_hertz, 0.6 * partials[-1])]
     indices = np.floor(SEMITONES * np.log2(partials / fmin)).astype(int)
     return np.unique(indices[(indices >= 0) & (indices < n_bands)])

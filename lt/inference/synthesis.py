@@ -36,7 +36,7 @@ from lt.config import SpectralConfig
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols, velocity_to_dynamics
 from lt.midi import Note
 from lt.models.runs import Run
-from lt.seeds import numpy_generator
+from lt.seeds import numpy_rng
 
 SPREAD = 0.3  # of a draw, in standard deviations of the posterior: levels still rise with dynamics
 DRIFT_SECONDS = 0.3  # correlation time of a note's drift
@@ -47,10 +47,10 @@ def draw_slowly(n_frames: int, dim: int, run: Run, seed: int, layer: int, index:
     """Normal noise (n_frames, dim) of standard deviation SPREAD at every frame: the most of it the
     piece's own, drawn once a layer, the rest a slow drift of the `index`-th note's.
     """
-    still = numpy_generator(seed, "latent", 0, layer).standard_normal((1, dim))
+    still = numpy_rng(seed, "latent", 0, layer).standard_normal((1, dim))
     sigma = DRIFT_SECONDS * run.front_end.frame_rate / 2
     padding = int(4 * sigma)
-    drift = numpy_generator(seed, "latent", 1, layer, index).standard_normal(
+    drift = numpy_rng(seed, "latent", 1, layer, index).standard_normal(
         (n_frames + 2 * padding, dim)
     )
     drift = gaussian_filter1d(drift, sigma, axis=0)[padding : padding + n_frames]

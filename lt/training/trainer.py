@@ -26,7 +26,7 @@ from lt.data.splits import Split
 from lt.models.checkpoints import BEST, HALVES, LAST, Checkpoint, RunFolder
 from lt.models.losses import TERMS, LossWeights
 from lt.models.runs import RunSettings
-from lt.seeds import generator
+from lt.seeds import torch_rng
 from lt.training.distributed import StopSignals, Workers
 from lt.training.step import OBJECTIVE_FIELDS, STEP_TERMS, Learner, copied
 from lt.training.validation import Evaluation, Examples, evaluate, examples
@@ -109,7 +109,7 @@ class Trainer:
         if not share:  # a batch smaller than the workers: take part without weight
             rows = slice(0, 1)
         batch = self.mixer.batch(positions, self.config.seed, epoch, step).part(rows)
-        chosen = generator(self.config.seed, "noise", epoch, step, device=self.device)
+        chosen = torch_rng(self.config.seed, "noise", epoch, step, device=self.device)
         noise = self.learner.objective.draw_noise(n_rows, rows, chosen)
         return self.learner.learn(
             self.scaler.apply(batch.heard),

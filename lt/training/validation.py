@@ -13,7 +13,7 @@ from lt.data.mixing import Mixer
 from lt.models.checkpoints import HALVES
 from lt.models.losses import TERMS, prior_kl
 from lt.models.vae import CrossModalVAE
-from lt.seeds import generator
+from lt.seeds import torch_rng
 from lt.training.distributed import Workers
 from lt.training.step import Objective
 
@@ -86,7 +86,7 @@ def _sums(
 ) -> Tensor:
     """Terms, then KL by half, layer and dimension, summed over this worker's rows of one batch."""
     batch = mixer.batch(positions, config.seed, step, stream="valid").part(rows)
-    chosen = generator(config.seed, "noise", 0, step, device=mixer.device)
+    chosen = torch_rng(config.seed, "noise", 0, step, device=mixer.device)
     noise = objective.draw_noise(len(positions), rows, chosen)
     target = scaler.apply(batch.mixture)
     output = objective.model(target, batch.classes, noise["signal"], noise["symbol"])

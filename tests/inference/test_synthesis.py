@@ -30,7 +30,7 @@ from lt.inference.synthesis import (
 )
 from lt.labels import LabelSpace, parse_symbols
 from lt.midi import Note
-from lt.seeds import numpy_generator
+from lt.seeds import numpy_rng
 
 QUICK = Rendering(n_iter=8, sample=False)
 RUN = organ()
@@ -276,7 +276,7 @@ class KnownNotes:
     """A listener that hears nothing but octaves 4 and 5, by saying something else of all others."""
 
     def probabilities(self):
-        chosen = numpy_generator(0, "latent", 2)
+        chosen = numpy_rng(0, "latent", 2)
         drawn = torch.from_numpy(chosen.integers(0, (9, 12, 5), (REGION_CLASSES, 3)))
         known = (drawn[:, 0] >= 4) & (drawn[:, 0] <= 5)
         heard = torch.where(known[:, None], drawn, (drawn + 1) % torch.tensor((9, 12, 5)))
