@@ -29,7 +29,7 @@ from lt.evaluation.baselines import (
 from lt.evaluation.context import Subject, open_subject
 from lt.evaluation.examples import Example, make_examples
 from lt.evaluation.figures import plot_confusion, plot_example, plot_latent, plot_units
-from lt.evaluation.report import Listening, Picture, Player, write_report
+from lt.evaluation.report import Picture, Player, Report, SoundExample, write_report
 from lt.evaluation.results import EXPLANATIONS, headline, settled, tables, write_results
 from lt.evaluation.scoring import Judged, Results, evaluate, note_confusion
 from lt.files import atomic_path
@@ -69,12 +69,14 @@ def inspect(
     pictures = draw(run, judged, results, folder) if config.make_figures else []
     write_report(
         folder / "report.html",
-        path.resolve().name,
-        headline(results),
-        tables(results),
-        pictures,
-        play(subject, config, folder),
-        EXPLANATIONS,
+        Report(
+            path.resolve().name,
+            headline(results),
+            tables(results),
+            pictures,
+            play(subject, config, folder),
+            EXPLANATIONS,
+        ),
     )
     return results
 
@@ -184,7 +186,7 @@ def draw(run: Run, judged: Judged, results: Results, folder: Path) -> list[Pictu
     ]
 
 
-def play(subject: Subject, config: AnalysisConfig, folder: Path) -> list[Listening]:
+def play(subject: Subject, config: AnalysisConfig, folder: Path) -> list[SoundExample]:
     """Write the sound examples and their pictures."""
     with cli.progress(config.generate_audio, "sound examples", unit="note") as bar:
         examples = make_examples(
@@ -203,7 +205,7 @@ def play(subject: Subject, config: AnalysisConfig, folder: Path) -> list[Listeni
 
 def _write_example(
     example: Example, index: int, run: Run, folder: Path, config: AnalysisConfig
-) -> Listening:
+) -> SoundExample:
     stem = folder / "audio" / f"ex_{index}"
     origin = "original" if example.from_source else "original, made from its spectra (source gone)"
     sounds = {
@@ -222,6 +224,6 @@ def _write_example(
     if config.make_figures:
         picture = Picture(folder / f"{stem.name}.png", f"Spectra of {example.title}.")
         plot_example(example.spectra, run.front_end, example.title, picture.path)
-    return Listening(
+    return SoundExample(
         example.title, f"From the original the model reads: {example.read}.", players, picture
     )

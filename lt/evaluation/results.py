@@ -74,11 +74,14 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table of text: `rows` have a cell a column, the first column names the row."""
+    """A titled table of text: `rows` have a cell a column, the first column names the row;
+    `folded` tables are collapsed in the report.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
 
     def __str__(self) -> str:
         """Aligned, columns at least two spaces apart, numbers to the right."""
@@ -273,6 +276,7 @@ def _confusions(overall: Results) -> list[Table]:
                     f"confusion of {label} (frames; truth down, transfer across)",
                     ("", *names),
                     rows,
+                    folded=True,
                 )
             )
     return found

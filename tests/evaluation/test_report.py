@@ -8,7 +8,7 @@ import pytest
 from chromium import BROWSER, Chromium
 
 from lt.audio.io import write_audio
-from lt.evaluation.report import Listening, Picture, Player, data_uri, write_report
+from lt.evaluation.report import Picture, Player, Report, SoundExample, data_uri, write_report
 from lt.evaluation.results import Table, comparison, headline, leaves, settled, tables, text
 from lt.plotting import new_figure, save_figure
 
@@ -26,15 +26,15 @@ def page(tmp_path_factory):
     figure.subplots().plot([0, 1])
     save_figure(figure, folder / "p.png")
     times = np.arange(22050) / 22050
-    listenings = []
+    examples = []
     for example in range(N_EXAMPLES):
         players = []
         for sound in range(N_SOUNDS):
             path = folder / f"{example}_{sound}.wav"
             write_audio(path, 0.3 * np.sin(2 * np.pi * 220 * (1 + sound) * times))
             players.append(Player(path, f"sound {sound} <&>"))
-        listenings.append(
-            Listening(
+        examples.append(
+            SoundExample(
                 f"Flute A{example} mf", "Read: A4", players, Picture(folder / "p.png", "spectra")
             )
         )
@@ -44,15 +44,17 @@ def page(tmp_path_factory):
         ("", *(f"column {index}" for index in range(9))),
         (("pitch: accuracy <b>", *numbers),),
     )
-    folded = Table("confusion of pitch", ("", "C"), (("C", "3"),))
+    folded = Table("confusion of pitch", ("", "C"), (("C", "3"),), folded=True)
     write_report(
         folder / "report.html",
-        "my model & others",
-        "what was judged",
-        [wide, folded],
-        [Picture(folder / "p.png", 'a "picture"')],
-        listenings,
-        {"accuracy": "share of frames"},
+        Report(
+            "my model & others",
+            "what was evaluated",
+            [wide, folded],
+            [Picture(folder / "p.png", 'a "picture"')],
+            examples,
+            {"accuracy": "fraction of frames"},
+        ),
     )
     for path in folder.iterdir():  # it needs none of them any more
         if path.suffix != ".html":
