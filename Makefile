@@ -2,6 +2,8 @@
 # make demo       build a data set, train, transcribe and play, in a few minutes
 # make test       the tests (make test-long: those that take longer)
 # make lint       the style checks
+# make results    measure the README's figures again, into docs/results.json (hours; a run that was
+#                 stopped goes on); SETS="Flute=DIR Violin=DIR" adds recordings with aligned MIDI
 # make bench      the front end's speed beside its peers (other measures in bench/ take a model or recordings)
 # make clean      remove .venv and what the tools left behind; data/ and saves/ stay
 #
@@ -11,11 +13,12 @@
 
 PYTHON ?= python3
 PIP_OPTIONS ?=
+SETS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test test-long lint bench clean
+.PHONY: setup demo test test-long lint bench results clean
 
 setup: $(STAMP)
 
@@ -33,6 +36,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(PY) bench/front_end.py
+
+results: $(STAMP)
+	$(PY) bench/results.py $(foreach set,$(SETS),--set $(set))
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis

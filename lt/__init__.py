@@ -1,19 +1,59 @@
-"""Latent transcription: one latent space for sounds and their symbols (transcribe, synthesise,
-morph).
+"""Latent transcription: one latent space for sounds and their symbols.
 
-Packages, in the order in which they may import each other (a package only from those before it):
+    import lt
 
-    root         without a stage of their own: config labels midi seeds files devices progress cli
-                 plotting
-    audio        sound <-> features: files, filters, the constant-Q transform, phase, sound fonts
-    data         what training reads: data sets, splits, augmentation, batches
-    models       networks, losses, checkpoints, runs
-    build        recordings and sound fonts -> a data set
-    training     a config -> checkpoints
-    inference    a run -> transcriptions and sound
-    evaluation   a run -> scores, baselines, reports
+    run = lt.load_run("saves/flute__Flute")
+    tracks = lt.transcribe(run, "recording.wav")
+    audio = lt.synthesise(run, "A4:mf C5:f rest E5:ff")
 
-`nsgt_wrap`, beside this package, holds the transform itself and imports nothing of it.
+The names below are imported when they are first used, so that `import lt` takes no time.
+
+Packages, each with those that it may import (tests/test_architecture.py reads this table,
+docs/imports.svg draws the imports):
+
+    root        <-                                   config, labels, MIDI, files, random generators
+    audio       <- root                              sound <-> features
+    data        <- root audio                        data sets, splits, batches for training
+    models      <- root audio                        networks, losses, checkpoints, runs
+    build       <- root audio data                   recordings and sound fonts -> a data set
+    training    <- root audio data models build      a config -> checkpoints
+    inference   <- root audio models                 a run -> transcriptions and sound
+    evaluation  <- root audio data models inference  a run -> scores, baselines, reports
+
+Of training, the module `launch` alone imports build, for the embedded data set. `nsgt_wrap`, beside
+this package, holds the transform itself and imports nothing of it.
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_MODULE_OF = {
+    "RunConfig": "config",
+    "SpectralConfig": "config",
+    "LabelSpace": "labels",
+    "NoteLabels": "labels",
+    "Note": "midi",
+    "Track": "midi",
+    "read_midi": "midi",
+    "write_midi": "midi",
+    "read_audio": "audio.io",
+    "write_audio": "audio.io",
+    "read_data_set": "data.dataset",
+    "load_run": "models.runs",
+}
+__all__ = ["__version__", *_MODULE_OF]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'lt' has no attribute '{name}'")
+    value = getattr(import_module(f"lt.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
