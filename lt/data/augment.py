@@ -1,159 +1,148 @@
-"""Augmentation: one recording heard as other instruments, rooms and microphones would have given
-it.
+"""Augmentation of the encoder's input: the same note by another player, instrument, room or
+microphone.
 
-Only the encoder hears it; the decoder's target stays clean (a denoising VAE), or synthesis washes
-out. Whole semitones are the exception: they move sound, target and labels together. Each source of
-a mixture has a colour of its own (`recolour`: brightness, equalisation, level) and rings of its
-notes before and after (`add_ringing`); noise belongs to the whole (`add_noise`). Magnitudes are
-(batch, bins) on a logarithmic frequency axis, where a change of pitch is a shift, and a room or a
-microphone a smooth gain.
+Only the encoder sees augmented frames; the decoder's target stays clean (a denoising VAE), because
+decoders trained on augmented targets synthesise washed-out sound. Transposition by whole semitones
+is the exception: it moves input, target and labels together. Each source of a mixture is augmented
+by itself (pitch, ringing of neighbouring notes, timbre and level); noise is added to the mixture.
+
+Magnitudes are (batch, bins) on a logarithmic frequency axis, where a change of pitch is a shift and
+the response of a room or a microphone a smooth gain. `rng` draws a whole batch at once, in a fixed
+order. Strengths (`transpose`, `detune`, `ring`, `tilt`, `equalise`, `gain`, `noise_floor`) are
+flags of `RunConfig`, where 0 switches an augmentation off.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lt.config import RunConfig, SpectralConfig
-
-N_WAVES = 20  # in a random smooth curve over frequency
-ROOM_NOISE_DB = (-110.0, -55.0)  # of a noise floor, relative to the loudest magnitude of the data
-BREATH_NOISE_DB = (-60.0, -5.0)  # of noise that comes with the note, relative to the frame's peak
-BRIGHTER = 0.25  # of the tilt, by which a sound may also be brighter than it was
-RINGING_CYCLES = (
-    29.4  # of a band's response in time, its standard deviation: 0.11 s at C4 (-6 dB after 0.13 s)
-)
-NEIGHBOUR_SECONDS = (
-    0.08,
-    0.48,
-)  # how far away a note ends or begins that is still, or already, heard
-SILENT = 1e-12  # magnitudes below are no sound; nothing is divided by less
-NOISE_COLOUR_DB = 12.0  # standard deviation of its smooth colour
-NOISE_GRAIN_DB = 3.0  # standard deviation from bin to bin
+from lt.config import AugmentationConfig, RunConfig, SpectralConfig
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each disturbance goes; zero switches it off.
+    """The augmentation of a run.
 
     Attributes:
-        transpose: whole semitones up or down, labels moved along.
-        detune: semitones up or down, labels kept (a quarter of a tone would be another note).
-        equalise: standard deviation in dB of a random smooth gain over frequency.
-        tilt: dB an octave by which what lies above the loudest partial is weakened, at most.
-        noise_floor: probability that a frame carries a noise floor.
-        ring: probability that a sounding source also rings of a note before or after.
-        gain: standard deviation in dB of a random level.
+        strengths: the run's settings, of which `transpose` to `gain` are read.
+        front_end: of the magnitudes.
+        reference: magnitude of 0 dB for the noise of rooms, the largest of the data.
     """
 
-    transpose: int = 0
-    detune: float = 0.0
-    equalise: float = 0.0
-    tilt: float = 0.0
-    noise_floor: float = 0.0
-    ring: float = 0.0
-    gain: float = 0.0
+    strengths: RunConfig
+    front_end: SpectralConfig
+    reference: float
+    constants: AugmentationConfig = AugmentationConfig()
 
-    @classmethod
-    def of(cls, config: RunConfig) -> Augmentation:
-        """What a run asks for; nothing without `--augment 1`."""
-        if not config.augment:
-            return cls()
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+    def shifts(self, note_numbers: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random transposition and detuning of notes (batch,).
+
+        Returns:
+            (batch,) whole semitones that keep each note within C0-B8, and (batch,) fractions of a
+            semitone that leave the labels as they are.
+        """
+        most, shape = self.strengths.transpose, note_numbers.shape
+        steps = torch.randint(-most, most + 1, shape, generator=rng, device=rng.device)
+        uniform = torch.rand(shape, generator=rng, device=rng.device)
+        transposed = (note_numbers + steps).clamp(FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER)
+        return transposed - note_numbers, self.strengths.detune * (2 * uniform - 1)
+
+    def add_ringing(self, magnitudes: Tensor, neighbours: Tensor, rng: torch.Generator) -> Tensor:
+        """Sources (batch, bins) with what leaks into them from the notes before or after.
+
+        A band answers a step with the normal distribution function, the more slowly the lower it
+        is. Silent sources stay silent.
+
+        Args:
+            neighbours: (batch, bins) magnitudes of the notes before or after.
+        """
+        if not self.strengths.ring:
+            return magnitudes
+        n_rows, n_bins = magnitudes.shape
+        distance = _uniform(n_rows, self.constants.neighbour_seconds, rng)
+        chance = torch.rand(n_rows, 1, generator=rng, device=rng.device)
+        rings = (chance < self.strengths.ring) & (_peak(magnitudes) > 0)
+        octaves = torch.arange(n_bins, device=rng.device) / self.front_end.bins_per_octave
+        cycles = distance * self.front_end.fmin * 2**octaves
+        leak = 0.5 * torch.erfc(cycles / (math.sqrt(2) * self.constants.ringing_cycles))
+        return (magnitudes.square() + (neighbours * leak * rings).square()).sqrt()
+
+    def change_timbre(self, magnitudes: Tensor, rng: torch.Generator) -> Tensor:
+        """Sources (batch, bins) with another brightness, equalisation and level."""
+        curve_db = torch.zeros_like(magnitudes)
+        if self.strengths.tilt:
+            curve_db = curve_db + self._tilt_db(magnitudes, rng)
+        if self.strengths.equalise:
+            curve_db = curve_db + self.strengths.equalise * self.smooth_curves(
+                *magnitudes.shape, rng
+            )
+        changed = magnitudes * _amplitude(curve_db)
+        # another partial may be the loudest now, but no louder: the level carries the dynamics
+        level = _peak(magnitudes) / _peak(changed).clamp_min(self.constants.silent)
+        gain = torch.randn(len(changed), 1, generator=rng, device=rng.device)
+        return changed * (level * _amplitude(self.strengths.gain * gain))
+
+    def add_noise(self, magnitudes: Tensor, rng: torch.Generator) -> Tensor:
+        """Mixtures (batch, bins) with noise of rooms, microphones and breath."""
+        if not self.strengths.noise_floor:
+            return magnitudes
+        peak = _peak(magnitudes)
+        reference = torch.full_like(peak, self.reference)
+        room = self._noise(reference, magnitudes.shape[1], self.constants.room_noise_db, rng)
+        breath = self._noise(peak, magnitudes.shape[1], self.constants.breath_noise_db, rng)
+        return (magnitudes.square() + room.square() + breath.square()).sqrt()
+
+    def smooth_curves(self, n_rows: int, n_bins: int, rng: torch.Generator) -> Tensor:
+        """Random smooth functions of frequency with unit variance: (n_rows, n_bins).
+
+        Their finest waves are narrow enough that neighbouring partials of a note can differ, as
+        they do between instruments.
+        """
+        n_waves = self.constants.n_waves
+        angle = torch.outer(
+            torch.arange(1, n_waves + 1, device=rng.device),
+            torch.linspace(0, math.pi, n_bins, device=rng.device),
+        )
+        waves = torch.cat([angle.cos(), angle.sin()]) / math.sqrt(n_waves)
+        return torch.randn(n_rows, 2 * n_waves, generator=rng, device=rng.device) @ waves
+
+    def _tilt_db(self, magnitudes: Tensor, rng: torch.Generator) -> Tensor:
+        """Random slopes (batch, bins) above each row's loudest partial.
+
+        A note played softly, or whose upper partials have not begun or have died away, may be
+        little more than that partial, and must not be mistaken for the octave below.
+        """
+        n_rows, n_bins = magnitudes.shape
+        brighter = self.constants.brighter
+        uniform = torch.rand(n_rows, 1, generator=rng, device=rng.device)
+        slope = self.strengths.tilt * ((1 + brighter) * uniform - brighter)
+        above = torch.arange(n_bins, device=rng.device) - magnitudes.argmax(dim=1, keepdim=True)
+        return -slope * above.clamp_min(0) / self.front_end.bins_per_octave
+
+    def _noise(
+        self, reference: Tensor, n_bins: int, range_db: tuple[float, float], rng: torch.Generator
+    ) -> Tensor:
+        """Coloured noise (batch, bins), `range_db` relative to `reference` (batch, 1); 0 in rows
+        without noise.
+        """
+        n_rows = len(reference)
+        uniform = torch.rand(n_rows, 2, generator=rng, device=rng.device)
+        colour_db = self.constants.noise_colour_db * self.smooth_curves(n_rows, n_bins, rng)
+        grain = torch.randn(n_rows, n_bins, generator=rng, device=rng.device)
+        level_db = range_db[0] + (range_db[1] - range_db[0]) * uniform[:, :1]
+        shape = _amplitude(colour_db + self.constants.noise_grain_db * grain)
+        noisy = uniform[:, 1:] < self.strengths.noise_floor
+        return reference * _amplitude(level_db) * shape * noisy
 
 
-def smooth_curves(n_rows: int, n_bins: int, generator: torch.Generator) -> Tensor:
-    """Random smooth functions of frequency with unit variance: (n_rows, n_bins). The finest of
-    their waves are so narrow that neighbouring partials of a note can differ: instruments do.
-    """
-    device = generator.device
-    angle = torch.outer(
-        torch.arange(1, N_WAVES + 1, device=device),
-        torch.linspace(0, math.pi, n_bins, device=device),
-    )
-    waves = torch.cat([angle.cos(), angle.sin()]) / math.sqrt(N_WAVES)
-    return torch.randn(n_rows, 2 * N_WAVES, generator=generator, device=device) @ waves
-
-
-def recolour(
-    magnitudes: Tensor, augmentation: Augmentation, bins_per_octave: int, generator: torch.Generator
-) -> Tensor:
-    """What another player, instrument or microphone would have made of a source's magnitudes
-    (batch, bins): its brightness, its equalisation, its level.
-    """
-    curve_db = torch.zeros_like(magnitudes)
-    if augmentation.tilt:
-        curve_db = curve_db + _tilt_db(magnitudes, augmentation.tilt, bins_per_octave, generator)
-    if augmentation.equalise:
-        curve_db = curve_db + augmentation.equalise * smooth_curves(*magnitudes.shape, generator)
-    heard = magnitudes * _amplitude(curve_db)
-    # the loudest partial may be another one now, but not louder: the level carries the dynamics
-    level = _peak(magnitudes) / _peak(heard).clamp_min(SILENT)
-    gain_db = augmentation.gain * torch.randn(
-        len(heard), 1, generator=generator, device=heard.device
-    )
-    return heard * (level * _amplitude(gain_db))
-
-
-def _tilt_db(
-    magnitudes: Tensor, most: float, bins_per_octave: int, generator: torch.Generator
-) -> Tensor:
-    """Random slopes above each row's loudest partial: a note played softly, or one whose upper
-    partials have not begun or have died away, may be hardly more than that partial, and must not be
-    taken for the octave below.
-    """
-    n_rows, n_bins = magnitudes.shape
-    slope = most * (
-        (1 + BRIGHTER) * torch.rand(n_rows, 1, generator=generator, device=magnitudes.device)
-        - BRIGHTER
-    )
-    above = torch.arange(n_bins, device=magnitudes.device) - magnitudes.argmax(dim=1, keepdim=True)
-    return -slope * above.clamp_min(0) / bins_per_octave
-
-
-def add_ringing(
-    magnitudes: Tensor,
-    others: Tensor,
-    augmentation: Augmentation,
-    config: SpectralConfig,
-    generator: torch.Generator,
-) -> Tensor:
-    """Sources (batch, bins) with what is heard of the notes beside them in time, whose magnitudes
-    are `others` (batch, bins): a band answers a step with the normal distribution function, the
-    more slowly the lower it is.
-    """
-    if not augmentation.ring:
-        return magnitudes
-    uniform = [
-        torch.rand(len(magnitudes), 1, generator=generator, device=magnitudes.device)
-        for _ in range(2)
-    ]
-    seconds = NEIGHBOUR_SECONDS[0] + (NEIGHBOUR_SECONDS[1] - NEIGHBOUR_SECONDS[0]) * uniform[0]
-    carried = (uniform[1] < augmentation.ring) & (_peak(magnitudes) > 0)
-    octaves = torch.arange(magnitudes.shape[1], device=magnitudes.device) / config.bins_per_octave
-    share = 0.5 * torch.erfc(seconds * config.fmin * 2**octaves / (math.sqrt(2) * RINGING_CYCLES))
-    return (magnitudes.square() + (others * share * carried).square()).sqrt()
-
-
-def add_noise(
-    magnitudes: Tensor, augmentation: Augmentation, reference: float, generator: torch.Generator
-) -> Tensor:
-    """Noise that rooms, microphones and breath add to mixtures (batch, bins).
-
-    Args:
-        reference: the magnitude of 0 dB for the noise of rooms, the data's largest.
-    """
-    if not augmentation.noise_floor:
-        return magnitudes
-    loudest, n_bins = _peak(magnitudes), magnitudes.shape[1]
-    room = _noise(
-        torch.full_like(loudest, reference), n_bins, ROOM_NOISE_DB, augmentation, generator
-    )
-    breath = _noise(loudest, n_bins, BREATH_NOISE_DB, augmentation, generator)
-    return (magnitudes.square() + room.square() + breath.square()).sqrt()
+def _uniform(n_rows: int, interval: tuple[float, float], rng: torch.Generator) -> Tensor:
+    low, high = interval
+    return low + (high - low) * torch.rand(n_rows, 1, generator=rng, device=rng.device)
 
 
 def _peak(magnitudes: Tensor) -> Tensor:
@@ -163,26 +152,3 @@ def _peak(magnitudes: Tensor) -> Tensor:
 
 def _amplitude(db: Tensor) -> Tensor:
     return torch.pow(10.0, db / 20)
-
-
-def _between(range_db: tuple[float, float], uniform: Tensor) -> Tensor:
-    """Amplitudes between two levels in dB, by a uniform draw."""
-    return _amplitude(range_db[0] + (range_db[1] - range_db[0]) * uniform)
-
-
-def _noise(
-    loudest: Tensor,
-    n_bins: int,
-    range_db: tuple[float, float],
-    augmentation: Augmentation,
-    generator: torch.Generator,
-) -> Tensor:
-    """Coloured noise magnitudes (n_rows, n_bins), `range_db` relative to `loudest` (n_rows, 1);
-    rows without are 0.
-    """
-    n_rows, device = len(loudest), generator.device
-    uniform = torch.rand(n_rows, 2, generator=generator, device=device)
-    colour_db = NOISE_COLOUR_DB * smooth_curves(n_rows, n_bins, generator)
-    grain_db = NOISE_GRAIN_DB * torch.randn(n_rows, n_bins, generator=generator, device=device)
-    noise = loudest * _between(range_db, uniform[:, :1]) * _amplitude(colour_db + grain_db)
-    return noise * (uniform[:, 1:] < augmentation.noise_floor)

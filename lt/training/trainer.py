@@ -74,9 +74,12 @@ class Trainer:
         )
         self.device, self.scaler = device, settings.scaler
         self.learner = Learner(settings, device, workers)
-        plain = Mixer(data, split.frames["train"], settings.space, self.config, device)
-        self.mixer = plain.with_augmentation(Augmentation.of(self.config), self.scaler.reference)
-        self.valid_mixer = Mixer(data, split.frames["valid"], settings.space, self.config, device)
+        augmentation = None
+        if self.config.augment:
+            augmentation = Augmentation(self.config, data.config, self.scaler.reference)
+        train, valid = split.frames["train"], split.frames["valid"]
+        self.mixer = Mixer(data, train, settings.space, self.config, device, augmentation)
+        self.valid_mixer = Mixer(data, valid, settings.space, self.config, device)
         self.epochs_done, self.steps_done, self.best_valid = 0, 0, math.inf
         self.history = folder.history()
         self._step_losses: list[Tensor] = []
@@ -108,11 +111,11 @@ class Trainer:
         share = (rows.stop - rows.start) / n_rows
         if not share:  # a batch smaller than the workers: take part without weight
             rows = slice(0, 1)
-        batch = self.mixer.batch(positions, self.config.seed, epoch, step).part(rows)
+        batch = self.mixer.batch(positions, self.config.seed, epoch, step)[rows]
         chosen = torch_rng(self.config.seed, "noise", epoch, step, device=self.device)
         noise = self.learner.objective.draw_noise(n_rows, rows, chosen)
         return self.learner.learn(
-            self.scaler.apply(batch.heard),
+            self.scaler.apply(batch.augmented),
             self.scaler.apply(batch.mixture),
             batch.classes,
             noise,

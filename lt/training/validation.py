@@ -85,7 +85,7 @@ def _sums(
     step: int,
 ) -> Tensor:
     """Terms, then KL by half, layer and dimension, summed over this worker's rows of one batch."""
-    batch = mixer.batch(positions, config.seed, step, stream="valid").part(rows)
+    batch = mixer.batch(positions, config.seed, step, stream="valid")[rows]
     chosen = torch_rng(config.seed, "noise", 0, step, device=mixer.device)
     noise = objective.draw_noise(len(positions), rows, chosen)
     target = scaler.apply(batch.mixture)

@@ -1,21 +1,26 @@
-"""Augmentation: pitch moves as bins, levels stay, silence stays silent, and what is off changes
-nothing.
-"""
+"""Augmentation: pitch is a shift of bins, levels and silence stay, strength 0 changes nothing."""
+
+from dataclasses import fields
 
 import pytest
 import torch
 
 from lt.audio.tuning import bins_per_semitone, shift_bins
-from lt.config import RunConfig, SpectralConfig, with_preset
-from lt.data.augment import Augmentation, add_noise, add_ringing, recolour, smooth_curves
+from lt.config import AugmentationConfig, RunConfig, SpectralConfig, with_preset
+from lt.data.augment import Augmentation
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
 
 
-def chosen(seed=0):
+def augmentation(**strengths):
+    return Augmentation(RunConfig(augment=1, **strengths), SpectralConfig(), 1.0)
+
+
+def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
 def spectra(n_rows=64, n_bins=410):
-    return torch.rand(n_rows, n_bins, generator=chosen(1))
+    return torch.rand(n_rows, n_bins, generator=rng(1))
 
 
 def test_a_shift_moves_bins_and_brings_in_zeros():
@@ -38,33 +43,33 @@ def test_four_bins_are_a_semitone():
 
 
 def test_curves_are_smooth_and_of_unit_variance():
-    curves = smooth_curves(2000, 410, chosen())
+    curves = augmentation().smooth_curves(2000, 410, rng())
     assert abs(float(curves.std()) - 1) < 0.05 and abs(float(curves.mean())) < 0.05
     assert float(curves.diff(dim=1).abs().mean()) < 0.15
 
 
-def recoloured(rows, **augmentation):
-    return recolour(rows, Augmentation(**augmentation), 48, chosen())
+def other_timbre(rows, **strengths):
+    return augmentation(**strengths).change_timbre(rows, rng())
 
 
 def test_nothing_switched_on_changes_nothing():
-    torch.testing.assert_close(
-        add_noise(spectra(), Augmentation(), 1.0, chosen()), spectra(), rtol=0, atol=0
-    )
-    torch.testing.assert_close(recoloured(spectra()), spectra())
+    assert torch.equal(augmentation().add_noise(spectra(), rng()), spectra())
+    assert torch.equal(augmentation().add_ringing(spectra(), spectra(), rng()), spectra())
+    torch.testing.assert_close(other_timbre(spectra()), spectra())
+    steps, detuning = augmentation().shifts(torch.arange(60, 70), rng())
+    assert not steps.any() and not detuning.any()
 
 
 def test_equalisation_keeps_the_level_and_changes_the_shape():
     rows = spectra()
-    heard = recoloured(rows, equalise=12.0)
-    torch.testing.assert_close(heard.amax(dim=1), rows.amax(dim=1))
-    assert float((20 * torch.log10((heard / rows).clamp_min(1e-9))).std()) > 6
+    changed = other_timbre(rows, equalise=12.0)
+    torch.testing.assert_close(changed.amax(dim=1), rows.amax(dim=1))
+    assert float((20 * torch.log10((changed / rows).clamp_min(1e-9))).std()) > 6
 
 
 def test_a_gain_changes_the_level_alone():
     rows = spectra()
-    heard = recoloured(rows, gain=6.0)
-    ratio = heard / rows
+    ratio = other_timbre(rows, gain=6.0) / rows
     torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
     assert 4 < float((20 * torch.log10(ratio[:, 0])).std()) < 8
 
@@ -72,8 +77,8 @@ def test_a_gain_changes_the_level_alone():
 def test_a_tilt_is_a_slope_above_the_loudest_partial_and_nothing_below():
     rows = torch.full((400, 410), 0.01)
     rows[:, 100] = 1.0
-    heard = 20 * torch.log10(recoloured(rows, tilt=24.0))
-    change = heard - 20 * torch.log10(rows)
+    tilted = 20 * torch.log10(other_timbre(rows, tilt=24.0))
+    change = tilted - 20 * torch.log10(rows)
     octave = change[:, 148] - change[:, 100]
     assert (
         -24 <= float(octave.min()) < -20 and 3 < float(octave.max()) <= 6
@@ -83,48 +88,58 @@ def test_a_tilt_is_a_slope_above_the_loudest_partial_and_nothing_below():
         change[:, :100], change[:, 100:101].expand(-1, 100), rtol=0, atol=1e-3
     )
     torch.testing.assert_close(
-        heard.amax(dim=1), torch.zeros(400), rtol=0, atol=1e-3
+        tilted.amax(dim=1), torch.zeros(400), rtol=0, atol=1e-3
     )  # the level stays
 
 
-def test_a_source_rings_of_its_neighbours_below_and_rests_do_not():
-    rows, config = spectra(), SpectralConfig()
+def test_low_bands_ring_of_neighbouring_notes_and_rests_do_not():
+    rows = spectra()
     rows[::2] = 0  # rests
-    rung = add_ringing(rows, torch.ones_like(rows), Augmentation(ring=1.0), config, chosen())
+    rung = augmentation(ring=1.0).add_ringing(rows, torch.ones_like(rows), rng())
     assert (rung[::2] == 0).all()
-    share = (rung[1::2].square() - rows[1::2].square()).clamp_min(0).sqrt()
-    assert (share[:, :48] > 0.15).all()  # below 60 Hz a band rings for a second
-    assert (share[:, -96:] < 1e-3).all()  # above 2.7 kHz for a few milliseconds
-    assert (share.max(dim=1).values <= 0.5 + 1e-4).all()  # a step is at its half at the very edge
-    assert add_ringing(rows, rows, Augmentation(), config, chosen()) is rows
+    leak = (rung[1::2].square() - rows[1::2].square()).clamp_min(0).sqrt()
+    assert (leak[:, :48] > 0.15).all()  # below 60 Hz a band rings for a second
+    assert (leak[:, -96:] < 1e-3).all()  # above 2.7 kHz for a few milliseconds
+    assert (leak.max(dim=1).values <= 0.5 + 1e-4).all()  # a step is at its half at the very edge
 
 
 def test_silence_stays_silent_but_for_noise():
-    silence, everything = torch.zeros(8, 410), Augmentation(equalise=12.0, tilt=24.0, gain=6.0)
-    assert (recolour(silence, everything, 48, chosen()) == 0).all()
-    assert (add_noise(silence, everything, 1.0, chosen()) == 0).all()
-    noisy = add_noise(silence, Augmentation(noise_floor=1.0), 1.0, chosen())
+    silence = torch.zeros(8, 410)
+    quiet = augmentation(equalise=12.0, tilt=24.0, gain=6.0)
+    assert (quiet.change_timbre(silence, rng()) == 0).all()
+    assert (quiet.add_noise(silence, rng()) == 0).all()
+    noisy = augmentation(noise_floor=1.0).add_noise(silence, rng())
     assert torch.isfinite(noisy).all() and (noisy > 0).all() and float(noisy.max()) < 1
 
 
 def test_the_same_generator_gives_the_same_sound():
-    everything = Augmentation(equalise=12.0, tilt=24.0, gain=3.0, noise_floor=0.5)
-    one, other = (
-        add_noise(recolour(spectra(), everything, 48, generator), everything, 1.0, generator)
-        for generator in (chosen(5), chosen(5))
+    everything = augmentation(equalise=12.0, tilt=24.0, gain=3.0, noise_floor=0.5)
+    first, second = (
+        everything.add_noise(everything.change_timbre(spectra(), generator), generator)
+        for generator in (rng(5), rng(5))
     )
-    torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("augment, expected", [(0, Augmentation()), (1, Augmentation(transpose=2))])
-def test_augment_0_is_the_articles_way(augment, expected):
-    assert Augmentation.of(RunConfig(augment=augment, transpose=2)) == expected
+@pytest.mark.parametrize("most", [1, 3])
+def test_transposed_notes_stay_within_the_labels_range(most):
+    numbers = torch.tensor([FIRST_NOTE_NUMBER, 60, LAST_NOTE_NUMBER]).repeat(200)
+    steps, detuning = augmentation(transpose=most, detune=0.3).shifts(numbers, rng())
+    moved = (numbers + steps).view(-1, 3)
+    assert moved.min() == FIRST_NOTE_NUMBER and moved.max() == LAST_NOTE_NUMBER
+    assert set((moved[:, 1] - 60).tolist()) == set(range(-most, most + 1))
+    assert 0.25 < float(detuning.abs().max()) <= 0.3
 
 
 def test_the_articles_preset_does_not_augment_and_the_robust_one_does():
-    assert Augmentation.of(with_preset({}, "article")) == Augmentation()
-    assert Augmentation.of(with_preset({}, "robust")).transpose > 0
-    assert Augmentation.of(with_preset({"augment": 0}, "robust")) == Augmentation()
+    assert not with_preset({}, "article").augment
+    assert with_preset({}, "robust").augment and with_preset({}, "robust").transpose > 0
+    assert not with_preset({"augment": 0}, "robust").augment
+
+
+def test_every_constant_has_a_unit_and_an_origin():
+    for field in fields(AugmentationConfig):
+        assert field.metadata["unit"] and field.metadata["origin"], field.name
 
 
 def test_the_preset_weakens_no_partials_where_mixtures_are_heard():

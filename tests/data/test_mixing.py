@@ -1,4 +1,4 @@
-"""Mixtures: powers add, weight 0 is silence, and every draw has a name."""
+"""Batches: powers add, weight 0 is silence, random numbers are named by seed, epoch and step."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from training_helpers import tiny_notes, write_tiny_set
 
 from lt.audio.tuning import shift_bins
 from lt.config import RunConfig
-from lt.data import mixing as mixtures
+from lt.data import mixing
 from lt.data.augment import Augmentation
 from lt.data.dataset import read_data_set
 from lt.data.mixing import Mixer
@@ -27,10 +27,11 @@ def data(tiny_set):
 def mixer(data, **changes):
     config = replace(CONFIG, **changes)
     space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
-    return Mixer(data, split_data(data, config).frames["train"], space, config, CPU)
+    augmentation = Augmentation(config, data.config, 1.0) if config.augment else None
+    return Mixer(data, split_data(data, config).frames["train"], space, config, CPU, augmentation)
 
 
-def test_one_instrument_is_heard_as_it_is(data):
+def test_one_instrument_alone_is_its_frames_and_labels(data):
     one = mixer(data, instruments=("Violin",))
     order = one.order(0, 1)
     batch = one.batch(order, 0, 1, 0)
@@ -54,7 +55,7 @@ def test_powers_add(data):
 
 def source_magnitudes(mixer, order, index):
     source = mixer.sources[index]
-    return mixer._read(source.rows[order[:, index]])
+    return mixer._read(source.frames[order[:, index]])
 
 
 def test_an_epoch_is_every_frame_once(data):
@@ -67,7 +68,7 @@ def test_shorter_instruments_begin_again(tmp_path):
     notes = tiny_notes()
     notes.instrument[:6] = 1  # 24 notes of flute, 36 of violin
     unequal = mixer(read_data_set(write_tiny_set(tmp_path / "unequal.npz", notes=notes)))
-    sizes = [len(source.rows) for source in unequal.sources]
+    sizes = [len(source.frames) for source in unequal.sources]
     assert unequal.n_frames == max(sizes) > min(sizes)
     shorter = unequal.order(0, 1)[:, sizes.index(min(sizes))]
     assert set(shorter.tolist()) == set(range(min(sizes)))
@@ -125,8 +126,8 @@ def test_draws_are_named_by_seed_epoch_and_step(data):
     chance = mixer(data, random_mode="bernoulli")
     order = chance.order(0, 1)[:40]
 
-    def weights(*where):
-        return chance.batch(order, *where).weights
+    def weights(*key):
+        return chance.batch(order, *key).weights
 
     assert torch.equal(weights(0, 1, 2), weights(0, 1, 2))
     assert not any(
@@ -138,27 +139,27 @@ def test_draws_are_named_by_seed_epoch_and_step(data):
 
 def test_streaming_from_disk_gives_the_same_batches(data, monkeypatch):
     resident = mixer(data, random_mode="bernoulli")
-    monkeypatch.setattr(mixtures, "CPU_POOL_BYTES", 0)
+    monkeypatch.setattr(mixing, "CPU_POOL_BYTES", 0)
     streaming = mixer(data, random_mode="bernoulli")
     assert resident.resident and not streaming.resident
     order = resident.order(0, 1)
     assert torch.equal(order, streaming.order(0, 1))
     one, other = resident.batch(order, 0, 1, 0), streaming.batch(order, 0, 1, 0)
-    for name in ("mixture", "heard", "classes", "weights"):
+    for name in ("mixture", "augmented", "classes", "weights"):
         assert torch.equal(getattr(one, name), getattr(other, name))
 
 
 def test_transposition_moves_sound_target_and_labels_together(data):
     config = {"instruments": ("Flute",), "zero_extra_class": 0}
     plain = mixer(data, **config)
-    moved = plain.with_augmentation(Augmentation(transpose=3), 1.0)
+    moved = mixer(data, **config, augment=1, transpose=3)
     order = plain.order(0, 1)
     before, after = plain.batch(order, 0, 1, 0), moved.batch(order, 0, 1, 0)
     steps = note_numbers(after) - note_numbers(before)
     assert set(steps.tolist()) == set(range(-3, 4))
     expected = shift_bins(before.mixture, 4 * steps.float())
     torch.testing.assert_close(after.mixture, expected)
-    torch.testing.assert_close(after.heard, expected)
+    torch.testing.assert_close(after.augmented, expected)
 
 
 def note_numbers(batch):
@@ -166,23 +167,22 @@ def note_numbers(batch):
     return 12 * (octave + 1) + pitch
 
 
-def test_disturbances_leave_target_and_labels_clean(data):
+def test_augmentations_leave_target_and_labels_clean(data):
     plain = mixer(data)
-    everything = Augmentation(0, 0.3, equalise=6.0, tilt=12.0, noise_floor=1.0, gain=3.0)
-    disturbed = plain.with_augmentation(everything, 1.0)
+    strengths = dict(detune=0.3, equalise=6.0, tilt=12.0, noise_floor=1.0, gain=3.0)
+    augmented = mixer(data, augment=1, **strengths)
     order = plain.order(0, 1)[:40]
-    before, after = plain.batch(order, 0, 1, 0), disturbed.batch(order, 0, 1, 0)
+    before, after = plain.batch(order, 0, 1, 0), augmented.batch(order, 0, 1, 0)
     assert torch.equal(before.mixture, after.mixture) and torch.equal(before.classes, after.classes)
-    assert torch.equal(before.heard, before.mixture) and not torch.equal(after.heard, after.mixture)
+    assert torch.equal(before.augmented, before.mixture)
+    assert not torch.equal(after.augmented, after.mixture)
 
 
-def test_each_source_of_a_mixture_is_recoloured_by_itself(data):
-    """A level of its own for each: where both sound alone in some bins, their ratios to the clean
-    ones differ.
+def test_each_source_of_a_mixture_is_augmented_by_itself(data):
+    """Each has its own level: where both sound alone in some bins, the ratios to the clean
+    magnitudes differ.
     """
-    plain = mixer(data)
-    batch = plain.with_augmentation(Augmentation(gain=6.0), 1.0).batch(
-        plain.order(0, 1)[:40], 0, 1, 0
-    )
-    ratio = (batch.heard / batch.mixture)[batch.mixture.amin(dim=1) > 0]
+    varied = mixer(data, augment=1, gain=6.0)
+    batch = varied.batch(varied.order(0, 1)[:40], 0, 1, 0)
+    ratio = (batch.augmented / batch.mixture)[batch.mixture.amin(dim=1) > 0]
     assert len(ratio) and float((ratio.amax(dim=1) / ratio.amin(dim=1)).log10().max()) * 20 > 3
