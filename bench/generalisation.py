@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lt.audio.tuning import TuningMeter, tune
 from lt.data.dataset import DataSet, read_data_set
-from lt.data.splits import Split, split_data
+from lt.data.splits import Split
 from lt.evaluation.context import Subject
 from lt.evaluation.metrics import log_spectral_distance_db
 from lt.evaluation.scoring import evaluate
@@ -141,7 +141,7 @@ def measure(
         figures["other_note"] = " ".join(str(in_mixtures_of(folder, other)) for other in others)
     else:
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
-        held_out = split_data(data, run.config).notes["test"]
+        held_out = Split.from_stored(data, run.config, run.settings.split).notes["test"]
         figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(
             data, held_out, model_reader(run)
         )

@@ -131,21 +131,16 @@ class DataSet:
             raise ValueError(f"{self.path}: no instrument '{instrument}' (it has {known})")
         return np.flatnonzero(self.notes.instrument == self.notes.instruments.index(instrument))
 
-    def frames_in_range(self, notes: np.ndarray, frames: tuple[int, ...]) -> tuple[np.ndarray, int]:
-        """Frames of `notes` within a range: () all, (i,) that one, (a, b) half open.
-
-        Returns:
-            Indices into `magnitudes`, and the number of notes without a frame in range.
+    def frames_in_range(self, notes: np.ndarray, frames: tuple[int, ...]) -> np.ndarray:
+        """Indices into `magnitudes` of the frames of `notes` within a range of each note: () all,
+        (i,) frame i, (a, b) from a to b, excluded.
         """
-        begin = frames[0] if frames else 0
-        end = {0: np.inf, 1: begin + 1}.get(len(frames)) or frames[1]
-        pieces = [
-            self.starts[note] + np.arange(min(begin, length), min(end, length), dtype=np.int64)
-            for note, length in zip(notes, self.lengths[notes], strict=True)
-        ]
-        return np.concatenate(pieces or [np.zeros(0, np.int64)]), sum(
-            not len(piece) for piece in pieces
-        )
+        begin, end = (frames[0], frames[-1]) if frames else (0, np.inf)
+        if len(frames) == 1:
+            end = begin + 1
+        position = np.arange(len(self.peaks)) - self.starts[self.note_of_frame]
+        in_range = (begin <= position) & (position < end)
+        return np.flatnonzero(np.isin(self.note_of_frame, notes) & in_range)
 
 
 FORMAT, VERSION = "latent-transcription data set", 2  # 1 had rumble in its spectra

@@ -60,7 +60,8 @@ def open_subject(run: Run, dbroot: Path | None = None, folders: Sequence[Path] =
             f"{path} is not the data set that {run.folder.path} was trained on: "
             f"{_difference(run, data)}"
         )
-    return Subject(run, data, split_data(data, run.config), tuple(folders))
+    split = Split.from_stored(data, run.config, run.settings.split)
+    return Subject(run, data, split, tuple(folders))
 
 
 def _difference(run: Run, data: DataSet) -> str:

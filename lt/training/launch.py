@@ -111,7 +111,7 @@ def begin(config: RunConfig) -> Session:
         config,
         data.config,
         scaler,
-        _describe(split, config),
+        split.to_stored(config),
         _source(data),
         _provenance(),
     )
@@ -149,7 +149,7 @@ def go_on(path: Path, tag: str | int, chosen: dict[str, Any]) -> Session:
             )
         if workers.writer:
             folder.make_writable()
-        return data, split_data(data, config)
+        return data, Split.from_stored(data, config, before.split)
 
     data, split = workers.after_writer(prepare)
     checkpoint = workers.after_writer(lambda: load_checkpoint(folder, before, tag))
@@ -217,22 +217,6 @@ def _open_data(config: RunConfig) -> DataSet:
 def _source(data: DataSet) -> dict[str, Any]:
     """What config.json says of the data set."""
     return {"path": str(data.path.resolve()), "fingerprint": data.fingerprint}
-
-
-def _describe(split: Split, config: RunConfig) -> dict[str, Any]:
-    """The split as config.json keeps it; single frames are too many to list, and follow from the
-    seed.
-    """
-    described: dict[str, Any] = {
-        "kind": split.kind,
-        "seed": config.seed,
-        "fold": config.fold,
-        "n_folds": config.n_folds,
-        "frames": {part: sum(map(len, split.frames[part])) for part in PARTS},
-    }
-    if split.kind != "frame":
-        described["notes"] = {part: split.notes[part].tolist() for part in PARTS}
-    return described
 
 
 def _note(workers: Workers, message: str) -> None:

@@ -2,17 +2,18 @@
 trained on.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_helpers import tiny_notes, write_tiny_set
+from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
 
-from lt.config import RunConfig
-from lt.data.dataset import read_data_set
-from lt.data.splits import KINDS, PARTS, split_data
+from lt.config import RunConfig, SpectralConfig
+from lt.data.dataset import read_data_set, write_data_set
+from lt.data.splits import KINDS, PARTS, Split, split_data
 from lt.labels import octave_pitch_to_note_number
 
 CONFIG = RunConfig(frames=(), instruments=("Flute", "Violin"))
@@ -55,7 +56,7 @@ def test_what_belongs_together_stays_together(data, kind, fold):
     assert not train & valid and not train & test and not valid & test
 
 
-def test_takes_share_a_group_in_the_tiny_set(data):
+def test_repeated_notes_share_a_group_in_the_tiny_set(data):
     assert len(set(data.notes.group)) == 40 < len(data.notes.group)
 
 
@@ -89,6 +90,50 @@ def test_the_publishers_folds_are_kept(tmp_path):
     }
 
 
+@pytest.mark.parametrize("frames, expected", [((), 0), ((5,), 2), ((4, 99), 1)])
+def test_notes_without_a_frame_in_range_are_counted(tmp_path, frames, expected):
+    notes, starts = tiny_notes(), np.arange(61) * NOTE_FRAMES
+    starts[1:] -= 3  # the first note has 3 frames
+    starts[2:] -= 1  # the second 5
+    magnitudes = tiny_magnitudes(notes)[: starts[-1]]
+    write_data_set(tmp_path / "x.npz", [magnitudes], starts, notes, SpectralConfig(), {})
+    split = split_data(read_data_set(tmp_path / "x.npz"), replace(CONFIG, frames=frames))
+    assert split.notes_without_frames == expected
+
+
+def stored(split, config):
+    """A split as `config.json` gives it back."""
+    return json.loads(json.dumps(split.to_stored(config)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fold", [-1, 2])
+def test_a_stored_split_comes_back(data, kind, fold):
+    config = replace(CONFIG, split=kind, fold=fold)
+    split = split_data(data, config)
+    again = Split.from_stored(data, config, stored(split, config))
+    for part in PARTS:
+        assert all(map(np.array_equal, again.frames[part], split.frames[part]))
+        assert np.array_equal(again.notes[part], split.notes[part])
+    assert (again.kind, again.notes_without_frames) == (kind, 0)
+
+
+def test_the_stored_notes_count_however_notes_are_assigned_today(data):
+    other = split_data(data, replace(CONFIG, seed=1))
+    again = Split.from_stored(data, CONFIG, stored(other, CONFIG))
+    assert not np.array_equal(other.notes["test"], split_data(data, CONFIG).notes["test"])
+    assert np.array_equal(again.notes["test"], other.notes["test"])
+    assert np.array_equal(again.frames["train"][1], other.frames["train"][1])
+
+
+@pytest.mark.parametrize(
+    "notes", [{"train": [0]}, {"train": [0], "valid": [1], "test": [60]}, {"train": "A4"}, [1]]
+)
+def test_a_damaged_stored_split_is_refused(data, notes):
+    with pytest.raises(ValueError, match="split stored with the run is damaged"):
+        Split.from_stored(data, CONFIG, {"notes": notes})
+
+
 def test_a_seed_gives_one_split(data):
     one, same, other = (
         frames_of(split_data(data, replace(CONFIG, seed=seed)))["train"] for seed in (1, 1, 2)
@@ -103,7 +148,7 @@ def test_without_a_silence_class_silent_frames_are_left_out(data):
 
 def test_frames_outside_every_note(data):
     with pytest.raises(
-        ValueError, match="no frame of Flute lies in the range --frames 6 9; its longest note has 6"
+        ValueError, match="no frame of Flute is in the range --frames 6 9; its longest note has 6"
     ):
         split_data(data, replace(CONFIG, frames=(6, 9)))
 
@@ -112,7 +157,7 @@ def test_too_few_notes(data, tmp_path):
     few = read_data_set(
         write_tiny_set(tmp_path / "few.npz", notes=tiny_notes(("Flute",), n_pitches=1))
     )
-    with pytest.raises(ValueError, match="too few to be parted"):
+    with pytest.raises(ValueError, match="too few for train, valid and test"):
         split_data(few, replace(CONFIG, instruments=("Flute",)))
     with pytest.raises(ValueError, match="by 50 folds"):
         split_data(data, replace(CONFIG, split="pitch", fold=0, n_folds=50))
