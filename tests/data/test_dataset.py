@@ -9,8 +9,7 @@ import pytest
 from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
 
 from lt.config import RunConfig, SpectralConfig
-from lt.data import dataset as datafiles
-from lt.data.dataset import ALIGNMENT, read_data_set, write_data_set
+from lt.data.dataset import ALIGNMENT, VERSION, read_data_set, write_data_set
 from lt.data.splits import split_data
 
 
@@ -33,7 +32,7 @@ def test_what_is_written_is_read(data):
 def test_numpy_reads_it_without_pickle(tiny_set):
     with np.load(tiny_set, allow_pickle=False) as members:
         assert members["magnitudes"].shape == (360, 410)
-        assert json.loads(str(members["settings"]))["version"] == datafiles.VERSION
+        assert json.loads(str(members["settings"]))["version"] == VERSION
 
 
 def test_magnitudes_are_mapped_and_aligned(data):
@@ -170,7 +169,7 @@ def test_bit_rot_in_the_magnitudes(tmp_path, tiny_set):
 
 def test_a_foreign_archive(tmp_path):
     np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
-    with pytest.raises(ValueError, match="no data set of this project"):
+    with pytest.raises(ValueError, match="no data set of this version .*magnitudes"):
         read_data_set(tmp_path / "foreign.npz")
 
 
@@ -182,7 +181,7 @@ def test_a_foreign_file(tmp_path):
 
 def test_another_version(tmp_path, tiny_set):
     path = rewritten(tiny_set, tmp_path / "v9.npz", with_settings(version=9))
-    with pytest.raises(ValueError, match="version 9, expected .* version 2: build it again"):
+    with pytest.raises(ValueError, match="version 9, expected 2.: build it again"):
         read_data_set(path)
 
 
@@ -198,7 +197,7 @@ def test_one_changed_after_it_was_built(tmp_path, tiny_set):
 
 def test_settings_that_are_none(tmp_path, tiny_set):
     path = rewritten(tiny_set, tmp_path / "odd.npz", with_settings(front_end={"fmin": 1, "odd": 2}))
-    with pytest.raises(ValueError, match="its settings cannot be read"):
+    with pytest.raises(ValueError, match="settings of another version: odd"):
         read_data_set(path)
 
 
@@ -218,7 +217,7 @@ def test_labels_that_cannot_be(tmp_path, column, value, message):
 
 
 def test_blocks_that_do_not_add_up_leave_nothing_behind(tmp_path):
-    with pytest.raises(ValueError, match="expected 147600 values, got 410"):
+    with pytest.raises(ValueError, match="expected 147600 magnitudes, got 410"):
         write_tiny_set(tmp_path / "short.npz", np.ones((1, 410), np.float32))
     assert list(tmp_path.iterdir()) == []
 
@@ -277,7 +276,7 @@ def test_a_compressed_set_is_refused_before_it_unfolds(tmp_path, tiny_set):
     "front_end", [{"fmin": 0.0}, {"sample_rate": "22050"}, {"hop": [64]}, 5, {"fmin": 1e5}]
 )
 def test_a_front_end_that_cannot_be(tmp_path, tiny_set, front_end):
-    with pytest.raises(ValueError, match="settings cannot be read"):
+    with pytest.raises(ValueError, match="odd.npz is damaged or no data set"):
         read_data_set(rewritten(tiny_set, tmp_path / "odd.npz", with_settings(front_end=front_end)))
 
 
