@@ -1,20 +1,26 @@
-"""Settings: the frozen dataclasses that carry the flags' defaults. Imports nothing heavy, so
-`--help` is fast.
+"""Settings: frozen dataclasses whose fields carry the defaults and describe the scripts' flags.
 
-A default lives here and nowhere else: the flags refer to these fields, a run stores them in
-`config.json`.
+A default is written here and nowhere else: a field made by `flag` becomes a command-line flag of
+the same name (`lt.cli.options`), and a run stores its settings in `config.json`. Constants of a
+method are fields made by `constant`, with unit and origin. Imports nothing heavy, so `--help` is
+fast.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from lt.labels import LABELS
 
 DEFAULT_DATA_SET = "data/lt_set.npz"
-LARGEST = 1e12  # number that a setting can be
+LARGEST = 1e12  # bound on every number in settings, so that they can be stored and read back
 
 Settings = TypeVar("Settings")
+
+
+# --- fields ---------------------------------------------------------------------------------------
 
 
 def constant(default: Any, unit: str, origin: str) -> Any:
@@ -50,12 +56,13 @@ def flag(
         group: heading in the help.
         kind: allowed values: a tuple of choices; an interval such as "[0, 1]", "[1, inf)" or
             "(0, inf)"; a name among `lt.cli.KINDS` ("switch", "name", "path"); "": the type of the
-            default.
+            field.
         short: short form, such as "-n".
         at_least, at_most: for tuples, the number of values.
         default_text: shown in the help instead of the default.
         resumable: whether the value may change when a run is continued.
-        objective: whether it changes what the loss measures.
+        objective: whether it changes what the loss measures, so that losses before and after a
+            change cannot be compared.
         identity: whether it is part of what identifies a run (paths and schedules of saving are
             not).
         needs: (flag, value) without which this flag has no effect.
@@ -85,17 +92,57 @@ def fields_with(config: type, key: str) -> tuple[str, ...]:
     return tuple(entry.name for entry in fields(config) if entry.metadata.get(key))
 
 
+def scalar_type(hint: Any) -> type:
+    """`int`, `float` or `str` of a field's type: that of the entries of a tuple, of an optional."""
+    return (get_args(hint) or (hint,))[0]
+
+
+def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Settings:
+    """A settings dataclass from plain JSON values (lists become tuples), checked against the types
+    of its fields. Fields that are missing get their defaults: settings that a later version added
+    have defaults that change nothing.
+
+    Raises:
+        ValueError: a field that this version does not have, or a value of another type.
+        TypeError: a field without a default is missing.
+    """
+    hints = get_type_hints(kind)
+    unknown = sorted(values.keys() - hints.keys())
+    if unknown:
+        raise ValueError(f"settings of another version: {', '.join(unknown)}")
+    converted = {}
+    for name, value in values.items():
+        several = get_origin(hints[name]) is tuple
+        entries = value if isinstance(value, list) else [value]
+        if several != isinstance(value, list) or not all(
+            _is_a(scalar_type(hints[name]), entry) for entry in entries
+        ):
+            raise ValueError(f"{name} cannot be {str(value)[:40]}")
+        converted[name] = tuple(entries) if several else value
+    return kind(**converted)
+
+
+def _is_a(kind: type, value: object) -> bool:
+    """Whether a JSON value is of a field's type; numbers must be finite and below `LARGEST`."""
+    if kind is str or isinstance(value, (str, bool)):
+        return kind is str and isinstance(value, str)
+    return isinstance(value, (int, kind)) and abs(value) < LARGEST
+
+
+# --- front end ------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class SpectralConfig:
     """The front end: a constant-Q NSGT and the grid of model frames. Frequencies in hertz, lengths
     in samples.
 
     Attributes:
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         fmin, fmax, bins_per_octave: the constant-Q scale.
-        slice_length, hop: samples of a slice, and between its coefficients.
-        frame_hop: samples a model frame; a whole number of hops.
-        rumble: what lies below is cut from a sound first; 0: nothing is.
+        slice_length, hop: length of a slice of the transform, and distance of its coefficients.
+        frame_hop: distance of model frames; a multiple of `hop`.
+        rumble: cutoff of the high-pass filter before the transform; 0: no filter.
     """
 
     sample_rate: int = 22050
@@ -126,8 +173,22 @@ class SpectralConfig:
 
     @property
     def frame_rate(self) -> float:
-        """Model frames a second."""
+        """Model frames per second."""
         return self.sample_rate / self.frame_hop
+
+
+# --- training -------------------------------------------------------------------------------------
+
+COUNT = "[1, inf)"
+NOT_NEGATIVE = "[0, inf)"
+POSITIVE = "(0, inf)"
+FRACTION = "[0, 1]"
+DECIBELS = "[0, 60]"
+SIZE = "[1, 1e8]"  # more is a typing error: no machine has the memory
+LAYERS = "[1, 1000]"
+AUGMENTED = ("augment", 1)
+CRITIC = ("adversarial", 1)
+SEED_HELP = "fixes initialisation, split, mixtures, sampling and phase"
 
 
 @dataclass(frozen=True)
@@ -175,108 +236,351 @@ class AugmentationConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Every setting of a training run, a field a flag of `lt_train.py`."""
+    """Settings of a training run: the flags of `lt_train.py`.
 
-    dbroot: str = DEFAULT_DATA_SET
-    savedir: str = "saves"
-    name: str = "scan_multi"
-    # what is learnt from
-    frames: tuple[int, ...] = (10, 25)
-    labels: tuple[str, ...] = ("octave", "pitch", "dynamics")
-    instruments: tuple[str, ...] = ("Piano", "Alto-Sax")
-    random_mode: str = "constant"
-    rest_share: float = 0.5
-    zero_extra_class: int = 1
-    silence_share: float = 0.05
-    split: str = "note"
-    fold: int = -1
-    n_folds: int = 5
-    # what is heard: augmentation of the encoder's input, and the features themselves
-    features: str = "absolute"
-    range_db: float = 80.0
-    retune: int = 0
-    augment: int = 0
-    transpose: int = 0
-    detune: float = 0.0
-    equalise: float = 0.0
-    tilt: float = 0.0
-    noise_floor: float = 0.0
-    ring: float = 0.0
-    gain: float = 0.0
-    # networks
-    encoder: str = "plain"
-    dims: tuple[int, ...] = (32,)
-    hidden_dims_1: tuple[int, ...] = (5000,)
-    hidden_num_1: tuple[int, ...] = (2,)
-    hidden_dims_2: tuple[int, ...] = (800,)
-    hidden_num_2: tuple[int, ...] = (2,)
-    label_type: str = "categorical"
-    signal_scale: str = "frame"
-    # losses
-    regularization_type: str = "kld"
-    beta_1: float = 1.0
-    beta_2: float = 1.0
-    cross_1: float = 10.0
-    cross_2: float = 0.0
-    transfer_1: float = 0.0
-    transfer_2: float = 0.0
-    adversarial: int = 0
-    adv_dim: int = 500
-    adv_num: int = 2
-    adv_lr: float = 1e-5
-    # training
-    epochs: int = 3000
-    save_epochs: int = 500
-    plot_epochs: int = 100
-    save_seconds: float = 60.0
-    batch_size: int = 64
-    steps_per_epoch: int = 0
-    learning_rate: float = 1e-3
-    lr_decay: float = 1.0
-    patience: int = 50
-    precision: str = "fp32"
-    tensorboard: int = 0
-    seed: int = 0
-    cuda: int = -1
-    preset: str = "article"
+    Raises:
+        ValueError: settings that contradict each other.
+    """
 
+    dbroot: str = flag(
+        DEFAULT_DATA_SET,
+        "data set; absent at the default path, it is built there first",
+        "Data",
+        resumable=True,
+        identity=False,
+    )
+    savedir: str = flag("saves", "output directory", "Data", resumable=True, identity=False)
+    name: str = flag("scan_multi", "name of the run", "Data", "name")
+    frames: tuple[int, ...] = flag(
+        (10, 25),
+        "none: all frames of each note; one: that frame; two: a half-open range",
+        "Data",
+        NOT_NEGATIVE,
+        at_most=2,
+    )
+    labels: tuple[str, ...] = flag(LABELS, "conditioning labels", "Data", LABELS, at_least=1)
+    instruments: tuple[str, ...] = flag(
+        ("Piano", "Alto-Sax"),
+        "instruments of the data set; two or more: the model learns their mixtures",
+        "Data",
+        at_least=1,
+    )
+    random_mode: str = flag(
+        "constant",
+        "weights of the sources in a mixture",
+        "Data",
+        ("constant", "bernoulli"),
+        resumable=True,
+        objective=True,
+    )
+    rest_share: float = flag(
+        0.5,
+        "with bernoulli: probability that a source is silent; lt_analyze.py uses 0.5",
+        "Data",
+        FRACTION,
+        resumable=True,
+        objective=True,
+        needs=("random_mode", "bernoulli"),
+    )
+    zero_extra_class: int = flag(
+        1, "each label has one more class, the last, for silence", "Data", "switch"
+    )
+    silence_share: float = flag(
+        0.05,
+        "with the silence class: fraction of sampled frames that are silent",
+        "Data",
+        FRACTION,
+        resumable=True,
+        objective=True,
+        needs=("zero_extra_class", 1),
+    )
+    split: str = flag(
+        "note",
+        "what stays in one part: all recordings of a note, of a pitch, or single frames",
+        "Data",
+        ("note", "pitch", "frame"),
+    )
+    fold: int = flag(
+        -1, "cross-validation: the test fold (-1: one split of 80/10/10)", "Data", "[-1, inf)"
+    )
+    n_folds: int = flag(5, "number of folds", "Data", "[3, inf)")
 
-# What may change when a run is continued; everything else makes it another run.
-CHANGEABLE = (
-    "dbroot",
-    "savedir",
-    "random_mode",
-    "rest_share",
-    "silence_share",
-    "augment",
-    "transpose",
-    "detune",
-    "equalise",
-    "tilt",
-    "noise_floor",
-    "ring",
-    "gain",
-    "regularization_type",
-    "beta_1",
-    "beta_2",
-    "cross_1",
-    "cross_2",
-    "transfer_1",
-    "transfer_2",
-    "adv_lr",
-    "epochs",
-    "save_epochs",
-    "plot_epochs",
-    "save_seconds",
-    "batch_size",
-    "steps_per_epoch",
-    "learning_rate",
-    "lr_decay",
-    "patience",
-    "precision",
-    "tensorboard",
-    "cuda",
-)
+    features: str = flag(
+        "absolute",
+        "scaled log-magnitudes, or spectral shape and level apart",
+        "Features and augmentation",
+        ("absolute", "relative"),
+    )
+    range_db: float = flag(
+        80.0,
+        "dynamic range of the features: dB below the loudest bin",
+        "Features and augmentation",
+        "[6, 140]",
+    )
+    retune: int = flag(
+        0,
+        "1: correct the tuning of each note, and of recordings as a whole",
+        "Features and augmentation",
+        "switch",
+    )
+    augment: int = flag(
+        0,
+        "1: augment the encoder's input as set below; the target stays clean",
+        "Features and augmentation",
+        "switch",
+        resumable=True,
+    )
+    transpose: int = flag(
+        0,
+        "at most so many semitones up or down, labels transposed too",
+        "Features and augmentation",
+        NOT_NEGATIVE,
+        resumable=True,
+        needs=AUGMENTED,
+    )
+    detune: float = flag(
+        0.0,
+        "at most so many semitones, labels kept",
+        "Features and augmentation",
+        "[0, 0.5]",
+        resumable=True,
+        needs=AUGMENTED,
+    )
+    equalise: float = flag(
+        0.0,
+        "random smooth gain over frequency, standard deviation in dB",
+        "Features and augmentation",
+        DECIBELS,
+        resumable=True,
+        needs=AUGMENTED,
+    )
+    tilt: float = flag(
+        0.0,
+        "at most so many dB per octave off partials above the loudest",
+        "Features and augmentation",
+        DECIBELS,
+        resumable=True,
+        needs=AUGMENTED,
+    )
+    noise_floor: float = flag(
+        0.0,
+        "fraction of frames that get a noise floor",
+        "Features and augmentation",
+        FRACTION,
+        resumable=True,
+        needs=AUGMENTED,
+    )
+    ring: float = flag(
+        0.0,
+        "fraction of sources that get the resonance of a note before or after",
+        "Features and augmentation",
+        FRACTION,
+        resumable=True,
+        needs=AUGMENTED,
+    )
+    gain: float = flag(
+        0.0,
+        "random level, standard deviation in dB",
+        "Features and augmentation",
+        DECIBELS,
+        resumable=True,
+        needs=AUGMENTED,
+    )
+
+    encoder: str = flag(
+        "plain",
+        "of the signal: a perceptron, or with harmonic filters shared by all semitones",
+        "Networks",
+        ("plain", "harmonic"),
+    )
+    dims: tuple[int, ...] = flag(
+        (32,),
+        "latent dimensions, one per stochastic layer, bottom first",
+        "Networks",
+        SIZE,
+        at_least=1,
+    )
+    hidden_dims_1: tuple[int, ...] = flag(
+        (5000,), "signal VAE: hidden width of each layer", "Networks", SIZE, at_least=1
+    )
+    hidden_num_1: tuple[int, ...] = flag(
+        (2,), "signal VAE: hidden layers of each layer", "Networks", LAYERS, at_least=1
+    )
+    hidden_dims_2: tuple[int, ...] = flag(
+        (800,), "symbol VAE: hidden width of each layer", "Networks", SIZE, at_least=1
+    )
+    hidden_num_2: tuple[int, ...] = flag(
+        (2,), "symbol VAE: hidden layers of each layer", "Networks", LAYERS, at_least=1
+    )
+    label_type: str = flag(
+        "categorical", "distribution of the symbols", "Networks", ("categorical", "binary")
+    )
+    signal_scale: str = flag(
+        "frame",
+        "scale of the decoded spectrum: predicted for each frame, or fixed for each bin",
+        "Networks",
+        ("frame", "bin"),
+    )
+
+    regularization_type: str = flag(
+        "kld",
+        "divergence between the two posteriors",
+        "Losses",
+        ("kld", "l2"),
+        resumable=True,
+        objective=True,
+    )
+    beta_1: float = flag(
+        1.0,
+        "weight of the signal's prior KL",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    beta_2: float = flag(
+        1.0,
+        "weight of the symbols' prior KL",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    cross_1: float = flag(
+        10.0,
+        "weight of D(q_signal, q_symbol)",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    cross_2: float = flag(
+        0.0,
+        "weight of D(q_symbol, q_signal)",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    transfer_1: float = flag(
+        0.0,
+        "weight of -log p(signal|z_symbol)",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    transfer_2: float = flag(
+        0.0,
+        "weight of -log p(symbol|z_signal)",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    adversarial: int = flag(
+        0, "1: train the signal decoder against a critic on spectra too", "Losses", "switch"
+    )
+    adv_dim: int = flag(500, "critic: hidden width", "Losses", SIZE, needs=CRITIC)
+    adv_num: int = flag(2, "critic: hidden layers", "Losses", LAYERS, needs=CRITIC)
+    adv_lr: float = flag(
+        1e-5, "critic: learning rate", "Losses", NOT_NEGATIVE, resumable=True, needs=CRITIC
+    )
+
+    epochs: int = flag(
+        3000,
+        "training epochs in all, counted from 1",
+        "Training",
+        COUNT,
+        resumable=True,
+        identity=False,
+    )
+    save_epochs: int = flag(
+        500,
+        "save at the first epoch, every multiple of this, and the last",
+        "Training",
+        COUNT,
+        resumable=True,
+        identity=False,
+    )
+    plot_epochs: int = flag(100, "plot likewise", "Training", COUNT, resumable=True, identity=False)
+    save_seconds: float = flag(
+        60.0,
+        "refresh best and last at most this often",
+        "Training",
+        NOT_NEGATIVE,
+        resumable=True,
+        identity=False,
+    )
+    batch_size: int = flag(64, "the global batch", "Training", COUNT, resumable=True)
+    steps_per_epoch: int = flag(
+        0,
+        "0: all frames once per epoch; N: at most N steps",
+        "Training",
+        NOT_NEGATIVE,
+        resumable=True,
+    )
+    learning_rate: float = flag(
+        1e-3,
+        "of Adam; halved at plateaus of the validation loss",
+        "Training",
+        POSITIVE,
+        resumable=True,
+    )
+    lr_decay: float = flag(
+        1.0, "factor on the learning rate after each epoch", "Training", "(0, 1]", resumable=True
+    )
+    patience: int = flag(
+        50,
+        "epochs without a better validation loss that make a plateau",
+        "Training",
+        NOT_NEGATIVE,
+        resumable=True,
+    )
+    precision: str = flag(
+        "fp32", "of matrix products", "Training", ("fp32", "bf16"), resumable=True
+    )
+    tensorboard: int = flag(
+        0,
+        "1: also log to RUN/tensorboard, where tensorboard is installed",
+        "Training",
+        "switch",
+        resumable=True,
+        identity=False,
+    )
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
+    cuda: int = flag(
+        -1,
+        "-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first",
+        kind="device",
+        resumable=True,
+        identity=False,
+    )
+    preset: str = flag(
+        "article",
+        "values for every flag not given: this table's, or those for transcribing recordings",
+        "Training",
+        ("article", "robust"),
+    )
+
+    def __post_init__(self) -> None:
+        if not self.savedir or not self.dbroot:
+            raise ValueError("--savedir and --dbroot need a path")
+        if len(self.frames) == 2 and self.frames[0] >= self.frames[1]:
+            raise ValueError(f"--frames {self.frames[0]} {self.frames[1]} holds no frame")
+        if self.fold >= self.n_folds:
+            raise ValueError(f"--fold {self.fold} of {self.n_folds} folds: folds count from 0")
+        for name in ("labels", "instruments"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"--{name} {' '.join(values)}: a name is given twice")
+        for name in ("hidden_dims_1", "hidden_num_1", "hidden_dims_2", "hidden_num_2"):
+            n_values = len(getattr(self, name))
+            if n_values > len(self.dims):
+                raise ValueError(
+                    f"--{name} has {n_values} values for {len(self.dims)} latent layers (--dims)"
+                )
+
 
 PRESETS: dict[str, dict[str, object]] = {
     "article": {},
@@ -307,10 +611,10 @@ PRESETS: dict[str, dict[str, object]] = {
         "patience": 10,
     },
 }
-# What a preset changes where mixtures are heard: instruments rest while others play, but seldom
-# while they are learnt, since hearing them together is what is hard; the softer one may lie 50 dB
-# below the louder, so features must reach as far down, and noise, or upper partials weakened all
-# together, would hide it; what rings of its notes before and after would change its octave.
+# What a preset changes for mixtures. Sources are seldom silent in training, since separating them
+# is the hard part. The softer of two sources may be 50 dB below the louder, so the features' range
+# must be large, and noise or a spectral tilt would hide it. The resonance of other notes would
+# change its octave.
 PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
     "article": {},
     "robust": {
@@ -331,8 +635,10 @@ PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
 
 
 def with_preset(given: dict[str, object], preset: str) -> RunConfig:
-    """The run's settings: flags that were given, the preset's values for the rest, the defaults
-    below both.
+    """Settings of a run: the flags given, then the preset's values, then the defaults.
+
+    Raises:
+        ValueError: settings that contradict each other.
     """
     values = dict(PRESETS[preset])
     if len(given.get("instruments", RunConfig.instruments)) > 1:
@@ -340,114 +646,121 @@ def with_preset(given: dict[str, object], preset: str) -> RunConfig:
     return replace(RunConfig(), **{**values, **given, "preset": preset})
 
 
-_KINDS = {
-    "int": int,
-    "float": (int, float),
-    "str": str,
-    "tuple[int, ...]": int,
-    "tuple[str, ...]": str,
-}
-
-
-def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Settings:
-    """A settings dataclass from plain JSON values (lists become tuples), each of the type that its
-    field asks for. Settings that came later than the values have their defaults: each new one
-    leaves what was there before as it was.
-
-    Raises:
-        ValueError: a field that this version does not know, or a value that cannot be its.
-        TypeError: one is missing.
-    """
-    known = {field.name: str(field.type) for field in fields(kind)}
-    odd = sorted(set(values) - set(known))
-    if odd:
-        raise ValueError(f"settings of another version: {', '.join(odd)}")
-    for name, value in values.items():
-        several = known[name].startswith("tuple")
-        entries = value if several and isinstance(value, list) else [value]
-        if several != isinstance(value, list) or not all(
-            _fits(entry, known[name]) for entry in entries
-        ):
-            raise ValueError(f"{name} cannot be {str(value)[:40]}")
-    return kind(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
-
-
-def _fits(value: object, kind: str) -> bool:
-    """Whether a JSON value is of a field's kind, and finite and of sane size if a number."""
-    if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
-        return False
-    return isinstance(value, str) or abs(value) < LARGEST
+# --- evaluation and playing -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class AnalysisConfig:
-    """What `lt_analyze.py` does with a model, a field a flag.
+    """What `lt_analyze.py` does with a model: its flags."""
 
-    Attributes:
-        partition: train, valid or test. nb_passes: over its frames, in fresh mixtures and latent
-            samples. make_losses ... conv_synth: 1 does it, 0 leaves it out. generate_audio: number
-            of examples; n_samples: transfers of each.
-    """
-
-    partition: str = "test"
-    nb_passes: int = 1
-    classifier_epochs: int = 1000
-    classifier_bs: int = 64
-    make_losses: int = 1
-    make_figures: int = 1
-    make_classifier: int = 1
-    evaluate_classifier: int = 1
-    conv_classifier: int = 0
-    conv_synth: int = 0
-    generate_audio: int = 4
-    n_samples: int = 4
-    seed: int = 0
+    partition: str = flag(
+        "test", "part of the data that is evaluated", "Steps", ("train", "valid", "test")
+    )
+    nb_passes: int = flag(
+        1, "passes over it, with fresh mixtures and samples", "Steps", COUNT, short="-n"
+    )
+    make_losses: int = flag(1, "1: evaluate the model", "Steps", "switch")
+    make_figures: int = flag(1, "1: draw figures", "Steps", "switch")
+    make_classifier: int = flag(
+        1,
+        "1: train the baseline classifier (PCA and MLP), kept in MODEL/test_classifier.t7",
+        "Steps",
+        "switch",
+    )
+    evaluate_classifier: int = flag(
+        1, "1: evaluate the baselines: classifier, pYIN", "Steps", "switch"
+    )
+    conv_classifier: int = flag(
+        0,
+        "1: also train and evaluate a convolutional baseline, signal to symbols",
+        "Steps",
+        "switch",
+    )
+    conv_synth: int = flag(
+        0,
+        "1: also train and evaluate a convolutional baseline, symbols to signal",
+        "Steps",
+        "switch",
+    )
+    generate_audio: int = flag(4, "number of sound examples", "Steps", NOT_NEGATIVE)
+    n_samples: int = flag(4, "latent samples per example", "Steps", NOT_NEGATIVE)
+    classifier_epochs: int = flag(1000, "training epochs of the baselines", "Baselines", COUNT)
+    classifier_bs: int = flag(64, "batch size of the baselines", "Baselines", COUNT)
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
 
 
 @dataclass(frozen=True)
 class CrossConfig:
-    """What `lt_midi.py` does with recordings and their MIDI, a field a flag.
+    """What `lt_midi.py` does with recordings and their MIDI: its flags."""
 
-    Attributes:
-        plot ... classifier: 1 does it, 0 leaves it out. griffinlim_iters: of phase retrieval. jobs:
-        recordings worked on at once; 0: as many as there are cores.
-    """
+    plot: int = flag(1, "1: draw figures", kind="switch")
+    losses: int = flag(1, "1: evaluate the model: table, results.json, results.csv", kind="switch")
+    resynthesize: int = flag(
+        1, "1: write reconstructions, and sound synthesised from the MIDI", kind="switch"
+    )
+    classifier: int = flag(
+        1,
+        "1: evaluate the baseline in MODEL/test_classifier.t7, trained by lt_analyze.py",
+        kind="switch",
+    )
+    griffinlim_iters: int = flag(30, "iterations of phase retrieval", kind=NOT_NEGATIVE)
+    jobs: int = flag(
+        0, "recordings processed at once; 0: as many as there are cores", kind=NOT_NEGATIVE
+    )
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
 
-    plot: int = 1
-    losses: int = 1
-    resynthesize: int = 1
-    classifier: int = 1
-    griffinlim_iters: int = 30
-    jobs: int = 0
-    seed: int = 0
+
+SYMBOL_MODES = ("midi", "sequence", "morphing")
+SOUND_MODES = (*SYMBOL_MODES, "audio", "trajectory")
 
 
 @dataclass(frozen=True)
 class PlayOptions:
-    """How to play: the flags of `lt_play.py` with their defaults.
+    """How `lt_play.py` plays: its flags."""
 
-    Attributes:
-        transposition: semitones. latent_sample: draw the latent, else take its mean. graphs: write
-            pictures.
-        dynamics: an index that replaces all dynamics. n_steps: frames; None is the mode's own
-            number.
-        griffinlim_iters: of phase retrieval. out_of_range: `octave` or `skip`. format: wav or flac.
-    """
-
-    transposition: int = 0
-    latent_sample: int = 1
-    graphs: int = 1
-    dynamics: int | None = None
-    n_steps: int | None = None
-    n_generations: int = 10
-    griffinlim_iters: int = 30
-    interp_order: int = 1
-    traj: tuple[str, ...] = ("line",)
-    out_of_range: str = "octave"
-    format: str = "wav"
-    seed: int = 0
+    transposition: int = flag(0, "semitones", short="-t", modes=SYMBOL_MODES)
+    latent_sample: int = flag(
+        1,
+        "1: sample the latent; 0: take its mean",
+        kind="switch",
+        short="-s",
+        modes=(*SYMBOL_MODES, "audio"),
+    )
+    graphs: int = flag(1, "1: draw figures", kind="switch", short="-g", modes=SOUND_MODES)
+    dynamics: int | None = flag(
+        None,
+        "0-4 (pp p mf f ff): replaces all dynamics",
+        kind="[0, 4]",
+        short="-d",
+        modes=SYMBOL_MODES,
+    )
+    n_steps: int | None = flag(
+        None,
+        "frames",
+        kind=COUNT,
+        default_text="500 in all; sequence: 50 per label",
+        modes=("sequence", "morphing", "trajectory"),
+    )
+    n_generations: int = flag(10, "trajectories of each type", kind=COUNT, modes=("trajectory",))
+    griffinlim_iters: int = flag(30, "iterations of phase retrieval", kind=COUNT, modes=SOUND_MODES)
+    interp_order: int = flag(
+        1,
+        "spline between labels: 0 hold, 1 linear, 2, 3 cubic",
+        kind="[0, 3]",
+        modes=("morphing",),
+    )
+    traj: tuple[str, ...] = flag(
+        ("line",),
+        "any of line circle helix",
+        kind=("line", "circle", "helix"),
+        at_least=1,
+        modes=("trajectory",),
+    )
+    out_of_range: str = flag(
+        "octave",
+        "notes outside C0-B8: transposed by octaves, or left out",
+        kind=("octave", "skip"),
+        modes=("midi",),
+    )
+    format: str = flag("wav", "of the sound", kind=("wav", "flac"), modes=SOUND_MODES)
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE, modes=("info", *SOUND_MODES))
