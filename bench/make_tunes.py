@@ -163,8 +163,8 @@ def notes_of(takes: tuple[Take, ...], instrument: str, half: str) -> list[Take]:
     type=click.Choice(list(STYLES)),
     at_least=1,
 )
-@cli.option("--n_tunes", help="tunes in all", default=12, type=cli.POSITIVE)
-@cli.seed_option()
+@cli.option("--n_tunes", help="tunes in all", default=12, type=cli.interval("[1, inf)"))
+@cli.option("--seed", help="fixes the tunes", default=0, type=cli.interval("[0, inf)"))
 def main(
     source: Path,
     output: Path,
@@ -193,7 +193,7 @@ def main(
         )
         write_audio(sounds / f"{stem}.wav", audio)
         write_midi(midi / f"{stem}-lined.mid", [Track(name, program, tuple(notes))])
-        cli.note(f"{stem}: {len(notes)} notes, {len(audio) / SAMPLE_RATE:.0f} s")
+        cli.logger.info(f"{stem}: {len(notes)} notes, {len(audio) / SAMPLE_RATE:.0f} s")
 
 
 if __name__ == "__main__":

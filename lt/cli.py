@@ -4,7 +4,7 @@ A script is a function of its flags; those of a settings class are made from its
 
     @cli.command("Train a pair of VAEs.", example="python3 lt_train.py --instruments Piano")
     @cli.options(RunConfig)
-    @cli.option("--load", help="folder of the run to continue", kind="path")
+    @cli.option("--load", help="folder of the run to continue", type=cli.PATH)
     def main(load, **flags): ...
 
 Conventions: results go to stdout; log records of `lt`, progress bars and errors go to stderr.
@@ -18,30 +18,27 @@ Imports nothing heavy, so `--help` is fast.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
+import math
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
 from tqdm import tqdm
 
-from lt.config import LARGEST, NOT_NEGATIVE, SEED_HELP, scalar_type
+from lt.config import CUDA_HELP, LARGEST, scalar_type
+from lt.devices import cuda_index
+
+logger = logging.getLogger("lt")
 
 EXPECTED = (ValueError, OSError, ImportError)  # their messages are written for the user
 INTERRUPTED = 130  # the shell's code for Ctrl-C: 128 + SIGINT
 GATHERED, TALLY = "lt.cli.gathered", "lt.cli.tally"  # keys of click's ctx.meta
-NO_BREAK = "\xa0"  # keeps a default on one line of the help; printed as a space
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-progress = functools.partial(tqdm, disable=None, dynamic_ncols=True)  # a bar on a terminal only
 
 
 # --- kinds of values ------------------------------------------------------------------------------
@@ -82,53 +79,42 @@ def interval(bounds: str, number: type = int) -> Value:
     return Value("N" if number is int else "X", parse)
 
 
-def _switch(text: object) -> int:
-    if str(text) not in ("0", "1"):
-        raise ValueError(f"'{text}' is neither 0 nor 1")
-    return int(str(text))
-
-
 def _plain_name(text: str) -> str:
     if text in ("", ".", "..") or set("/\\\0") & set(text):
         raise ValueError(f"'{text}' is not a plain file name")
     return text
 
 
-def _device(text: object) -> int | str:
-    if not re.fullmatch(r"-1|\d+|cpu|cuda|cuda:\d+", str(text)):
-        raise ValueError(f"'{text}' is not a device; use -1 or cpu, N or cuda:N, or cuda")
-    return text if str(text).startswith("c") else int(text)
-
-
 def _checkpoint(text: str) -> int | str:
-    if text not in ("best", "last") and not text.isdecimal():
+    if text in ("best", "last"):
+        return text
+    if not text.isdecimal():
         raise ValueError(f"'{text}' is neither best, last nor an epoch")
-    return text if text in ("best", "last") else int(text)
+    return int(text)
 
 
+PATH = click.Path(path_type=Path, readable=False)  # a missing file is exit code 1, not 2
+SWITCH = Value("0|1", interval("[0, 1]").parse)
 KINDS: dict[str, click.ParamType] = {
-    "switch": Value("0|1", _switch),
+    "switch": SWITCH,
     "name": Value("name", _plain_name),
-    "device": Value("device", _device),
+    "device": Value("device", cuda_index),
     "checkpoint": Value("best|last|N", _checkpoint),
-    # whether a path exists is not shown by the command line alone: exit code 1
-    "path": click.Path(path_type=Path, readable=False),
+    "path": PATH,
     "text": click.STRING,
 }
 
 
 def value_type(
-    kind: str | tuple[str, ...] | click.ParamType, scalar: type = str
+    kind: str | tuple[str, ...],
+    scalar: type = str,
+    kinds: Mapping[str, click.ParamType] = KINDS,
 ) -> click.ParamType:
     """The click type of a flag's `kind` (see `lt.config.flag`); `scalar` is the field's type."""
-    if isinstance(kind, click.ParamType):
-        return kind
     if isinstance(kind, tuple):
         return click.Choice(kind)
-    if kind in KINDS:
-        return KINDS[kind]
-    if scalar is str:
-        return click.STRING
+    if kind in kinds or scalar is str:
+        return kinds[kind or "text"]
     return interval(kind or "(-inf, inf)", scalar)
 
 
@@ -136,7 +122,7 @@ def value_type(
 
 
 class Option(click.Option):
-    """A click option with a heading in the help, and any number of values if `at_least` is given."""
+    """A click option with a heading in the help; with `at_least`, it takes several values."""
 
     def __init__(
         self,
@@ -144,97 +130,97 @@ class Option(click.Option):
         group: str,
         at_least: int | None,
         at_most: int | None,
-        **settings,
+        **settings: Any,
     ) -> None:
         super().__init__(flags, multiple=at_least is not None, **settings)
-        self.group, self.at_least, self.at_most = group, at_least, at_most
+        self.group = group
+        self.at_least = at_least
+        self.at_most = math.inf if at_most is None else at_most
 
-    def make_metavar(self, *ctx: click.Context) -> str:
+    def make_metavar(self, *args: Any, **settings: Any) -> str:
         """`N`, or `N ...` for a variadic flag."""
-        return super().make_metavar(*ctx) + (" ..." if self.multiple else "")
+        return super().make_metavar(*args, **settings) + (" ..." if self.multiple else "")
 
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
         """Add the values that `Command.parse_args` gathered, then continue as click does."""
-        values = ctx.meta[GATHERED].get(self.name)
-        if values is None:
-            return super().handle_parse_result(ctx, opts, args)
-        if len(values) < self.at_least:
-            raise click.BadParameter(
-                f"it takes at least {self.at_least}, got {len(values)}.", ctx, self
-            )
-        if self.at_most is not None and len(values) > self.at_most:
-            raise click.BadParameter(
-                f"it takes at most {self.at_most}, got {len(values)}.", ctx, self
-            )
-        return super().handle_parse_result(ctx, {**opts, self.name: values}, args)
+        if self.name in ctx.meta[GATHERED]:
+            values = ctx.meta[GATHERED][self.name]
+            if not self.at_least <= len(values) <= self.at_most:
+                few = len(values) < self.at_least
+                bound = f"at least {self.at_least}" if few else f"at most {self.at_most}"
+                raise click.BadParameter(f"it takes {bound}, got {len(values)}.", ctx, self)
+            opts = {**opts, self.name: values}
+        return super().handle_parse_result(ctx, opts, args)
 
 
 def option(
     *flags: str,
     help: str,
-    kind: str | tuple[str, ...] | click.ParamType = "",
-    scalar: type = str,
+    type: click.ParamType = click.STRING,
     default: object = None,
     default_text: str | None = None,
     required: bool = False,
     group: str = "Options",
     at_least: int | None = None,
     at_most: int | None = None,
+    of: type | None = None,
 ) -> Callable[[Callable], Callable]:
-    """A flag that belongs to no settings class. Its help ends in the default.
+    """A flag that belongs to no settings class; its help ends in the default.
 
     Args:
         flags: `--name`, and a short form if any.
-        help, kind, default, default_text, group, at_least, at_most: as in `lt.config.flag`.
-        scalar: `int` or `float` if `kind` is an interval of numbers.
-        required: without a default.
+        help, default, default_text, group, at_least, at_most: as in `lt.config.flag`.
+        type: see `value_type`.
+        required: whether there is no default.
     """
+    if of is not None:
+        default = getattr(of, flags[-1][2:])
+        at_least = (at_least or 0) if isinstance(default, tuple) else None
+    settings: dict[str, Any] = {"required": True} if required else {"default": default}
     if not required:
         text = _as_typed(default) if default_text is None else default_text
-        help += "  " + f"[default: {text}]".replace(" ", NO_BREAK)
+        help += f"  [default: {text}]"
     return click.option(
         *flags,
         cls=Option,
         help=help,
-        type=value_type(kind, scalar),
-        required=required,
+        type=type,
         group=group,
         at_least=at_least,
         at_most=at_most,
-        **({} if required else {"default": default}),
+        **settings,
     )
 
 
 def options(
-    config: type, kinds: Mapping[str, click.ParamType] | None = None
+    config: type, kinds: Mapping[str, click.ParamType] = KINDS
 ) -> Callable[[Callable], Callable]:
     """A flag for each field of a settings class that was made by `lt.config.flag`.
 
     Args:
         config: the class.
-        kinds: click types by name, beside `KINDS`, that the fields' `kind` may name.
+        kinds: the click types that the fields' `kind` may name.
     """
-    hints, kinds = get_type_hints(config), kinds or {}
+    hints = get_type_hints(config)
 
     def decorate(function: Callable) -> Callable:
-        for entry in reversed(dataclasses.fields(config)):
-            about = entry.metadata
-            if "help" in about:
-                variadic = get_origin(hints[entry.name]) is tuple
-                function = option(
-                    *filter(None, [about["short"]]),
-                    f"--{entry.name}",
-                    help=about["help"],
-                    kind=kinds.get(about["kind"], about["kind"]),
-                    scalar=scalar_type(hints[entry.name]),
-                    default=entry.default,
-                    default_text=about["default_text"],
-                    group=about["group"],
-                    at_least=about["at_least"] or 0 if variadic else None,
-                    at_most=about["at_most"],
-                )(function)
+        flags = [entry for entry in dataclasses.fields(config) if "help" in entry.metadata]
+        for entry in reversed(flags):
+            hint = hints[entry.name]
+            about = dict(entry.metadata)
+            short = about.pop("short")
+            if get_origin(hint) is tuple and about["at_least"] is None:
+                about["at_least"] = 0
+            shown = ("help", "default_text", "group", "at_least", "at_most")
+            function = option(
+                *([short] if short else []),
+                f"--{entry.name}",
+                type=value_type(about["kind"], scalar_type(hint), kinds),
+                default=entry.default,
+                **{name: about[name] for name in shown},
+            )(function)
         return function
 
     return decorate
@@ -242,25 +228,14 @@ def options(
 
 def _as_typed(default: object) -> str:
     """A default as one would type it."""
-    if default is None or default == ():
+    if default is None or default == () or default == "":
         return "none"
     return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
-def seed_option() -> Callable[[Callable], Callable]:
-    """`--seed`."""
-    return option("--seed", help=SEED_HELP, kind=NOT_NEGATIVE, scalar=int, default=0)
-
-
 def cuda_option(*short: str, default: int | str = -1) -> Callable[[Callable], Callable]:
-    """`--cuda`; `lt.devices.device` makes a torch device of its value."""
-    return option(
-        *short,
-        "--cuda",
-        help="-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first",
-        kind="device",
-        default=default,
-    )
+    """`--cuda`: its value is the number of a CUDA device, or -1 (see `lt.devices.device`)."""
+    return option(*short, "--cuda", help=CUDA_HELP, type=KINDS["device"], default=default)
 
 
 def given(ctx: click.Context) -> set[str]:
@@ -328,15 +303,11 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the variadic options and their values out of `args`, leave the rest to click."""
-        options = {flag: entry for entry in self.params for flag in entry.opts}
-        rest, ctx.meta[GATHERED] = gather(
-            {flag: entry for flag, entry in options.items() if isinstance(entry, Option)}, [*args]
-        )
+        options = {
+            flag: entry for entry in self.params if isinstance(entry, Option) for flag in entry.opts
+        }
+        rest, ctx.meta[GATHERED] = gather(options, [*args])
         return super().parse_args(ctx, rest)
-
-    def get_help(self, ctx: click.Context) -> str:
-        """The help, each default on one line."""
-        return super().get_help(ctx).replace(NO_BREAK, " ")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options by group, in order of declaration."""
@@ -348,12 +319,6 @@ class Command(click.Command):
         for heading, records in groups.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The example, line by line as it was written."""
-        formatter.write("\nExample:\n")
-        for line in (self.epilog or "").splitlines():
-            formatter.write(f"  {line}\n")
 
     def main(
         self,
@@ -368,15 +333,11 @@ class Command(click.Command):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         name, tally = prog_name or Path(sys.argv[0]).name, Tally()
-        logger = logging.getLogger("lt")
         logger.setLevel(logging.INFO)
-        logger.addHandler(handler := _StderrHandler())
-        try:
-            code = self._exit_code(name, list(sys.argv[1:] if args is None else args), tally)
-        finally:
-            logger.removeHandler(handler)
+        logger.handlers = [StderrHandler()]
+        code = self._exit_code(name, list(sys.argv[1:] if args is None else args), tally)
         if tally.ok + tally.failed:
-            _write(f"{tally.ok} ok, {tally.failed} failed")
+            logger.info("%d ok, %d failed", tally.ok, tally.failed)
         sys.exit(code or int(tally.failed > 0))
 
     def _exit_code(self, name: str, args: list[str], tally: Tally) -> int:
@@ -391,10 +352,10 @@ class Command(click.Command):
             return end.exit_code
         except click.ClickException as error:
             see = f" See {name} --help." if error.exit_code == 2 else ""
-            _write(f"{name}: error: {one_line(error)}{see}")
+            logger.error("%s: error: %s%s", name, one_line(error), see)
             return error.exit_code
         except (KeyboardInterrupt, click.Abort):
-            _write(f"{name}: error: interrupted")
+            logger.error("%s: error: interrupted", name)
             return INTERRUPTED
         except BrokenPipeError:  # the reader of stdout (`| head`) has stopped
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -402,7 +363,7 @@ class Command(click.Command):
         except Exception as error:
             if _debugging():
                 raise
-            _write(f"{name}: error: {one_line(error)}")
+            logger.error("%s: error: %s", name, one_line(error))
             return 1
 
 
@@ -411,12 +372,12 @@ def command(help: str, example: str) -> Callable[[Callable], Command]:
     return click.command(
         cls=Command,
         help=help,
-        epilog=example,
+        epilog=f"\b\nExample:\n{example}",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
 
-def for_each(inputs: Sequence[Item], work: Callable[[Item], Result]) -> list[Result]:
+def for_each(inputs: Sequence, work: Callable[[Any], Any]) -> list:
     """Call `work` on every input. If there are several, a failure is reported and the rest go on.
 
     Returns the results of those that succeeded. The command then ends with `N ok, K failed` as the
@@ -441,7 +402,7 @@ def for_each(inputs: Sequence[Item], work: Callable[[Item], Result]) -> list[Res
         except Exception as error:  # of any kind: the other inputs do not depend on this one
             if _debugging():
                 raise
-            _write(f"{ctx.find_root().info_name}: error: {one_line(error)}")
+            logger.error("%s: error: %s", ctx.find_root().info_name, one_line(error))
             tally.failed += 1
     return results
 
@@ -449,15 +410,12 @@ def for_each(inputs: Sequence[Item], work: Callable[[Item], Result]) -> list[Res
 # --- messages -------------------------------------------------------------------------------------
 
 
-class _StderrHandler(logging.Handler):
+class StderrHandler(logging.Handler):
     """Writes log messages to stderr, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write(self.format(record))
-
-
-def _write(message: str) -> None:
-    tqdm.write(message, file=sys.stderr)
+        """Write one message, without its level."""
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 def one_line(error: BaseException) -> str:
@@ -488,3 +446,18 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _debugging() -> bool:
     return os.environ.get("LT_DEBUG", "0") not in ("", "0")
+
+
+# --- old names, until their last users are converted ----------------------------------------------
+
+POSITIVE, NOT_NEGATIVE = interval("[1, inf)"), interval("[0, inf)")
+note, echo = logger.info, click.echo
+
+
+def Number(min: float, max: float = math.inf) -> Value:
+    return interval(f"[{min}, {max}]", float)
+
+
+def progress(total: int | None = None, desc: str = "", unit: str = "it") -> tqdm:
+    """A progress bar on stderr, on a terminal only (see `lt.progress`)."""
+    return tqdm(total=total, desc=desc, unit=unit, disable=None, dynamic_ncols=True)

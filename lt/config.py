@@ -189,6 +189,7 @@ LAYERS = "[1, 1000]"
 AUGMENTED = ("augment", 1)
 CRITIC = ("adversarial", 1)
 SEED_HELP = "fixes initialisation, split, mixtures, sampling and phase"
+CUDA_HELP = "-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first"
 
 
 @dataclass(frozen=True)
@@ -551,7 +552,7 @@ class RunConfig:
     seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
     cuda: int = flag(
         -1,
-        "-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first",
+        CUDA_HELP,
         kind="device",
         resumable=True,
         identity=False,

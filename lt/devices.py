@@ -1,6 +1,4 @@
-"""Devices: from what the user writes after `--cuda` to a torch device that is really there, and its
-memory.
-"""
+"""Devices: from the value of `--cuda` to a torch device that exists, and its memory."""
 
 from __future__ import annotations
 
@@ -11,32 +9,46 @@ if TYPE_CHECKING:
     import torch
 
 
-def device(cuda: int | str = -1) -> torch.device:
-    """`-1` or `cpu` -> the CPU; `N` or `cuda:N` -> CUDA device N; `cuda` -> CUDA device 0.
+def cuda_index(name: int | str) -> int:
+    """The number of the CUDA device that `name` means, -1 for the CPU.
+
+    `-1` or `cpu` -> -1; `N` or `cuda:N` -> N; `cuda` -> 0.
 
     Raises:
-        ValueError: no such device on this machine (never a silent run on the CPU), or not a
-        device's name.
+        ValueError: not the name of a device.
     """
-    import torch  # takes two seconds, which --help does not have
-
-    name = str(cuda)
-    if name in ("-1", "cpu"):
-        return torch.device("cpu")
-    number = "0" if name == "cuda" else name.removeprefix("cuda:")
+    text = str(name)
+    if text in ("-1", "cpu"):
+        return -1
+    number = "0" if text == "cuda" else text.removeprefix("cuda:")
     if not number.isdecimal():
-        raise ValueError(f"'{name}' is not a device; use -1 or cpu, N or cuda:N, or cuda")
+        raise ValueError(f"'{text}' is not a device; use -1 or cpu, N or cuda:N, or cuda")
+    return int(number)
+
+
+def device(cuda: int | str = -1) -> torch.device:
+    """The torch device of a name (see `cuda_index`).
+
+    Raises:
+        ValueError: this machine has no such device (never a silent run on the CPU), or it is not
+        the name of one.
+    """
+    import torch  # takes two seconds, too long for --help
+
+    index = cuda_index(cuda)
+    if index < 0:
+        return torch.device("cpu")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if int(number) >= count:
+    if index >= count:
         raise ValueError(
-            f"there is no CUDA device {int(number)}: this machine offers {count or 'none'}; "
+            f"there is no CUDA device {index}: this machine offers {count or 'none'}; "
             "use --cuda -1 for the CPU"
         )
-    return torch.device("cuda", int(number))
+    return torch.device("cuda", index)
 
 
 def memory(device: torch.device) -> float:
-    """All the memory of a device in bytes, in use or not; infinite where the system does not tell."""
+    """The memory of a device in bytes, used or free; infinite where the system does not tell."""
     if device.type == "cuda":
         import torch
 

@@ -274,7 +274,7 @@ def _pitch(name: str | None, index: int) -> int:
 @click.argument("source", type=cli.PATH)
 @cli.option("--output", help="the data set", type=cli.PATH, required=True)
 def main(source: Path, output: Path) -> None:
-    cli.note(f"wrote {output}: {convert(source, output)} notes")
+    cli.logger.info(f"wrote {output}: {convert(source, output)} notes")
 
 
 if __name__ == "__main__":

@@ -15,39 +15,26 @@ if TYPE_CHECKING:
     from lt.models.runs import Run
 
 
-MODES = ("info", "midi", "audio", "sequence", "morphing", "trajectory")
+# mode -> what it needs; flags name their modes in `lt.config.PlayOptions`
+MODES = {
+    "info": "info: no input. Prints the run's settings, networks and, after lt_analyze.py, its "
+    "scores.",
+    "midi": "midi: -i FILE.mid ... Plays MIDI files; for mixtures, one track per instrument, "
+    "matched by name or program.",
+    "audio": "audio: -i FILE.wav ... Reconstructs recordings and transcribes them to MIDI and CSV.",
+    "sequence": "sequence: -i LABELS, flat, one group per note in the model's label order (4 9 2 5 "
+    "0 3), or note names (A4:mf C5:f rest). Plays them one after another.",
+    "morphing": "morphing: -i LABELS as for sequence, at least --interp_order + 1 groups. Moves "
+    "through their latent distributions.",
+    "trajectory": "trajectory: no input. Moves through the latent space along --traj line, circle "
+    "or helix.",
+}
 FOLDERS = {
     "midi": "midi_reconstructions",
     "audio": "audio_reconstructions",
     "sequence": "sequences",
     "morphing": "morphings",
     "trajectory": "trajectories",
-}
-NEEDS = {
-    "info": "info: no input. Prints the run's settings, networks and, where it was analysed, its "
-    "scores.",
-    "midi": "midi: -i FILE.mid ... Plays MIDI files; mixtures take one track an instrument, "
-    "matched by name or "
-    "program.",
-    "audio": "audio: -i FILE.wav ... Reconstructs recordings and transcribes them to MIDI and CSV.",
-    "sequence": "sequence: -i LABELS, flat, one group a note in the model's label order (4 9 2 5 "
-    "0 3), or note names "
-    "(A4:mf C5:f rest). Plays them one after another.",
-    "morphing": "morphing: -i LABELS as for sequence, at least --interp_order + 1 groups. Moves "
-    "through their latent "
-    "distributions.",
-    "trajectory": "trajectory: no input. Moves through the latent space along --traj line, circle "
-    "or helix.",
-}
-SOUND = ("graphs", "griffinlim_iters", "format")
-SYMBOLS = ("transposition", "latent_sample", "dynamics")
-FLAGS_OF = {
-    "info": (),
-    "midi": (*SOUND, *SYMBOLS, "out_of_range"),
-    "audio": (*SOUND, "latent_sample"),
-    "sequence": (*SOUND, *SYMBOLS, "n_steps"),
-    "morphing": (*SOUND, *SYMBOLS, "n_steps", "interp_order"),
-    "trajectory": (*SOUND, "n_steps", "n_generations", "traj"),
 }
 
 

@@ -15,23 +15,11 @@ from typing import Any
 import torch
 
 from lt.audio.features import Scaler
-from lt.config import RunConfig, SpectralConfig, settings_from_dict
+from lt.config import RunConfig, SpectralConfig, fields_with, settings_from_dict
 from lt.labels import LabelSpace
 from lt.models.checkpoints import BEST, Checkpoint, RunFolder, State
 from lt.models.networks import HarmonicFront
 from lt.models.vae import CrossModalVAE, VAESize
-
-# where a run was made, how long it goes on, and what it shows on the way: not what it is
-APART = (
-    "dbroot",
-    "savedir",
-    "cuda",
-    "epochs",
-    "save_epochs",
-    "plot_epochs",
-    "save_seconds",
-    "tensorboard",
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +84,7 @@ class RunSettings:
 
 def run_id(config: RunConfig, fingerprint: str) -> str:
     """16 hex digits that name a run by its settings and data."""
-    settings = {name: value for name, value in asdict(config).items() if name not in APART}
+    settings = {name: getattr(config, name) for name in fields_with(RunConfig, "identity")}
     return hashlib.sha256(json.dumps([settings, fingerprint], sort_keys=True).encode()).hexdigest()[
         :16
     ]

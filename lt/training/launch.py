@@ -21,7 +21,7 @@ import torch
 from lt import cli
 from lt.audio.features import Scaler
 from lt.build.builder import build_embedded_set, font_notes
-from lt.config import CHANGEABLE, DEFAULT_DATA_SET, RunConfig
+from lt.config import DEFAULT_DATA_SET, RunConfig, fields_with
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.mixing import Mixer
 from lt.data.splits import PARTS, Split, split_data
@@ -189,7 +189,7 @@ def _changed(own: RunConfig, chosen: dict[str, Any], path: Path) -> RunConfig:
     fixed = [
         f"--{name} {_shown(value)} (the run has {_shown(getattr(own, name))})"
         for name, value in chosen.items()
-        if name not in CHANGEABLE and getattr(own, name) != value
+        if name not in fields_with(RunConfig, "resumable") and getattr(own, name) != value
     ]
     if fixed:
         raise ValueError(

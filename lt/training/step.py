@@ -40,19 +40,6 @@ STEP_TERMS = (
     "critic_own",
     "gradient_norm",
 )  # what a step reports; the critic's own loss is not the model's
-# where one of these changes, losses of before are no measure
-OBJECTIVE_FIELDS = (
-    "regularization_type",
-    "beta_1",
-    "beta_2",
-    "cross_1",
-    "cross_2",
-    "transfer_1",
-    "transfer_2",
-    "random_mode",
-    "rest_share",
-    "silence_share",
-)
 
 
 class Learner:

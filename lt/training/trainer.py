@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lt.audio.features import Scaler
-from lt.config import RunConfig
+from lt.config import RunConfig, fields_with
 from lt.data.augment import Augmentation
 from lt.data.dataset import DataSet
 from lt.data.mixing import Mixer
@@ -28,7 +28,7 @@ from lt.models.losses import TERMS, LossWeights
 from lt.models.runs import RunSettings
 from lt.seeds import torch_rng
 from lt.training.distributed import StopSignals, Workers
-from lt.training.step import OBJECTIVE_FIELDS, STEP_TERMS, Learner, copied
+from lt.training.step import STEP_TERMS, Learner, copied
 from lt.training.validation import Evaluation, Examples, evaluate, examples
 
 SCALER_FRAMES = 20_000  # at most as many training frames fit the scaler
@@ -325,7 +325,10 @@ class Trainer:
         self.history = self.folder.history(checkpoint.epoch)
         if self.workers.writer:
             self._drop_later(checkpoint)
-        if any(getattr(self.config, name) != getattr(before, name) for name in OBJECTIVE_FIELDS):
+        if any(
+            getattr(self.config, name) != getattr(before, name)
+            for name in fields_with(RunConfig, "objective")
+        ):
             self.best_valid = math.inf
             self.learner.forget_best()
         if (self.config.batch_size, self.config.steps_per_epoch) != (
