@@ -29,7 +29,6 @@ from typing import Any, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
-from tqdm import tqdm
 
 from lt.config import CUDA_HELP, LARGEST, scalar_type
 from lt.devices import cuda_index
@@ -415,6 +414,8 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message, without its level."""
+        from tqdm import tqdm  # a tenth of a second, too long for --help
+
         tqdm.write(self.format(record), file=sys.stderr)
 
 
@@ -458,6 +459,8 @@ def Number(min: float, max: float = math.inf) -> Value:
     return interval(f"[{min}, {max}]", float)
 
 
-def progress(total: int | None = None, desc: str = "", unit: str = "it") -> tqdm:
+def progress(total: int | None = None, desc: str = "", unit: str = "it") -> Any:
     """A progress bar on stderr, on a terminal only (see `lt.progress`)."""
+    from tqdm import tqdm
+
     return tqdm(total=total, desc=desc, unit=unit, disable=None, dynamic_ncols=True)

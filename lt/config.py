@@ -12,9 +12,8 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from lt.labels import LABELS
-
 DEFAULT_DATA_SET = "data/lt_set.npz"
+LABELS = ("octave", "pitch", "dynamics")  # their classes: `lt.labels`
 LARGEST = 1e12  # bound on every number in settings, so that they can be stored and read back
 
 Settings = TypeVar("Settings")

@@ -16,7 +16,8 @@ from typing import Sequence
 
 import numpy as np
 
-LABELS = ("octave", "pitch", "dynamics")
+from lt.config import LABELS
+
 N_CLASSES = {"octave": 9, "pitch": 12, "dynamics": 5}
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 DYNAMICS_NAMES = ("pp", "p", "mf", "f", "ff")

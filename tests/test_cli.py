@@ -218,8 +218,8 @@ def long_default_help():
 
 def test_help_shows_defaults_groups_and_the_example_as_written():
     assert "[default: 1 2 3 4 5 6 7 8]" in " ".join(long_default_help().split())
-    for flag in ("-h", "--help"):
-        result = run(flag)
+    for name in ("-h", "--help"):
+        result = run(name)
         assert result.exit_code == 0 and result.stderr == ""
     text = " ".join(result.stdout.split())
     for part in (
