@@ -44,7 +44,7 @@ from lt.evaluation.context import Subject
 from lt.evaluation.metrics import log_spectral_distance_db
 from lt.evaluation.scoring import evaluate
 from lt.inference.posteriors import symbol_probabilities
-from lt.inference.synthesis import decode_path
+from lt.inference.synthesis import decode_magnitudes
 from lt.models.runs import Run, load_run
 
 HERE = Path(__file__).resolve().parent.parent
@@ -191,7 +191,7 @@ def played(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
             run.device
         )
         with torch.no_grad():
-            ours = decode_path(run, run.model.encode_symbol(classes).top.mean)[0].cpu().numpy()
+            ours = decode_magnitudes(run, run.model.encode_symbol(classes).top.mean).cpu().numpy()
         theirs = sounding_frames(data, note).numpy()
         peaks = theirs.max(axis=1, keepdims=True)
         distances.append(log_spectral_distance_db(theirs, ours * (peaks / ours.max())))

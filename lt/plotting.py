@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from lt.config import SpectralConfig
 from lt.files import atomic_path
 from lt.labels import number_to_note_name
 from lt.midi import Note
-from lt.rows import Rows
 
 RANGE_DB = 70.0  # below the loudest magnitude of a picture
 FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
@@ -146,24 +144,6 @@ def draw_probabilities(
 
 
 LONGEST_PICTURE = 4000  # frames; longer sounds are drawn every so many frames
-
-
-class Thinned:
-    """The frames of a long sound of `n_frames` that are drawn, gathered as they pass by."""
-
-    def __init__(self, n_frames: int) -> None:
-        self.rows, self._every, self._first = Rows(), max(1, -(-n_frames // LONGEST_PICTURE)), 0
-
-    def watch(self, blocks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Pass blocks (frames, bins) on, keeping every so many frames."""
-        for block in blocks:
-            self.rows.add(block[-self._first % self._every :: self._every].numpy())
-            self._first += len(block)
-            yield block
-
-    def grid(self, config: SpectralConfig) -> SpectralConfig:
-        """The front end of so many frames a second."""
-        return replace(config, frame_hop=config.frame_hop * self._every)
 
 
 def thin_out(magnitudes: np.ndarray, config: SpectralConfig) -> tuple[np.ndarray, SpectralConfig]:

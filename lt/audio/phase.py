@@ -1,106 +1,105 @@
-"""Rendering: magnitudes made into audio, in memory that does not grow with the length but for the
-result.
+"""Phase reconstruction: constant-Q magnitudes to audio.
 
-Names: `magnitudes: (frames, bins)`, `audio: (samples,)` float32, a part is a stretch of frames
-whose phases are found together.
+Magnitudes have no phase. It is estimated by Griffin-Lim iterations (`nsgt_wrap.phase`) from random
+initial phases that depend on the seed alone. Long sounds are reconstructed in chunks with a
+crossfade, short ones together, since one long reconstruction is much faster than many short ones.
+
+Names: `magnitudes: (frames, bins)` of model frames; `audio: (samples,)` float32, with `frame_hop`
+samples per frame.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Iterable, Iterator
+from itertools import pairwise
+from typing import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lt.audio.features import Spectra, spectra_to_audio
-from lt.config import SpectralConfig
-from lt.rows import Rows
+from lt.config import SpectralConfig, SynthesisConfig
 from lt.seeds import torch_rng
-
-FADE_SECONDS = 0.01  # at both ends
-PART_FRAMES = 4096  # 131 s
-MEETING_FRAMES = 8  # beyond a part's borders, so that phase retrieval has no edge there
-
-
-@dataclass(frozen=True)
-class Part:
-    """Magnitudes of a part, and of `before` and `after` frames of its neighbours."""
-
-    magnitudes: Tensor
-    before: int
-    after: int
 
 
 def magnitudes_to_audio(
-    config: SpectralConfig, magnitudes: Tensor, n_iter: int, seed: int, *where: int
+    magnitudes: Tensor,
+    front_end: SpectralConfig,
+    config: SynthesisConfig = SynthesisConfig(),
+    device: torch.device | str = "cpu",
 ) -> np.ndarray:
-    """Magnitudes (frames, bins) -> audio (frames * frame_hop,), its phase named by the seed and the
-    place.
+    """Reconstruct a recording or a path of any length, faded at both ends.
+
+    Chunks of at most `config.chunk_frames` bound the memory beyond input and result. They meet
+    where the sound is quietest, with a crossfade of one frame.
+
+    Args:
+        magnitudes: (frames, bins), on any device.
+        device: where phases are reconstructed.
+    Returns:
+        audio: (frames * frame_hop,) float32.
     """
-    chosen = torch_rng(seed, "phase", *where, device=magnitudes.device)
-    return spectra_to_audio(Spectra(magnitudes, config), n_iter, chosen).cpu().numpy()
+    hop, margin = front_end.frame_hop, config.chunk_margin_frames
+    audio = np.empty(len(magnitudes) * hop, np.float32)
+    fade_in = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
+    for index, (start, stop) in enumerate(pairwise(chunk_borders(magnitudes, config.chunk_frames))):
+        first = max(0, start - margin)
+        chunk = _griffin_lim(magnitudes[first : stop + margin].to(device), front_end, config, index)
+        begin = (start - first) * hop
+        if start:
+            frame_before = audio[(start - 1) * hop : start * hop]
+            frame_before *= 1 - fade_in
+            frame_before += chunk[begin - hop : begin] * fade_in
+        audio[start * hop : stop * hop] = chunk[begin : begin + (stop - start) * hop]
+    return _fade_ends(audio, round(config.fade_seconds * front_end.sample_rate))
 
 
-def frames_to_sound(
-    config: SpectralConfig, blocks: Iterable[Tensor], n_iter: int, seed: int, device: torch.device
+def magnitudes_to_audio_batch(
+    sounds: Sequence[Tensor],
+    front_end: SpectralConfig,
+    config: SynthesisConfig = SynthesisConfig(),
+    *key: int,
+) -> list[np.ndarray]:
+    """Reconstruct several short sounds together, with `config.gap_frames` of silence between them.
+
+    Args:
+        sounds: magnitudes (frames, bins) of each, on one device.
+        key: position among other batches, for the initial phases.
+    Returns:
+        audio (frames * frame_hop,) float32 of each, not faded.
+    """
+    hop, gap = front_end.frame_hop, config.gap_frames
+    magnitudes = torch.cat([pad(sound, (0, 0, 0, gap)) for sound in sounds])
+    audio = _griffin_lim(magnitudes, front_end, config, *key)
+    ends = np.cumsum([(len(sound) + gap) * hop for sound in sounds])
+    return [part[: len(sound) * hop] for part, sound in zip(np.split(audio, ends[:-1]), sounds)]
+
+
+def chunk_borders(magnitudes: Tensor, chunk_frames: int) -> list[int]:
+    """Borders 0 ... frames of chunks of at most `chunk_frames`, each after the quietest frame in
+    the second half of its chunk.
+    """
+    borders = [0]
+    while len(magnitudes) - borders[-1] > chunk_frames:
+        half = borders[-1] + chunk_frames // 2
+        peaks = magnitudes[half : borders[-1] + chunk_frames - 1].amax(dim=1)
+        borders.append(half + 1 + int(peaks.argmin()))
+    return [*borders, len(magnitudes)]
+
+
+def _griffin_lim(
+    magnitudes: Tensor, front_end: SpectralConfig, config: SynthesisConfig, *key: int
 ) -> np.ndarray:
-    """Magnitudes of a whole recording or path, in blocks (frames, bins) -> audio (samples,), faded
-    at both ends.
-
-    Phases are found for up to PART_FRAMES at once, which bounds the memory; parts meet where it is
-    quietest, and the frame before a border is faded from part to part.
-    """
-    hop, audio, ending = config.frame_hop, Rows(), np.zeros(0, np.float32)
-    rise = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
-    for number, part in enumerate(parts(blocks)):
-        sound = magnitudes_to_audio(config, part.magnitudes.to(device), n_iter, seed, number)
-        begin, end = part.before * hop, len(sound) - part.after * hop
-        if number:
-            audio.add(ending * (1 - rise) + sound[begin - hop : begin] * rise)
-        if part.after:  # another part comes
-            end -= hop
-            ending = sound[end : end + hop]
-        audio.add(sound[begin:end])
-    return _faded(audio.array(), round(FADE_SECONDS * config.sample_rate))
+    """Magnitudes (frames, bins) -> audio (frames * frame_hop,)."""
+    rng = torch_rng(config.seed, "phase", *key, device=magnitudes.device)
+    return spectra_to_audio(Spectra(magnitudes, front_end), config.n_iter, rng).cpu().numpy()
 
 
-def parts(blocks: Iterable[Tensor]) -> Iterator[Part]:
-    """Blocks (frames, bins) in parts of at most PART_FRAMES that meet at quiet frames."""
-    blocks, waiting, before = (
-        (piece for block in blocks for piece in block.split(PART_FRAMES)),
-        [],
-        0,
-    )
-    while True:
-        while sum(map(len, waiting)) <= before + PART_FRAMES + MEETING_FRAMES:
-            block = next(blocks, None)
-            if block is None:
-                break
-            waiting.append(block)
-        frames = torch.cat(waiting)
-        border = len(frames)
-        if border - before > PART_FRAMES:
-            border = before + _quietest(frames[before : before + PART_FRAMES])
-        after = min(MEETING_FRAMES, len(frames) - border)
-        yield Part(frames[: border + after], before, after)
-        if border == len(frames):
-            return
-        before = MEETING_FRAMES
-        waiting = [frames[border - before :]]
-
-
-def _quietest(magnitudes: Tensor) -> int:
-    """Where a part should end: after the quietest frame of its second half."""
-    half = len(magnitudes) // 2
-    return half + 1 + int(magnitudes[half:-1].amax(dim=1).argmin())
-
-
-def _faded(audio: np.ndarray, n_fade: int) -> np.ndarray:
-    """Audio (samples,) with linear fades over n_fade samples at both ends, in place."""
+def _fade_ends(audio: np.ndarray, n_fade: int) -> np.ndarray:
+    """Linear fades over n_fade samples at both ends, in place."""
     n_fade = min(n_fade, len(audio) // 2)
-    fade = np.linspace(0, 1, n_fade, endpoint=False, dtype=np.float32)
-    audio[:n_fade] *= fade
-    audio[len(audio) - n_fade :] *= fade[::-1]
+    fade_in = np.linspace(0, 1, n_fade, endpoint=False, dtype=np.float32)
+    audio[:n_fade] *= fade_in
+    audio[len(audio) - n_fade :] *= fade_in[::-1]
     return audio

@@ -9,7 +9,7 @@ knows silence, its symbols shape the note's ends, and elsewhere the note's own s
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Sequence
 
 import numpy as np
@@ -17,19 +17,19 @@ import torch
 from torch import Tensor
 
 from lt.audio.io import to_peak
-from lt.audio.phase import magnitudes_to_audio
+from lt.audio.phase import magnitudes_to_audio_batch
+from lt.config import SynthesisConfig
 from lt.data.dataset import DataSet
 from lt.evaluation.context import Subject
-from lt.inference.synthesis import reconstruct, to_magnitudes
+from lt.inference.synthesis import features_to_magnitudes, reconstruct_magnitudes
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
 from lt.models.runs import Run
 from lt.models.vae import draw_noise
 from lt.seeds import numpy_rng, torch_rng
 
 FADE_SECONDS = 0.01
-N_ITER = 60  # of phase retrieval
-# of silence between sounds whose phases are retrieved together: low bands ring for a quarter second
-GAP_FRAMES = 8
+# whole notes without margins: low bands ring for a quarter of a second
+SYNTHESIS = SynthesisConfig(n_iter=60, gap_frames=8)
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,15 @@ def make_example(
     n_frames = int(data.lengths[list(notes)].max())
     mixture = torch.from_numpy(_mixture(data, notes, n_frames)).to(run.device)
     features = run.scaler.apply(mixture)
-    reconstruction = reconstruct(run, mixture)
+    reconstruction = reconstruct_magnitudes(run, mixture)
     classes, sounds = _classes(run.space, data, notes, n_frames)
     transfers = [
         _transfer(run, classes, sounds, seed, index, sample) for sample in range(n_samples)
     ]
     audio = note_sounds(subject, notes)
     made = [reconstruction, *transfers] + ([mixture] if audio is None else [])
-    heard = _audio(run, made, seed, index)
+    synthesis = replace(SYNTHESIS, seed=seed)
+    heard = magnitudes_to_audio_batch(made, run.front_end, synthesis, index)
     original = heard.pop() if audio is None else audio
     spectra = {"original": mixture, "reconstruction": reconstruction} | (
         {"transfer: made from the symbols": transfers[0]} if transfers else {}
@@ -168,7 +169,7 @@ def _transfer(run: Run, classes: np.ndarray, sounds: np.ndarray, seed: int, *whe
     """Magnitudes (frames, bins) decoded from the symbols' latent, drawn once for all frames."""
     once = draw_noise(run.model.dims, 1, torch_rng(seed, "latent", *where))
     noise = tuple(draw.expand(len(classes), -1).to(run.device) for draw in once)
-    magnitudes = to_magnitudes(
+    magnitudes = features_to_magnitudes(
         run, run.model.symbol_to_signal(torch.from_numpy(classes).to(run.device), noise).mean
     )
     return (
@@ -176,24 +177,6 @@ def _transfer(run: Run, classes: np.ndarray, sounds: np.ndarray, seed: int, *whe
         if run.space.silence
         else magnitudes * torch.from_numpy(sounds[:, None]).to(run.device)
     )
-
-
-def _audio(run: Run, several: Sequence[Tensor], seed: int, index: int) -> list[np.ndarray]:
-    """Magnitudes (frames, bins) of several sounds -> their audio. One long phase retrieval is
-    faster than many.
-    """
-    gap = torch.zeros(GAP_FRAMES, run.front_end.n_bins, device=run.device)
-    tape = torch.cat([part for one in several for part in (one, gap)])
-    audio, hop, start, sounds = (
-        magnitudes_to_audio(run.front_end, tape, N_ITER, seed, index),
-        run.front_end.frame_hop,
-        0,
-        [],
-    )
-    for one in several:
-        sounds.append(audio[start * hop : (start + len(one)) * hop])
-        start += len(one) + GAP_FRAMES
-    return sounds
 
 
 # --- words ----------------------------------------------------------------------------------------

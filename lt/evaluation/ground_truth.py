@@ -162,11 +162,10 @@ def read_reference(path: Path, space: LabelSpace) -> Reference:
     tracks, remarks = read_midi(path), list(_odd_messages(path))
     if not any(track.notes for track in tracks):
         raise ValueError(f"{path} has no notes" + (f" ({'; '.join(remarks)})" if remarks else ""))
-    matched = match_tracks(
-        tracks, space, path.name, lambda sentence: remarks.append(_bare(sentence, path))
-    )
+    matched = match_tracks(tracks, space)
+    remarks.extend(matched.remarks)
     named = []
-    for track in matched:
+    for track in matched.tracks:
         inside = notes_in_range(track.notes)
         if len(inside) < len(track.notes):
             remarks.append(
@@ -223,8 +222,3 @@ def _odd_messages(path: Path) -> list[str]:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" + ("s" if number != 1 else "")
-
-
-def _bare(sentence: str, path: Path) -> str:
-    """A sentence without the file's name in front."""
-    return sentence.removeprefix(f"{path.name}: ")

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from lt.audio.io import to_peak, write_audio
-from lt.audio.phase import frames_to_sound
+from lt.audio.phase import magnitudes_to_audio
 from lt.audio.tuning import tune
-from lt.config import CrossConfig
+from lt.config import CrossConfig, SynthesisConfig
 from lt.data.mixing import Batch
 from lt.evaluation.figures import MOST_FRAMES, Rolls, plot_comparison
 from lt.evaluation.ground_truth import Pair, Reference, against_recording, read_reference
@@ -49,12 +49,10 @@ from lt.inference.posteriors import (
     write_labels_csv,
 )
 from lt.inference.synthesis import (
-    Event,
-    Rendering,
     events_to_audio,
-    notes_to_events,
-    reconstruct,
-    to_magnitudes,
+    features_to_magnitudes,
+    reconstruct_magnitudes,
+    tracks_to_events,
 )
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.models.baselines import PcaClassifier
@@ -238,7 +236,7 @@ def _frames(
             TITLES,
             (
                 magnitudes[thin],
-                _reconstruct(run, magnitudes[thin], sharp),
+                reconstruct_magnitudes(run, magnitudes[thin], sharp),
                 _transfer(run, own[thin], judgeable[thin]),
             ),
         ):
@@ -279,19 +277,12 @@ def _judge(
     return judge_batch(run, batch, noise, {} if classifier is None else {"classifier": classifier})
 
 
-def _reconstruct(run: Run, magnitudes: Tensor, sharp: float) -> Tensor:
-    """Magnitudes (frames, bins) through the signal VAE, which hears them moved to its tuning."""
-    return tune(
-        reconstruct(run, tune(magnitudes, -sharp, run.front_end)).cpu(), sharp, run.front_end
-    )
-
-
 def _transfer(run: Run, classes: np.ndarray, known: np.ndarray) -> Tensor:
     """What the symbols of frames (frames, instruments, labels) should sound like; nothing where
     none are known.
     """
     symbols = torch.from_numpy(np.ascontiguousarray(classes)).to(run.device)
-    magnitudes = to_magnitudes(run, run.model.symbol_to_signal(symbols).mean).cpu()
+    magnitudes = features_to_magnitudes(run, run.model.symbol_to_signal(symbols).mean).cpu()
     return magnitudes * torch.from_numpy(np.ascontiguousarray(known))[:, None]
 
 
@@ -311,34 +302,23 @@ def _resynthesise(
     it; remarks where it cannot.
     """
     rate = run.front_end.sample_rate
-    remade = (
-        _reconstruct(run, magnitudes, sharp) for magnitudes in magnitude_blocks(run, pair.audio)
+    synthesis = SynthesisConfig(config.griffinlim_iters, config.seed, sample=False)
+    magnitudes = torch.cat(list(magnitude_blocks(run, pair.audio)))
+    sound = magnitudes_to_audio(
+        reconstruct_magnitudes(run, magnitudes, sharp), run.front_end, synthesis, run.device
     )
-    sound = frames_to_sound(run.front_end, remade, config.griffinlim_iters, config.seed, run.device)
     write_audio(folder / f"reconstructions/{pair.stem}.wav", to_peak(sound), rate)
-    del sound  # an hour is a third of a gigabyte
+    del sound, magnitudes  # an hour is half a gigabyte
     try:
         events = [
             replace(event, seconds=min(event.seconds, seconds - event.onset))
-            for event in _events(run, reference)
+            for event in tracks_to_events(reference.tracks, run.space)
             if event.onset < seconds
         ]
         if not events:
             return ["no transfer: no note that the model can play"]
-        sound = events_to_audio(
-            run, events, Rendering(config.griffinlim_iters, config.seed, sample=False)
-        )
+        sound = events_to_audio(run, events, synthesis)
     except ValueError as reason:  # a model of mixtures without silence, or a MIDI of days
         return [f"no transfer: {reason}"]
     write_audio(folder / f"transfers/{pair.stem}.wav", to_peak(sound), rate)
     return []
-
-
-def _events(run: Run, reference: Reference) -> list[Event]:
-    """Every note of the model's instruments, in order."""
-    events = [
-        event
-        for index, track in enumerate(reference.tracks)
-        for event in notes_to_events(track.notes, run.space, index)
-    ]
-    return sorted(events, key=lambda event: event.onset)

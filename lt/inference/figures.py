@@ -1,4 +1,4 @@
-"""Figures of sound and symbols on one time axis: what `lt_play.py` draws.
+"""Figures of sound and symbols on one time axis, as `lt_play.py` writes them.
 
 Axes are labelled in seconds, hertz and note names. `magnitudes: (frames, bins)`, `probabilities:
 (frames, classes)`.
@@ -31,47 +31,48 @@ PANEL, SMALL_PANEL = 2.6, 1.7  # inches
 
 
 def plot_sound(
+    path: Path,
     spectra: dict[str, np.ndarray],
-    config: SpectralConfig,
-    path: Path | str,
+    front_end: SpectralConfig,
     tracks: Sequence[Track] | None = None,
     probabilities: Sequence[np.ndarray] = (),
     space: LabelSpace | None = None,
-) -> None:
-    """Spectrograms by title, the tracks' notes, and class probabilities a group of `space`, on one
-    time axis.
+) -> Path:
+    """Plot spectrograms, notes and class probabilities below one another, and return the path.
 
-    The loudest magnitude of the first spectrogram is 0 dB for all.
+    Args:
+        path: of the figure, .png or .pdf.
+        spectra: title -> magnitudes (frames, bins). The maximum of the first is 0 dB for all.
+        tracks: notes, a colour per track; None: no such panel.
+        probabilities: (frames, classes) per group of `space`, a panel each.
     """
     first = next(iter(spectra.values()))
-    seconds, loudest = len(first) * config.frame_seconds, float(first.max())
+    seconds, loudest = len(first) * front_end.frame_seconds, float(first.max())
     heights = [PANEL] * (len(spectra) + (tracks is not None)) + [SMALL_PANEL] * len(probabilities)
     figure = new_figure(12, sum(heights))
-    panels = iter(
-        figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    )
+    grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+    panels = iter(grid[:, 0])
     for (title, magnitudes), axes in zip(spectra.items(), panels):
-        draw_spectra(
-            axes, *thin_out(magnitudes, config), title.replace("$", r"\$"), loudest=loudest
-        )
+        thinned = thin_out(magnitudes, front_end)
+        draw_spectra(axes, *thinned, title.replace("$", r"\$"), loudest=loudest)
     if tracks is not None:
         _draw_tracks(next(panels), tracks, seconds)
     for index, axes in enumerate(panels):
         names = space.class_names(space.labels[index % len(space.labels)])
-        thinned, grid = thin_out(probabilities[index], config)
-        draw_probabilities(
-            axes, thinned, names, space.columns[index], len(thinned) * grid.frame_seconds
-        )
+        thinned, thinned_grid = thin_out(probabilities[index], front_end)
+        width = len(thinned) * thinned_grid.frame_seconds
+        draw_probabilities(axes, thinned, names, space.columns[index], width)
     for axes in figure.axes:
         axes.label_outer(remove_inner_ticks=False)
     figure.axes[-1].set(xlabel="time (s)", xlim=(0, seconds))
     with warnings.catch_warnings():  # names of files may have letters that the font lacks
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         save_figure(figure, path)
+    return path
 
 
 def _draw_tracks(axes: Axes, tracks: Sequence[Track], seconds: float) -> None:
-    """A piano roll, a colour a track."""
+    """A piano roll with a colour per track."""
     for track, colour in zip(tracks, TRACK_COLOURS * (1 + len(tracks) // len(TRACK_COLOURS))):
         draw_notes(axes, track.notes, colour, track.name.replace("$", r"\$"))
     finish_roll(axes, [note for track in tracks for note in track.notes], seconds)

@@ -4,6 +4,7 @@ over its inputs.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
@@ -12,6 +13,7 @@ from lt.config import PlayOptions
 from lt.files import check_folder, refuse_overwriting_inputs, unique_names, unique_stems
 
 if TYPE_CHECKING:
+    from lt.inference.play import PlayedFile
     from lt.models.runs import Run
 
 
@@ -54,6 +56,9 @@ def play(
     from lt.devices import device
     from lt.models.runs import load_run
 
+    logger = logging.getLogger("lt")
+    logger.handlers = [_LogToStderr()]
+    logger.setLevel(logging.INFO)
     found = device(cuda)
     names = unique_names(model.resolve().name for model in models)
 
@@ -110,12 +115,19 @@ def _play_files(
                 refuse_overwriting_inputs(
                     [playing.beside(folder / stem, suffix) for suffix in suffixes], paths
                 )
-                _say_written(work(run, path, folder / stem, options, cli.note))
+                _say_written(work(run, path, folder / stem, options))
             finally:
                 bar.update()
 
         cli.for_each(list(zip(paths, unique_stems(paths))), play_file)
 
 
-def _say_written(sound: Path) -> None:
-    cli.note(f"{sound} and what belongs to it: written")
+def _say_written(files: PlayedFile) -> None:
+    cli.note(f"{files.sound} and what belongs to it: written")
+
+
+class _LogToStderr(logging.Handler):
+    """Writes log messages as the command line writes notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        cli.note(record.getMessage())

@@ -1,29 +1,30 @@
-"""Decoding: latent points -> magnitudes and symbols, and the draws and the region that latent paths
-are made of.
+"""Synthesis: symbols, notes or spectra to sound, by the decoder of a run.
 
-What is drawn: the posterior of a symbol covers every moment of such notes, from attack to release.
-A draw of its own for each note would be a lottery of moments, loud beside soft; so one draw, of a
-third of the spread, is shared by all notes of a piece (a player's tone that day), and around it
-each note drifts a little.
+Steps of a piece, in the order of this module:
 
-Names: `z: (frames, latent)` top latent, `magnitudes: (frames, bins)`.
+1. symbols or notes -> `Event`s: what sounds, from when, for how long;
+2. events -> latents: the symbol encoder's posterior plus slow noise;
+3. latents -> magnitudes: the mean of the signal decoder;
+4. magnitudes -> audio: phase reconstruction, level, envelope, overlap-add.
 
-Generation: symbols, MIDI or a path in the latent space, made into sound.
+Each event is made by itself and added at its exact sample, so that onsets are sharp, notes join
+without clicks, any number may sound at once, and rests are exact silence.
 
-The ladder: classes -> latent points -> magnitudes (the signal decoder's mean) -> audio (phase
-retrieval). Notes are made one by one, each with its own phase, then shaped and laid over one
-another at their exact samples: so onsets are sharp, notes join without clicks, any number may sound
-at once, and rests are silent.
+Latent noise: the posterior of a symbol covers every moment of such notes, from attack to release.
+Independent samples would take one note from its attack and the next from its decay, and their
+levels would not compare. So all notes of a piece share one sample of a fraction of the posterior's
+spread, around which each note drifts a little and slowly.
 
-Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` top latent, times in
-seconds.
+Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` of the top layer,
+`magnitudes: (frames, bins)`, `audio: (samples,)` float32, times in seconds. All constants are
+fields of `lt.config.SynthesisConfig`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Callable, Iterator, Sequence
+from typing import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -31,39 +32,178 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from lt.audio.features import audio_to_spectra
-from lt.audio.phase import magnitudes_to_audio
-from lt.config import SpectralConfig
+from lt.audio.phase import magnitudes_to_audio_batch
+from lt.audio.tuning import tune
+from lt.config import SpectralConfig, SynthesisConfig
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols, velocity_to_dynamics
-from lt.midi import Note
+from lt.midi import Track
 from lt.models.runs import Run
+from lt.progress import Progress, silent
 from lt.seeds import numpy_rng
 
-SPREAD = 0.3  # of a draw, in standard deviations of the posterior: levels still rise with dynamics
-DRIFT_SECONDS = 0.3  # correlation time of a note's drift
-DRIFT_SHARE = 0.05  # of a draw's variance that drifts; the rest is the piece's own
 
+@dataclass(frozen=True)
+class Event:
+    """A note of an instrument, or simultaneous notes of several.
 
-def draw_slowly(n_frames: int, dim: int, run: Run, seed: int, layer: int, index: int) -> Tensor:
-    """Normal noise (n_frames, dim) of standard deviation SPREAD at every frame: the most of it the
-    piece's own, drawn once a layer, the rest a slow drift of the `index`-th note's.
+    Attributes:
+        onset, seconds: start and duration in seconds.
+        classes: (instruments, labels) class indices.
+        release: seconds of fading out after the end; set by `set_releases`.
     """
-    still = numpy_rng(seed, "latent", 0, layer).standard_normal((1, dim))
-    sigma = DRIFT_SECONDS * run.front_end.frame_rate / 2
+
+    onset: float
+    seconds: float
+    classes: np.ndarray
+    release: float = 0.0
+
+
+def synthesise(
+    run: Run,
+    symbols: str | Sequence[str],
+    seconds: float = 1.0,
+    config: SynthesisConfig = SynthesisConfig(),
+) -> np.ndarray:
+    """Synthesise symbols one after another.
+
+    Args:
+        run: a trained run.
+        symbols: note names with dynamics ("A4:mf C5:f rest"), or class numbers in the order of the
+            run's labels ("4 9 2 5 0 3"); a string or a list. A run of several instruments takes a
+            symbol per instrument at a time.
+        seconds: duration of each.
+        config: iterations, seed, sampling, and the constants of the method.
+    Returns:
+        audio: (samples,) float32 at `run.front_end.sample_rate`, with the last note's release.
+    Raises:
+        ValueError: symbols that cannot be parsed or that the run has no class for; longer than 12
+            hours.
+
+    Example::
+
+        run = load_run("saves/demo__Flute")
+        audio = synthesise(run, "A4:mf C5:f rest E5:ff", seconds=0.5)
+    """
+    tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
+    events = classes_to_events(parse_symbols(tokens, run.space), seconds)
+    return events_to_audio(run, events, config)
+
+
+# --- symbols and notes to events ------------------------------------------------------------------
+
+
+def classes_to_events(classes: np.ndarray, seconds: float) -> list[Event]:
+    """Classes (events, instruments, labels) -> events one after another, each of `seconds`."""
+    return [Event(index * seconds, seconds, group) for index, group in enumerate(classes)]
+
+
+def tracks_to_events(tracks: Sequence[Track], space: LabelSpace) -> list[Event]:
+    """Tracks, one per instrument of the space, -> events of one note each in order of onset; the
+    other instruments are silent in them.
+
+    Raises:
+        ValueError: the model has several instruments and no class for silence.
+    """
+    if len(space.instruments) > 1 and not space.silence:
+        raise ValueError(
+            "a model of mixtures without a silence class cannot play one instrument alone "
+            "(train with --zero_extra_class 1)"
+        )
+    events = []
+    for index, track in enumerate(tracks):
+        numbers = np.array([note.note_number for note in track.notes], int)
+        velocities = np.array([note.velocity for note in track.notes], int)
+        labels = [NoteLabels.of_silence(len(track.notes))] * len(space.instruments)
+        labels[index] = NoteLabels.from_notes(numbers, velocity_to_dynamics(velocities))
+        events += [
+            Event(note.onset, note.offset - note.onset, classes)
+            for note, classes in zip(track.notes, space.to_classes(labels))
+        ]
+    return sorted(events, key=lambda event: event.onset)
+
+
+def is_silent(classes: np.ndarray, space: LabelSpace) -> bool:
+    """Whether every label of every instrument is silence."""
+    return bool((classes == np.array([N_CLASSES[label] for label in space.labels])).all())
+
+
+def set_releases(events: Sequence[Event], config: SynthesisConfig) -> list[Event]:
+    """The events, each with a release that ends when the next event begins, but not shorter than
+    `join_seconds` nor longer than `release_seconds`.
+    """
+    onsets = np.append(np.sort([event.onset for event in events]), np.inf)
+    ends = np.array([event.onset + event.seconds for event in events])
+    following = onsets[np.searchsorted(onsets, ends - config.join_seconds)]
+    releases = np.clip(following - ends, config.join_seconds, config.release_seconds)
+    return [replace(event, release=float(release)) for event, release in zip(events, releases)]
+
+
+# --- events to latents ----------------------------------------------------------------------------
+
+
+def slow_noise(
+    run: Run, n_frames: int, config: SynthesisConfig, index: int = 0
+) -> tuple[Tensor, ...] | None:
+    """Latent noise of the `index`-th note of a piece: (n_frames, latent) per layer, of standard
+    deviation `spread` at every frame. Most of it is constant over the piece, the rest a slow drift
+    of the note's own. None, for posterior means, where `config.sample` is false.
+    """
+    if not config.sample:
+        return None
+    sigma = config.drift_seconds * run.front_end.frame_rate / 2
     padding = int(4 * sigma)
-    drift = numpy_rng(seed, "latent", 1, layer, index).standard_normal(
-        (n_frames + 2 * padding, dim)
-    )
-    drift = gaussian_filter1d(drift, sigma, axis=0)[padding : padding + n_frames]
-    drift = drift * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
-    return torch.from_numpy(
-        SPREAD * (np.sqrt(1 - DRIFT_SHARE) * still + np.sqrt(DRIFT_SHARE) * drift)
-    ).float()
+    noise = []
+    for layer, dim in enumerate(run.model.dims):
+        constant = numpy_rng(config.seed, "latent", 0, layer).standard_normal((1, dim))
+        rng = numpy_rng(config.seed, "latent", 1, layer, index)
+        drift = rng.standard_normal((n_frames + 2 * padding, dim))
+        drift = gaussian_filter1d(drift, sigma, axis=0)[padding : padding + n_frames]
+        drift = drift * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
+        fraction = config.drift_fraction
+        sample = config.spread * (np.sqrt(1 - fraction) * constant + np.sqrt(fraction) * drift)
+        noise.append(torch.from_numpy(sample).float().to(run.device))
+    return tuple(noise)
 
 
-def to_magnitudes(run: Run, features: Tensor) -> Tensor:
+@torch.no_grad()
+def event_latents(run: Run, event: Event, config: SynthesisConfig, index: int) -> Tensor:
+    """Top latents (frames, latent) of a piece's `index`-th event, with a margin at both ends."""
+    n_frames = _n_frames(run.front_end, event, config)
+    classes = torch.from_numpy(event.classes).expand(n_frames, -1, -1).to(run.device)
+    return run.model.encode_symbol(classes, slow_noise(run, n_frames, config, index)).z[-1]
+
+
+def event_probabilities(
+    run: Run, events: Sequence[Event], config: SynthesisConfig
+) -> tuple[np.ndarray, ...]:
+    """Class probabilities (frames, classes) per group along events that follow one another, as the
+    symbol decoder gives them for their latents.
+    """
+    margin, paths = config.margin_frames, []
+    for index, event in enumerate(events):
+        n_frames = round(event.seconds / run.front_end.frame_seconds)
+        paths.append(event_latents(run, event, config, index)[margin : margin + n_frames])
+    return decode_probabilities(run, torch.cat(paths))
+
+
+def _n_samples(front_end: SpectralConfig, event: Event) -> tuple[int, int]:
+    """Samples of an event and of its release."""
+    rate = front_end.sample_rate
+    return max(1, round(event.seconds * rate)), round(event.release * rate)
+
+
+def _n_frames(front_end: SpectralConfig, event: Event, config: SynthesisConfig) -> int:
+    """Frames decoded for an event: the note, its release and a margin at both ends."""
+    return -(-sum(_n_samples(front_end, event)) // front_end.frame_hop) + 2 * config.margin_frames
+
+
+# --- latents to magnitudes ------------------------------------------------------------------------
+
+
+def features_to_magnitudes(run: Run, features: Tensor) -> Tensor:
     """Decoded features (frames, features) -> magnitudes (frames, bins), expanded downwards from the
-    lowest level f that the features resolve: m^3 / (m^2 + f^2). Hundreds of bins that a mean leaves
-    a little above their floor would sum to an audible hiss; partials stay as they are.
+    lowest level f that features resolve: m^3 / (m^2 + f^2). Hundreds of bins that a mean leaves a
+    little above their floor would sum to an audible hiss; partials stay as they are.
     """
     magnitudes, scaler = run.scaler.invert(features), run.scaler
     top = magnitudes.amax(dim=-1, keepdim=True) if scaler.kind == "relative" else scaler.reference
@@ -72,261 +212,150 @@ def to_magnitudes(run: Run, features: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode_path(run: Run, z: Tensor) -> tuple[Tensor, tuple[np.ndarray, ...]]:
-    """Top latents (frames, latent) -> magnitudes (frames, bins) and class probabilities, one group
-    each.
-    """
-    z = z.to(run.device)
-    magnitudes = to_magnitudes(run, run.model.signal.decode(z).mean)
-    return magnitudes, tuple(
-        group.cpu().numpy() for group in run.model.symbol.decode(z).probabilities()
-    )
+def decode_magnitudes(run: Run, z: Tensor) -> Tensor:
+    """Top latents (frames, latent) -> magnitudes (frames, bins), the mean of the signal decoder."""
+    return features_to_magnitudes(run, run.model.signal.decode(z.to(run.device)).mean)
 
 
 @torch.no_grad()
-def reconstruct(run: Run, magnitudes: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
-    """Magnitudes (frames, bins) -> the signal VAE's own idea of them; `noise` (frames, latent), one
-    a layer, draws the latents, None takes posterior means.
+def decode_probabilities(run: Run, z: Tensor) -> tuple[np.ndarray, ...]:
+    """Top latents (frames, latent) -> the symbol decoder's probabilities (frames, classes) per
+    group.
     """
-    posterior = run.model.encode_signal(run.scaler.apply(magnitudes.to(run.device)), noise)
-    return to_magnitudes(run, run.model.signal.output(posterior.z[0]).mean)
-
-
-ATTACK_SECONDS = 0.015
-RELEASE_SECONDS = 0.08  # after a note's end, where nothing follows
-JOIN_SECONDS = 0.01  # where another note does: what is left of an ff would drown a pp
-MARGIN_FRAMES = 1  # made beyond both ends of a note, so that phase retrieval has no edge inside it
-GAP_FRAMES = (
-    2  # of silence between notes that are made together, beside their margins: low bands ring
-)
-TAPE_FRAMES = 4096  # of notes that are made together
-HIGHEST_GAIN = 2.0  # that a note is brought back to its level by
-LONGEST_SECONDS = 12 * 3600  # of a piece; a file that asks for more is damaged
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something to sound: classes (instruments, labels) from `onset` for `seconds`, dying away in
-    `release` more.
-    """
-
-    onset: float
-    seconds: float
-    classes: np.ndarray
-    release: float = RELEASE_SECONDS
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """How sound is made: iterations of phase retrieval, the seed, and whether latents are drawn or
-    their means.
-    """
-
-    n_iter: int = 30
-    seed: int = 0
-    sample: bool = True
-
-
-RENDERING = Rendering()
-
-
-# --- symbols and notes to events ------------------------------------------------------------------
-
-
-def classes_to_events(classes: Sequence[np.ndarray], seconds: float) -> list[Event]:
-    """Groups of classes (instruments, labels), one after another, each for `seconds`."""
-    return [Event(index * seconds, seconds, group) for index, group in enumerate(classes)]
-
-
-def notes_to_events(notes: Sequence[Note], space: LabelSpace, instrument: int = 0) -> list[Event]:
-    """Notes of one instrument -> events in which the others are silent.
-
-    Raises:
-        ValueError: the model plays several instruments and has no class for silence.
-    """
-    if len(space.instruments) > 1 and not space.silence:
-        raise ValueError(
-            "a model of mixtures without a silence class cannot play one instrument alone "
-            "(train with --zero_extra_class 1)"
-        )
-    events = []
-    for note in notes:
-        one = NoteLabels.from_notes(
-            np.array([note.note_number]), velocity_to_dynamics(np.array([note.velocity]))
-        )
-        silent = NoteLabels.of_silence(1)
-        labels = [one if index == instrument else silent for index in range(len(space.instruments))]
-        events.append(Event(note.onset, note.offset - note.onset, space.to_classes(labels)[0]))
-    return events
-
-
-def is_silent(classes: np.ndarray, space: LabelSpace) -> bool:
-    """Whether every label of every instrument says silence."""
-    return bool((classes == np.array([N_CLASSES[label] for label in space.labels])).all())
-
-
-# --- events to the latent space -------------------------------------------------------------------
+    groups = run.model.symbol.decode(z.to(run.device)).probabilities()
+    return tuple(group.cpu().numpy() for group in groups)
 
 
 @torch.no_grad()
-def event_path(run: Run, event: Event, how: Rendering, index: int) -> Tensor:
-    """The top latents (frames, latent) of an event, the `index`-th of its piece, with a margin at
-    both ends.
-    """
-    n_frames = event_frames(run, event)
-    classes = torch.from_numpy(
-        np.broadcast_to(event.classes, (n_frames, *event.classes.shape)).copy()
-    ).to(run.device)
-    noise = None
-    if how.sample:
-        noise = tuple(
-            draw_slowly(n_frames, dim, run, how.seed, layer, index).to(run.device)
-            for layer, dim in enumerate(run.model.dims)
-        )
-    return run.model.encode_symbol(classes, noise).z[-1]
-
-
-def event_frames(run: Run, event: Event) -> int:
-    """Frames that an event is made of: the note, its release and a margin at both ends."""
-    return -(-len(_shape(run, event)) // run.front_end.frame_hop) + 2 * MARGIN_FRAMES
-
-
-@torch.no_grad()
-def event_labels(run: Run, events: Sequence[Event], how: Rendering) -> tuple[np.ndarray, ...]:
-    """What the symbol decoder says along events that follow one another: class probabilities, one
-    group each.
-    """
-    paths = []
-    for index, event in enumerate(events):
-        n_frames = round(event.seconds / run.front_end.frame_seconds)
-        paths.append(event_path(run, event, how, index)[MARGIN_FRAMES : MARGIN_FRAMES + n_frames])
-    return tuple(
-        group.cpu().numpy() for group in run.model.symbol.decode(torch.cat(paths)).probabilities()
-    )
-
-
-# --- events to sound ------------------------------------------------------------------------------
-
-
-def synthesise(
-    run: Run, symbols: str | Sequence[str], seconds: float = 1.0, how: Rendering = RENDERING
-) -> np.ndarray:
-    """Play symbols one after another, each for `seconds` -> audio (samples,) float32.
+def reconstruct_magnitudes(
+    run: Run, magnitudes: Tensor, tuning: float = 0.0, config: SynthesisConfig | None = None
+) -> Tensor:
+    """Magnitudes through the signal VAE: encoded and decoded.
 
     Args:
-        symbols: note names or class numbers, as `lt_play.py sequence` takes them: "A4:mf C5:f
-            rest".
-    Raises:
-        ValueError: as `lt.labels.parse_symbols`.
+        magnitudes: (frames, bins) of a sound of any length.
+        tuning: semitones above A = 440 Hz; the encoder's input is moved down by them, the result up
+            again.
+        config: with `sample`, latents have slow noise; None: posterior means.
+    Returns:
+        magnitudes: (frames, bins), on the same device.
     """
-    tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
-    return events_to_audio(run, classes_to_events(parse_symbols(tokens, run.space), seconds), how)
+    config = config or SynthesisConfig(sample=False)
+    size, result = config.chunk_frames, []
+    noise = slow_noise(run, len(magnitudes), config) or ()
+    for block, *block_noise in zip(magnitudes.split(size), *(layer.split(size) for layer in noise)):
+        retuned = tune(block.to(run.device), -tuning, run.front_end)
+        posterior = run.model.encode_signal(run.scaler.apply(retuned), block_noise or None)
+        decoded = features_to_magnitudes(run, run.model.signal.output(posterior.z[0]).mean)
+        result.append(tune(decoded.to(magnitudes.device), tuning, run.front_end))
+    return torch.cat(result)
+
+
+# --- magnitudes to audio --------------------------------------------------------------------------
 
 
 def events_to_audio(
-    run: Run, events: Sequence[Event], how: Rendering, on_event: Callable[[], None] = lambda: None
+    run: Run,
+    events: Sequence[Event],
+    config: SynthesisConfig = SynthesisConfig(),
+    progress: Progress = silent,
 ) -> np.ndarray:
-    """Events -> audio (samples,) until the last release; `on_event` is told after each that is not
-    a rest.
+    """Events in any order -> audio (samples,) until the last release.
 
+    Args:
+        progress: shows the events done, silent ones left out.
     Raises:
-        ValueError: it would last longer than 12 hours.
+        ValueError: longer than 12 hours.
     """
     rate = run.front_end.sample_rate
-    end = max((event.onset + event.seconds for event in events), default=0.0) + RELEASE_SECONDS
-    if end > LONGEST_SECONDS:
+    end = max((event.onset + event.seconds for event in events), default=0.0)
+    if end + config.release_seconds > config.longest_seconds:
         raise ValueError(
-            f"this would last {end / 3600:.0f} hours; at most {LONGEST_SECONDS // 3600} are played"
+            f"this would last {end / 3600:.0f} hours; at most {config.longest_seconds / 3600:.0f} "
+            "are played"
         )
-    audio = np.zeros(round(end * rate) + 1, np.float32)
+    audio = np.zeros(round((end + config.release_seconds) * rate) + 1, np.float32)
+    events = [event for event in events if not is_silent(event.classes, run.space)]
     index = 0
-    for tape in _tapes(
-        run, joined([event for event in events if not is_silent(event.classes, run.space)])
-    ):
-        for one, event in zip(_tape_to_audio(run, tape, how, index), tape):
-            start = round(event.onset * rate)
-            audio[start : start + len(one)] += one[: len(audio) - start]
-            on_event()
-        index += len(tape)
+    with progress(total=len(events), desc="synthesis", unit="note") as bar:
+        for batch in _batches(run.front_end, set_releases(events, config), config):
+            for event, sound in zip(batch, _synthesise_batch(run, batch, config, index)):
+                start = round(event.onset * rate)
+                audio[start : start + len(sound)] += sound[: len(audio) - start]
+            index += len(batch)
+            bar.update(len(batch))
     return audio
 
 
-def joined(events: Sequence[Event]) -> list[Event]:
-    """The events, each with a release that is over when the next one begins, but no shorter than a
-    join.
-    """
-    onsets, result = np.sort([event.onset for event in events]), []
+def _batches(
+    front_end: SpectralConfig, events: Sequence[Event], config: SynthesisConfig
+) -> Iterator[list[Event]]:
+    """Events in batches of about `chunk_frames` frames, which bounds the memory."""
+    batch: list[Event] = []
+    n_frames = 0
     for event in events:
-        end = event.onset + event.seconds
-        following = onsets[np.searchsorted(onsets, end - JOIN_SECONDS) :]
-        left = following[0] - end if len(following) else RELEASE_SECONDS
-        result.append(replace(event, release=float(np.clip(left, JOIN_SECONDS, RELEASE_SECONDS))))
-    return result
-
-
-def envelope(n_samples: int, n_release: int, sample_rate: int) -> np.ndarray:
-    """(n_samples + n_release,) raised-cosine attack, sustain, and a release after the note's end."""
-    n_attack = min(round(ATTACK_SECONDS * sample_rate), n_samples)
-    rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_attack) + 0.5) / n_attack)
-    fall = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n_release) + 0.5) / n_release)
-    return np.concatenate([rise, np.ones(n_samples - n_attack), fall]).astype(np.float32)
-
-
-def _shape(run: Run, event: Event) -> np.ndarray:
-    rate = run.front_end.sample_rate
-    return envelope(max(1, round(event.seconds * rate)), round(event.release * rate), rate)
-
-
-def _tapes(run: Run, events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Events in portions of about TAPE_FRAMES, which bound the memory."""
-    tape, n_frames = [], 0
-    for event in events:
-        tape.append(event)
-        n_frames += event_frames(run, event)
-        if n_frames >= TAPE_FRAMES:
-            yield tape
-            tape, n_frames = [], 0
-    if tape:
-        yield tape
+        batch.append(event)
+        n_frames += _n_frames(front_end, event, config)
+        if n_frames >= config.chunk_frames or event is events[-1]:
+            yield batch
+            batch = []
+            n_frames = 0
 
 
 @torch.no_grad()
-def _tape_to_audio(
-    run: Run, tape: Sequence[Event], how: Rendering, index: int
-) -> Iterator[np.ndarray]:
-    """Each event's audio, shaped. They lie on one tape, silence between them: one long phase
-    retrieval is much faster than many short ones. Bands whose phases do not fit cancel or beat, a
-    decibel or two by chance; so each event is given the level that its magnitudes mean.
+def _synthesise_batch(
+    run: Run, batch: Sequence[Event], config: SynthesisConfig, first: int
+) -> list[np.ndarray]:
+    """Audio (samples,) of each event at its level and in its envelope; `first` is the index of the
+    batch's first event.
     """
-    hop = run.front_end.frame_hop
-    gap = torch.zeros(GAP_FRAMES, run.front_end.n_bins, device=run.device)
-    frames = [
-        to_magnitudes(
-            run, run.model.signal.decode(event_path(run, event, how, index + number)).mean
-        )
-        for number, event in enumerate(tape)
+    latents = [event_latents(run, event, config, first + at) for at, event in enumerate(batch)]
+    magnitudes = [decode_magnitudes(run, z) for z in latents]
+    sounds = magnitudes_to_audio_batch(magnitudes, run.front_end, config, first)
+    return [
+        _shape(run.front_end, event, frames, sound, config)
+        for event, frames, sound in zip(batch, magnitudes, sounds)
     ]
-    audio = magnitudes_to_audio(
-        run.front_end,
-        torch.cat([part for one in frames for part in (one, gap)]),
-        how.n_iter,
-        how.seed,
-        index,
+
+
+def _shape(
+    front_end: SpectralConfig,
+    event: Event,
+    magnitudes: Tensor,
+    audio: np.ndarray,
+    config: SynthesisConfig,
+) -> np.ndarray:
+    """An event's audio without its margins, at the level of its magnitudes, in its envelope.
+
+    Bands whose phases do not fit cancel or beat, which changes the level by a decibel or two.
+    """
+    margin = config.margin_frames
+    shape = envelope(*_n_samples(front_end, event), front_end.sample_rate, config)
+    audio = audio[margin * front_end.frame_hop :][: len(shape)]
+    norm = magnitudes[margin:-margin].square().sum(dim=1).mean().sqrt()
+    rms = max(float(np.sqrt(np.mean(audio**2))), 1e-9)
+    gain = np.clip(
+        float(norm * rms_of_unit_norm(front_end)) / rms,
+        1 / config.highest_gain,
+        config.highest_gain,
     )
-    start = MARGIN_FRAMES * hop
-    for event, one in zip(tape, frames):
-        shape = _shape(run, event)
-        part = audio[start : start + len(shape)]
-        wanted = one[MARGIN_FRAMES:-MARGIN_FRAMES].square().sum(
-            dim=1
-        ).mean().sqrt() * rms_of_unit_norm(run.front_end)
-        gain = float(wanted) / max(float(np.sqrt(np.mean(part**2))), 1e-9)
-        yield part * shape * np.float32(np.clip(gain, 1 / HIGHEST_GAIN, HIGHEST_GAIN))
-        start += (len(one) + GAP_FRAMES) * hop
+    return audio * shape * np.float32(gain)
+
+
+def envelope(
+    n_samples: int, n_release: int, sample_rate: int, config: SynthesisConfig = SynthesisConfig()
+) -> np.ndarray:
+    """(n_samples + n_release,) raised-cosine attack, sustain, and release after the note's end."""
+    n_attack = min(round(config.attack_seconds * sample_rate), n_samples)
+    attack = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_attack) + 0.5) / n_attack)
+    release = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n_release) + 0.5) / n_release)
+    return np.concatenate([attack, np.ones(n_samples - n_attack), release]).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
-def rms_of_unit_norm(config: SpectralConfig) -> float:
-    """Root mean square of a steady sine of which a frame of magnitudes has a Euclidean norm of 1."""
-    sine = torch.sin(2 * torch.pi * 440 / config.sample_rate * torch.arange(2 * config.sample_rate))
-    return float(0.5**0.5 / audio_to_spectra(sine, config).magnitudes[20:40].norm(dim=1).mean())
+def rms_of_unit_norm(front_end: SpectralConfig) -> float:
+    """Root mean square of a steady sine whose frames of magnitudes have the Euclidean norm 1."""
+    rate = front_end.sample_rate
+    sine = torch.sin(2 * torch.pi * 440 / rate * torch.arange(2 * rate))
+    norms = audio_to_spectra(sine, front_end).magnitudes[20:40].norm(dim=1)
+    return float(0.5**0.5 / norms.mean())

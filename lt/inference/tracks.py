@@ -1,119 +1,117 @@
-"""Arranging: the tracks of a MIDI file made into what a model can play.
-
-Names: `say` is told, a sentence at a time, what was matched, moved or left out.
+"""Arrangement of a MIDI file for a model: tracks are matched to the model's instruments, notes are
+transposed and moved into the range of its labels.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Sequence
 
 from lt.config import PlayOptions
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, LabelSpace, dynamics_to_velocity
 from lt.midi import INSTRUMENTS, Note, Track
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Tracks, one per instrument of a model, and remarks on what was matched, moved or left out."""
+
+    tracks: tuple[Track, ...]
+    remarks: tuple[str, ...]
 
 
 def arrange(
-    tracks: Sequence[Track], space: LabelSpace, options: PlayOptions, name: str, say: Say
-) -> list[Track]:
-    """A file's tracks -> one an instrument of the model, of notes that it has labels for,
-    transposed.
+    tracks: Sequence[Track], space: LabelSpace, options: PlayOptions, name: str
+) -> Arrangement:
+    """Match tracks of the file `name` to the model's instruments and fit their notes to its labels.
 
     Raises:
-        ValueError: no notes but drums, none that is left to play, or dynamics for a model without
-        them.
+        ValueError: no notes but drums, none left to play, or dynamics for a model without that
+            label.
     """
     if not any(track.notes for track in tracks):
         raise ValueError(f"{name} has no notes to play (drums are left out)")
     if options.dynamics is not None and "dynamics" not in space.labels:
         raise ValueError("this model has no label dynamics to replace; leave --dynamics out")
-    matched = match_tracks(tracks, space, name, say)
-    counts: Counter[str] = Counter()
-    arranged = [
-        Track(track.name, track.program, tuple(fit_notes(track.notes, options, counts)))
-        for track in matched
-    ]
-    for what, count in counts.items():
-        say(f"{name}: {count} note{'s' * (count > 1)} outside C0-B8 {what}")
-    if not any(track.notes for track in arranged):
+    matched = match_tracks(tracks, space)
+    numbers = [note.note_number for track in matched.tracks for note in track.notes]
+    outside = sum(not _in_range(number + options.transposition) for number in numbers)
+    remarks = matched.remarks
+    if outside:
+        change = "left out" if options.out_of_range == "skip" else "moved by octaves"
+        remarks += (f"{outside} note{'s' * (outside > 1)} outside C0-B8 {change}",)
+    fitted = tuple(
+        replace(track, notes=tuple(fit_notes(track.notes, options))) for track in matched.tracks
+    )
+    if not any(track.notes for track in fitted):
         raise ValueError(f"{name}: no note is left to play")
-    return arranged
+    return Arrangement(fitted, remarks)
 
 
-def match_tracks(tracks: Sequence[Track], space: LabelSpace, name: str, say: Say) -> list[Track]:
-    """One track an instrument of the model: all of them for one instrument, else by name, by
-    program, by order.
+def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
+    """One track per instrument of the model. A single instrument gets all tracks merged; otherwise
+    tracks are matched by name, then by program, then in order.
     """
     if len(space.instruments) == 1:
         notes = sorted(note for track in tracks for note in track.notes)
-        return [Track(space.instruments[0], tracks[0].program, tuple(notes))]
-    left, found = list(tracks), {}
-    programs = {
-        instrument: INSTRUMENTS[instrument].program
-        for instrument in space.instruments
-        if instrument in INSTRUMENTS
-    }
+        return Arrangement((Track(space.instruments[0], tracks[0].program, tuple(notes)),), ())
+    unmatched = list(tracks)
+    programs = {key: INSTRUMENTS[key].program for key in space.instruments if key in INSTRUMENTS}
+    matched: dict[str, Track] = {}
     for fits in (
         lambda track, instrument: _plain(track.name) == _plain(instrument),
         lambda track, instrument: track.program == programs.get(instrument),
         lambda track, instrument: True,
     ):
         for instrument in space.instruments:
-            track = next((track for track in left if fits(track, instrument)), None)
-            if instrument not in found and track is not None:
-                found[instrument] = track
-                left.remove(track)
-    for instrument in space.instruments:
-        track = found.get(instrument)
-        say(
-            f"{name}: {instrument} "
-            + (
-                f"plays the track '{track.name}' (program {track.program})"
-                if track
-                else "has no track and is silent"
-            )
-        )
-    if left:
-        say(
-            f"{name}: {len(left)} track{'s' * (len(left) > 1)} without an instrument in this "
-            "model left out"
-        )
-    return [
-        Track(
-            instrument,
-            programs.get(instrument, found[instrument].program if instrument in found else 0),
-            found[instrument].notes if instrument in found else (),
-        )
+            track = next((track for track in unmatched if fits(track, instrument)), None)
+            if instrument not in matched and track is not None:
+                matched[instrument] = track
+                unmatched.remove(track)
+    remarks = [
+        f"{instrument} plays the track '{matched[instrument].name}' "
+        f"(program {matched[instrument].program})"
+        if instrument in matched
+        else f"{instrument} has no track and is silent"
         for instrument in space.instruments
     ]
+    if unmatched:
+        plural = "s" * (len(unmatched) > 1)
+        remarks.append(
+            f"{len(unmatched)} track{plural} without an instrument in this model left out"
+        )
+    found = [matched.get(instrument, Track("", 0, ())) for instrument in space.instruments]
+    named = tuple(
+        Track(instrument, programs.get(instrument, track.program), track.notes)
+        for instrument, track in zip(space.instruments, found)
+    )
+    return Arrangement(named, tuple(remarks))
 
 
-def _plain(name: str) -> str:
-    """Letters and digits in lower case: `Trumpet-C` and `trumpet c` are one name."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
-
-
-def fit_notes(notes: Sequence[Note], options: PlayOptions, counts: Counter[str]) -> list[Note]:
-    """Notes transposed, with replaced dynamics, inside C0-B8: others are moved by octaves or left
-    out, and counted.
+def fit_notes(notes: Sequence[Note], options: PlayOptions) -> list[Note]:
+    """Notes transposed and with replaced dynamics. Those outside C0-B8 are moved by octaves or left
+    out.
     """
     fitted = []
     for note in notes:
         number = note.note_number + options.transposition
-        if not FIRST_NOTE_NUMBER <= number <= LAST_NOTE_NUMBER:
-            skipped = options.out_of_range == "skip"
-            counts["left out" if skipped else "moved by octaves"] += 1
-            if skipped:
+        if not _in_range(number):
+            if options.out_of_range == "skip":
                 continue
-            number = number % 12 + (
-                FIRST_NOTE_NUMBER if number < FIRST_NOTE_NUMBER else LAST_NOTE_NUMBER - 11
-            )
-        velocity = (
-            note.velocity
-            if options.dynamics is None
-            else int(dynamics_to_velocity(options.dynamics))
-        )
-        fitted.append(Note(note.onset, note.offset, number, velocity))
+            lowest = FIRST_NOTE_NUMBER if number < FIRST_NOTE_NUMBER else LAST_NOTE_NUMBER - 11
+            number = number % 12 + lowest
+        velocity = note.velocity
+        if options.dynamics is not None:
+            velocity = int(dynamics_to_velocity(options.dynamics))
+        fitted.append(replace(note, note_number=number, velocity=velocity))
     return fitted
+
+
+def _in_range(note_number: int) -> bool:
+    """Whether a note has labels: C0-B8."""
+    return FIRST_NOTE_NUMBER <= note_number <= LAST_NOTE_NUMBER
+
+
+def _plain(name: str) -> str:
+    """Letters and digits in lower case: `Trumpet-C` and `trumpet c` are the same name."""
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

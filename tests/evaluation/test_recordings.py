@@ -15,13 +15,13 @@ from playing_helpers import make_run
 
 from lt.audio.features import audio_to_spectra
 from lt.audio.filters import without_rumble
-from lt.audio.phase import frames_to_sound
-from lt.config import CrossConfig
+from lt.audio.phase import magnitudes_to_audio
+from lt.config import CrossConfig, SynthesisConfig
 from lt.evaluation.corpus import pooled_results, remarks_on
 from lt.evaluation.ground_truth import Pair, against_recording, find_pairs, read_reference
 from lt.evaluation.recordings import FOLDERS, SUFFIXES, work_through
 from lt.inference.posteriors import symbol_probabilities
-from lt.inference.synthesis import RELEASE_SECONDS, reconstruct
+from lt.inference.synthesis import reconstruct_magnitudes
 from lt.labels import LabelSpace
 from lt.midi import Note, Track, notes_to_labels, write_midi
 from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier, write_classifier
@@ -81,12 +81,10 @@ def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
     pair = recorded(tmp_path, seconds=5.0)
     work_through(run, None, pair, tmp_path / "out", QUICK)
     written, _ = soundfile.read(tmp_path / "out/reconstructions/tune.wav")
-    expected = frames_to_sound(
+    expected = magnitudes_to_audio(
+        reconstruct_magnitudes(run, whole(run, pair)),
         run.front_end,
-        [reconstruct(run, whole(run, pair))],
-        QUICK.griffinlim_iters,
-        QUICK.seed,
-        run.device,
+        SynthesisConfig(QUICK.griffinlim_iters, QUICK.seed),
     )
     assert len(written) == len(expected)
     expected = expected.astype(np.float64)
@@ -262,7 +260,8 @@ def test_a_midi_of_days_is_played_as_long_as_the_recording(run, tmp_path):
     assert any("1 note cannot be heard" in remark for remark in findings.remarks)
     assert findings.judged is not None
     assert (
-        soundfile.info(tmp_path / "out/transfers/tune.wav").duration < 2.0 + RELEASE_SECONDS + 0.1
+        soundfile.info(tmp_path / "out/transfers/tune.wav").duration
+        < 2.0 + SynthesisConfig().release_seconds + 0.1
     )
 
 

@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
+from playing_helpers import organ
 
-from lt.inference.latent_paths import TRAJECTORIES, spline_path
+from lt.inference.latent_paths import (
+    REGION_CLASSES,
+    TRAJECTORIES,
+    Region,
+    occupied_region,
+    spline_path,
+)
+from lt.seeds import numpy_rng
 
 POINTS = np.random.default_rng(0).standard_normal((4, 8))
 
@@ -46,3 +55,48 @@ def test_a_circle_closes():
     steps = np.linalg.norm(np.diff(path, axis=0, append=path[:1]), axis=1)
     np.testing.assert_allclose(steps, steps[0])
     np.testing.assert_allclose(np.linalg.norm(path, axis=1), np.linalg.norm(path[0]))
+
+
+# --- the region that the data occupy --------------------------------------------------------------
+
+
+def test_a_region_is_where_its_points_are():
+    rng = np.random.default_rng(0)
+    axes = np.array([[3, 0, 0, 0], [0, 0.5, 0.5, 0]])
+    points = rng.standard_normal((4000, 2)) @ axes + [1, 2, 3, 4]
+    region = Region.around(points)
+    np.testing.assert_allclose(region.mean, [1, 2, 3, 4], atol=0.2)
+    assert region.n_dims in (1, 2)
+    np.testing.assert_allclose(np.linalg.norm(region.axes[0]), 3, rtol=0.1)
+    outside = region.to_latent(rng.standard_normal((100, region.n_dims)))[:, 3]
+    np.testing.assert_allclose(outside, 4, atol=1e-6)
+
+
+def test_a_region_of_equal_points_is_a_point():
+    region = Region.around(np.ones((10, 3)))
+    np.testing.assert_allclose(region.to_latent(np.ones((2, region.n_dims))), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", TRAJECTORIES)
+def test_trajectories_sound_like_notes_that_the_model_has(kind):
+    model = organ()
+    model.model.signal_to_symbol = lambda features: KnownNotes()
+    region = occupied_region(model)
+    path = region.to_latent(TRAJECTORIES[kind](100, region.n_dims, 0, 0))
+    octaves = path[:, 0]
+    assert 2.0 < octaves.min() and octaves.max() < 7.0
+
+
+class KnownNotes:
+    """Predictions that are right for octaves 4 and 5 alone."""
+
+    def probabilities(self):
+        rng = numpy_rng(0, "latent", 2)
+        classes = torch.from_numpy(rng.integers(0, (9, 12, 5), (REGION_CLASSES, 3)))
+        known = (classes[:, 0] >= 4) & (classes[:, 0] <= 5)
+        wrong = (classes + 1) % torch.tensor((9, 12, 5))
+        predicted = torch.where(known[:, None], classes, wrong)
+        return tuple(
+            torch.nn.functional.one_hot(predicted[:, column], size + 1).float()
+            for column, size in enumerate((9, 12, 5))
+        )

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import subprocess
 import sys
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -51,39 +50,36 @@ NOTE = Note(0.0, 0.5, 60, 64)
     ],
 )
 def test_tracks_meet_instruments_by_name_program_order(tracks, matched):
-    said = []
     given = [
         Track(name, program, (Note(0.0, 0.5, 60 + index, 64),))
         for index, (name, program) in enumerate(tracks)
     ]
-    found = match_tracks(given, DUO, "x.mid", said.append)
+    found = match_tracks(given, DUO)
     notes = {track.name: track.notes for track in given} | {None: ()}
-    assert [track.notes for track in found] == [notes[name] for name in matched]
-    assert [track.name for track in found] == ["Piano", "Trumpet-C"]
-    assert len(said) == 2 + (len(tracks) > 2) and all(line.startswith("x.mid: ") for line in said)
+    assert [track.notes for track in found.tracks] == [notes[name] for name in matched]
+    assert [track.name for track in found.tracks] == ["Piano", "Trumpet-C"]
+    assert len(found.remarks) == 2 + (len(tracks) > 2)
 
 
 def test_one_instrument_plays_all_tracks_in_order():
     tracks = [Track("b", 3, (Note(1.0, 2.0, 60, 64),)), Track("a", 7, (Note(0.0, 2.0, 64, 64),))]
-    [only] = match_tracks(tracks, FLUTE, "x", print)
+    [only] = match_tracks(tracks, FLUTE).tracks
     assert [note.onset for note in only.notes] == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
-    "how, numbers, told",
-    [("octave", [12, 108, 60], "moved by octaves"), ("skip", [60], "left out")],
+    "out_of_range, numbers, change",
+    [("octave", [12, 60, 108], "moved by octaves"), ("skip", [60], "left out")],
 )
-def test_notes_outside_are_moved_by_octaves_or_left_out_and_counted(how, numbers, told):
-    counts = Counter()
-    notes = [Note(0, 1, number, 64) for number in (0, 120, 60)]
-    assert [
-        note.note_number for note in fit_notes(notes, PlayOptions(out_of_range=how), counts)
-    ] == numbers
-    assert counts == {told: 2}
+def test_notes_outside_are_moved_by_octaves_or_left_out_and_counted(out_of_range, numbers, change):
+    track = Track("x", 0, tuple(Note(0, 1, number, 64) for number in (0, 120, 60)))
+    found = arrange([track], FLUTE, PlayOptions(out_of_range=out_of_range), "x.mid")
+    assert [note.note_number for note in found.tracks[0].notes] == numbers
+    assert found.remarks == (f"2 notes outside C0-B8 {change}",)
 
 
 def test_transposition_and_dynamics_reach_the_notes():
-    [note] = fit_notes([NOTE], PlayOptions(transposition=-3, dynamics=0), Counter())
+    [note] = fit_notes([NOTE], PlayOptions(transposition=-3, dynamics=0))
     assert (note.note_number, note.velocity) == (57, 13)
 
 
@@ -108,7 +104,7 @@ def test_transposition_and_dynamics_reach_the_notes():
 )
 def test_what_cannot_be_played_is_said(tracks, space, options, words):
     with pytest.raises(ValueError, match=words):
-        arrange(tracks, space, options, "x.mid", lambda line: None)
+        arrange(tracks, space, options, "x.mid")
 
 
 # --- names and files ------------------------------------------------------------------------------
@@ -147,7 +143,7 @@ def test_levels_compare_across_files(tmp_path):
     levels = [
         level_db(
             read_audio(
-                play_sequence(run, parse_symbols([f"A4:{name}"], run.space), tmp_path, QUICK)
+                play_sequence(run, parse_symbols([f"A4:{name}"], run.space), tmp_path, QUICK).sound
             )
         )
         for name in ("pp", "mf")
@@ -160,7 +156,7 @@ def test_a_midi_file_is_played_at_its_times(tmp_path):
     write_midi(
         tmp_path / "in.mid", [Track("x", 0, (Note(0.25, 0.75, 69, 64), Note(1.0, 1.25, 72, 64)))]
     )
-    audio = read_audio(play_midi(run, tmp_path / "in.mid", tmp_path / "out", QUICK, print))
+    audio = read_audio(play_midi(run, tmp_path / "in.mid", tmp_path / "out", QUICK).sound)
     assert not audio[: round(0.25 * RATE)].any() and abs(len(audio) / RATE - 1.33) < 0.01
     assert level_db(audio[round(0.3 * RATE) : round(0.7 * RATE)]) > -60
 
@@ -171,12 +167,13 @@ def test_morphing_lasts_n_steps_and_its_labels_go_from_first_to_last(
 ):
     drawn = {}
     monkeypatch.setattr(
-        "lt.inference.play.plot_sound", lambda *given: drawn.update(labels=given[4])
+        "lt.inference.play.plot_sound",
+        lambda *given, probabilities, space: drawn.update(labels=probabilities),
     )
     run = organ()
     classes = parse_symbols("A4:p C5:ff E4:mf C5:f".split(), run.space)
     options = PlayOptions(griffinlim_iters=1, n_steps=steps, interp_order=order, latent_sample=0)
-    audio = read_audio(play_morphing(run, classes, tmp_path, options))
+    audio = read_audio(play_morphing(run, classes, tmp_path, options).sound)
     assert len(audio) == steps * 704
     found = np.stack([group.argmax(axis=1) for group in drawn["labels"]], axis=1)
     np.testing.assert_array_equal(found[[0, -1]], classes[[0, -1], 0])
@@ -188,7 +185,7 @@ def test_trajectories_write_their_labels(tmp_path):
         torch.full((len(features), 3), 4.0)
     )
     options = PlayOptions(griffinlim_iters=1, n_steps=30, graphs=0)
-    first = play_trajectory(run, "circle", 3, tmp_path, options)
+    first = play_trajectory(run, "circle", 3, tmp_path, options).sound
     assert first.name == "circle_3.wav" and sorted(path.name for path in tmp_path.iterdir()) == [
         "circle_3.csv",
         "circle_3.wav",
@@ -196,7 +193,7 @@ def test_trajectories_write_their_labels(tmp_path):
     rows = list(csv.DictReader(open(tmp_path / "circle_3.csv")))
     assert len(rows) == 30 and float(rows[1]["time"]) == pytest.approx(704 / RATE, abs=1e-4)
     content = first.read_bytes()
-    assert play_trajectory(run, "circle", 3, tmp_path, options).read_bytes() == content
+    assert play_trajectory(run, "circle", 3, tmp_path, options).sound.read_bytes() == content
 
 
 def test_info_says_all_where_no_frames_are_named(tmp_path):
@@ -235,7 +232,7 @@ def test_long_sounds_are_drawn_thinner_at_the_same_times():
 
 def test_a_picture_takes_names_as_they_are(tmp_path, recwarn):
     tracks = [Track("笛 $x$ #1", 0, (NOTE,)), Track("Ümläut", 0, ())]
-    plot_sound({"a $ b_{ 笛.wav": np.ones((5, 410))}, SpectralConfig(), tmp_path / "x.png", tracks)
+    plot_sound(tmp_path / "x.png", {"a $ b_{ 笛.wav": np.ones((5, 410))}, SpectralConfig(), tracks)
     assert (tmp_path / "x.png").stat().st_size > 1000 and not recwarn.list
 
 
