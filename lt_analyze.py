@@ -62,16 +62,18 @@ def main(
 ) -> None:
     config = AnalysisConfig(**flags)
     from lt.devices import device
-    from lt.evaluation.analyze import inspect
-    from lt.evaluation.results import comparison, text
+    from lt.evaluation.analyze import analyse_run
+    from lt.evaluation.results import Results, comparison, text
     from lt.files import unique_names
+    from lt.models.runs import load_run
 
     names = unique_names(path.resolve().name for path in models)
     found = device(cuda)
 
-    def evaluate(index: int) -> tuple[str, dict]:
+    def evaluate(index: int) -> tuple[str, Results]:
         folder = output / names[index] if output and len(models) > 1 else output
-        results = inspect(models[index], folder, dbroot, sources, config, found)
+        run = load_run(models[index], device=found)
+        results = analyse_run(run, folder, dbroot, sources, config, cli.progress)
         click.echo(text(results) + "\n")
         return names[index], results
 

@@ -58,10 +58,11 @@ def main(
 ) -> None:
     config = CrossConfig(**flags)
     from lt.devices import device
-    from lt.evaluation.corpus import cross
+    from lt.evaluation.corpus import evaluate_corpus
     from lt.evaluation.ground_truth import find_pairs
-    from lt.evaluation.results import comparison, text
+    from lt.evaluation.results import Results, comparison, text
     from lt.files import unique_names
+    from lt.models.runs import load_run
 
     names = unique_names(path.resolve().name for path in models)
     found = device(cuda)
@@ -71,11 +72,18 @@ def main(
     ]
     pairs = find_pairs(dataroot, midiroot, folders, cli.logger.info)
 
-    def evaluate(index: int) -> tuple[str, dict]:
-        results = cross(models[index], pairs, folders[index], config, found)
-        if results:
-            click.echo(text(results) + "\n")
-        return names[index], results
+    def evaluate(index: int) -> tuple[str, Results | None]:
+        run = load_run(models[index], device=found)
+        corpus = evaluate_corpus(run, pairs, folders[index], config, cli.progress)
+
+        def check(stem: str) -> None:
+            if stem in corpus.failures:
+                raise corpus.failures[stem]
+
+        cli.for_each([pair.stem for pair in pairs], check)
+        if corpus.results:
+            click.echo(text(corpus.results) + "\n")
+        return names[index], corpus.results
 
     done = [entry for entry in cli.for_each(range(len(models)), evaluate) if entry[1]]
     if len(done) > 1:

@@ -24,21 +24,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from generalisation import Reader, heard, model_reader, sounding_rows, tuned_frames
 
+from lt.config import AnalysisConfig
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.originals import note_audio
-from lt.evaluation.baselines import note_range, pyin_notes, train_classifier
-from lt.evaluation.context import Subject, open_subject
+from lt.evaluation.baselines import instrument_range, pyin_notes, train_classifier
+from lt.evaluation.context import EvaluationContext, open_context
 from lt.models.runs import load_run
 
 
-def classifier_reader(subject: Subject, epochs: int) -> Reader:
+def classifier_reader(context: EvaluationContext, epochs: int) -> Reader:
     """PCA + MLP."""
-    classifier = train_classifier(subject, epochs, 64, subject.run.config.seed)
+    config = AnalysisConfig(classifier_epochs=epochs, seed=context.run.config.seed)
+    classifier = train_classifier(context, config)
 
     @torch.no_grad()
     def read(data: DataSet, note: int) -> np.ndarray:
-        features = subject.run.scaler.apply(
-            tuned_frames(subject.run, data, note).to(subject.run.device)
+        features = context.run.scaler.apply(
+            tuned_frames(context.run, data, note).to(context.run.device)
         )
         return (
             torch.stack(
@@ -58,16 +60,10 @@ def pyin_reader(folders: tuple[Path, ...]) -> Reader:
         audio = note_audio(data, note, folders)
         if audio is None:
             return None
-        low, high = note_range(data, data.notes.instruments[data.notes.instrument[note]])
-        numbers = pyin_notes(
-            audio,
-            int(data.lengths[note]),
-            data.config.sample_rate,
-            data.config.frame_hop,
-            low,
-            high,
-            voiced_only=False,
-        )[sounding_rows(data, note) - data.starts[note]]
+        note_range = instrument_range(data, data.notes.instruments[data.notes.instrument[note]])
+        n_frames = int(data.lengths[note])
+        numbers = pyin_notes(audio, n_frames, data.config, note_range, voiced_only=False)
+        numbers = numbers[sounding_rows(data, note) - data.starts[note]]
         return np.stack([numbers // 12 - 1, numbers % 12], axis=1)
 
     return read
@@ -98,16 +94,16 @@ def main(
     sources: tuple[Path, ...],
     epochs: int,
 ) -> None:
-    subject = open_subject(load_run(model, tag="best"), dbroot)
-    instrument = subject.run.config.instruments[0]
-    tests = [("held_out", subject.data, subject.split.notes["test"])]
+    context = open_context(load_run(model, tag="best"), dbroot)
+    instrument = context.run.config.instruments[0]
+    tests = [("held_out", context.data, context.split.notes["test"])]
     tests += [
         (path.stem, data, data.notes_of(instrument))
         for path, data in zip(notes, map(read_data_set, notes))
     ]
     readers = {
-        "model": model_reader(subject.run),
-        "pca_mlp": classifier_reader(subject, epochs),
+        "model": model_reader(context.run),
+        "pca_mlp": classifier_reader(context, epochs),
         "pyin": pyin_reader(sources),
     }
     click.echo(",".join(["reader", *(f"{name},{name}_dynamics" for name, _, _ in tests)]))

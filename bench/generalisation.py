@@ -29,7 +29,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import click
 import numpy as np
@@ -38,11 +38,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lt.audio.tuning import TuningMeter, tune
+from lt.config import AnalysisConfig
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.splits import Split
-from lt.evaluation.context import Subject
+from lt.evaluation.context import EvaluationContext
 from lt.evaluation.metrics import log_spectral_distance_db
-from lt.evaluation.scoring import evaluate
+from lt.evaluation.results import select
+from lt.evaluation.scoring import evaluate_partition
 from lt.inference.posteriors import symbol_probabilities
 from lt.inference.synthesis import decode_magnitudes
 from lt.models.runs import Run, load_run
@@ -235,7 +237,10 @@ def in_mixtures(folder: Path) -> float:
         "--generate_audio",
         0,
     )
-    return worst(json.loads((folder / "analysis" / "results.json").read_text()))
+    instruments = json.loads((folder / "analysis" / "results.json").read_text())["instruments"]
+    return min(
+        own["symbol"]["transfer"]["note"]["accuracy_sounding"] for own in instruments.values()
+    )
 
 
 def in_mixtures_of(folder: Path, other: DataSet) -> float:
@@ -251,15 +256,12 @@ def in_mixtures_of(folder: Path, other: DataSet) -> float:
         for name in run.config.instruments
     )
     everything = Split("note", {"all": frames}, {}, 0)
-    return worst(evaluate(Subject(untuned, other, everything), "all", 1, 0, {})[0])
-
-
-def worst(results: dict[str, Any]) -> float:
-    """Of an analysis, the note accuracy where it sounds of the instrument that is heard worst."""
-    return min(
-        round(one["symbol"]["transfer"]["note"]["accuracy_sounding"], 4)
-        for one in results["instruments"].values()
+    context = EvaluationContext(untuned, other, everything)
+    scores = evaluate_partition(context, AnalysisConfig(partition="all")).scores
+    of_notes = select(
+        scores, scope="instruments", path="transfer", label="note", measure="accuracy_sounding"
     )
+    return round(min(score.value for score in of_notes), 4)
 
 
 def on_recordings(folder: Path, recordings: Path) -> dict[str, float]:

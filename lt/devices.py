@@ -57,3 +57,10 @@ def memory(device: torch.device) -> float:
     if not set(names) <= set(getattr(os, "sysconf_names", ())):  # Windows
         return float("inf")
     return os.sysconf(names[0]) * os.sysconf(names[1])
+
+
+def cpu_count() -> int:
+    """Number of cores that this process may use (where the system tells, else those it has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

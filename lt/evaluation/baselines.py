@@ -1,8 +1,7 @@
-"""The baselines at work on a run's data: trained on its training part, or listening to the notes
-themselves.
+"""Train baselines on a run's data and score them beside it.
 
-They get the run's own frames, features, mixtures and split. What a baseline cannot do (pYIN hears
-one note at a time) is left out, never made up.
+They get the run's own frames, features, mixtures and split. A baseline that does not apply (pYIN
+tracks one pitch at a time) is left out.
 """
 
 from __future__ import annotations
@@ -13,180 +12,206 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lt.config import AnalysisConfig, SpectralConfig
 from lt.data.dataset import DataSet
-from lt.evaluation.context import JUDGED_REST_SHARE, Subject
-from lt.evaluation.scoring import Results, SymbolGuess, symbol_scores
+from lt.evaluation.context import EVALUATED_REST_SHARE, EvaluationContext
+from lt.evaluation.results import Score, placed
+from lt.evaluation.scoring import SymbolPrediction, symbol_scores
 from lt.labels import SILENCE, LabelSpace, NoteLabels, octave_pitch_to_note_number
-from lt.models.baselines import ConvClassifier, ConvSynth, Lessons, Majority, PcaClassifier, fit
+from lt.models.baselines import (
+    ConvClassifier,
+    ConvSynth,
+    Majority,
+    PcaClassifier,
+    TrainingData,
+    fit,
+)
+from lt.progress import Progress, silent
 from lt.seeds import seed_of
 
 BATCH = 4096  # frames mixed at once
-LESSON_VALUES = 1 << 26  # numbers that the rounds of mixtures may hold in all
-MOST_ROUNDS = 32  # of mixtures drawn for a baseline; epochs take them in turn
+MAX_VALUES = 1 << 26  # numbers in all rounds of mixtures together
+MAX_ROUNDS = 32  # of mixtures sampled for a baseline; epochs take them in turn
 PYIN_WINDOW = 2048  # samples, where the lowest note allows it
 PYIN_MARGIN = 2  # semitones beyond the instrument's range
 
-Report = Callable[[], None]
+Pair = tuple[Tensor, Tensor]  # features (frames, features) and classes (frames, groups)
 
 
 # --- trained --------------------------------------------------------------------------------------
 
 
 def train_classifier(
-    subject: Subject, epochs: int, batch_size: int, seed: int, on_epoch: Report = lambda: None
+    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
 ) -> PcaClassifier:
     """The article's baseline: as many principal components as the model has (top) latent
     dimensions, then an MLP.
 
+    Args:
+        config: `classifier_epochs`, `classifier_bs` and `seed` are used.
+
     Raises:
-        ValueError: it did not learn (the loss became NaN).
+        ValueError: training diverged (the loss became NaN).
     """
-    run = subject.run
-    classifier = _fresh(
-        PcaClassifier(run.scaler.n_features, run.model.dims[-1], run.space.group_sizes),
-        subject,
-        seed,
+    run = context.run
+    n_components = run.model.dims[-1]
+    classifier = PcaClassifier(run.scaler.n_features, n_components, run.space.group_sizes)
+    _initialise(classifier, run.device, config.seed)
+    classifier.fit_components(sample_frames(context, "train", config.seed, 0)[0])
+    data = _training_data(
+        context, config.seed, n_components, lambda pair: (classifier.project(pair[0]), pair[1])
     )
-    classifier.fit_components(draw_frames(subject, "train", seed, 0)[0])
-
-    def projected(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return classifier.project(pair[0]), pair[1]
-
-    lessons = _lessons(subject, seed, run.model.dims[-1], projected)
-    fit(classifier.network, lessons, epochs, batch_size, seed_of(seed, "baseline", 0), on_epoch)
+    _fit(classifier.network, "classifier", data, config, 0, progress)
     return classifier.eval()
 
 
 def train_conv_classifier(
-    subject: Subject, epochs: int, batch_size: int, seed: int, on_epoch: Report = lambda: None
+    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
 ) -> ConvClassifier:
-    """Signal -> symbols by convolutions over frequency. Raises as `train_classifier`."""
-    run = subject.run
-    network = _fresh(ConvClassifier(run.scaler.n_features, run.space.group_sizes), subject, seed)
-    lessons = _lessons(subject, seed, run.scaler.n_features, lambda pair: pair)
-    fit(network, lessons, epochs, batch_size, seed_of(seed, "baseline", 1), on_epoch)
-    return network.eval()
+    """Signal -> symbols by convolutions over frequency. Arguments as `train_classifier`."""
+    n_features, groups = context.run.scaler.n_features, context.run.space.group_sizes
+    network = _initialise(ConvClassifier(n_features, groups), context.run.device, config.seed)
+    data = _training_data(context, config.seed, n_features, lambda pair: pair)
+    return _fit(network, "conv_classifier", data, config, 1, progress)
 
 
 def train_conv_synth(
-    subject: Subject, epochs: int, batch_size: int, seed: int, on_epoch: Report = lambda: None
+    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
 ) -> ConvSynth:
-    """Symbols -> signal by transposed convolutions over frequency. Raises as `train_classifier`."""
-    run = subject.run
-    network = _fresh(ConvSynth(run.scaler.n_features, run.space.group_sizes), subject, seed)
-    lessons = _lessons(subject, seed, run.scaler.n_features, lambda pair: (pair[1], pair[0]))
-    fit(network, lessons, epochs, batch_size, seed_of(seed, "baseline", 2), on_epoch)
-    return network.eval()
-
-
-def find_majority(subject: Subject, seed: int) -> Majority:
-    """The commonest class of each label in the training part, with rests as it will be judged: it
-    only knows shares.
+    """Symbols -> signal by transposed convolutions over frequency. Arguments as
+    `train_classifier`.
     """
-    run = subject.run
-    judged = draw_frames(subject, "train", seed, 0, JUDGED_REST_SHARE)[1]
-    return Majority(judged, run.space.group_sizes).to(run.device).eval()
+    n_features, groups = context.run.scaler.n_features, context.run.space.group_sizes
+    network = _initialise(ConvSynth(n_features, groups), context.run.device, config.seed)
+    data = _training_data(context, config.seed, n_features, lambda pair: pair[::-1])
+    return _fit(network, "conv_synth", data, config, 2, progress)
 
 
-def _fresh(network: nn.Module, subject: Subject, seed: int) -> nn.Module:
-    """The network with weights that depend on the seed alone, on the run's device."""
+def count_majority(context: EvaluationContext, seed: int) -> Majority:
+    """The most frequent class of each label in the training part, with as many rests as in the
+    evaluation: it knows nothing but frequencies.
+    """
+    classes = sample_frames(context, "train", seed, 0, EVALUATED_REST_SHARE)[1]
+    return Majority(classes, context.run.space.group_sizes).to(context.run.device).eval()
+
+
+def _initialise(network: nn.Module, device: torch.device, seed: int) -> nn.Module:
+    """Weights that depend on the seed alone; moved to the device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "baseline"))
         for module in network.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-    return network.to(subject.run.device)
+    return network.to(device)
 
 
-def _lessons(
-    subject: Subject,
-    seed: int,
-    width: int,
-    shaped: Callable[[tuple[Tensor, Tensor]], tuple[Tensor, Tensor]],
-) -> Lessons:
-    """Rounds of the training part's mixtures, as many as LESSON_VALUES allows, and one of the
-    validation part's.
+def _fit(
+    network: nn.Module,
+    name: str,
+    data: TrainingData,
+    config: AnalysisConfig,
+    number: int,
+    progress: Progress,
+) -> nn.Module:
+    """Train a network; `number` tells its random numbers from the other baselines'."""
+    seed = seed_of(config.seed, "baseline", number)
+    epochs = config.classifier_epochs
+    with progress(total=epochs, desc=f"training {name}", unit="epoch") as bar:
+        fit(network, data, epochs, config.classifier_bs, seed, bar.update)
+    return network.eval()
+
+
+def _training_data(
+    context: EvaluationContext, seed: int, width: int, arrange: Callable[[Pair], Pair]
+) -> TrainingData:
+    """Rounds of the training part's mixtures, as many as MAX_VALUES allows at `width` numbers a
+    frame, and one round of the validation part's; `arrange` makes inputs and targets of a round.
     """
-    mixer = subject.mixer("train", subject.run.config.silence_share, subject.run.config.rest_share)
-    changing = (
+    config, space = context.run.config, context.run.space
+    mixer = context.mixer("train", config.silence_share, config.rest_share)
+    random = (
         len(mixer.sources) > 1
-        or mixer.config.random_mode != "constant"
-        or (mixer.space.silence and mixer.config.silence_share > 0)
+        or config.random_mode != "constant"
+        or (space.silence and config.silence_share > 0)
     )
-    n_rounds = (
-        min(max(1, LESSON_VALUES // (mixer.n_frames * width)), MOST_ROUNDS) if changing else 1
-    )
-    rounds = [shaped(draw_frames(subject, "train", seed, index)) for index in range(n_rounds)]
-    return Lessons(rounds, shaped(draw_frames(subject, "valid", seed, 0)))
+    n_rounds = MAX_VALUES // (mixer.n_frames * width) if random else 1
+    rounds = [
+        arrange(sample_frames(context, "train", seed, index))
+        for index in range(min(max(1, n_rounds), MAX_ROUNDS))
+    ]
+    return TrainingData(rounds, arrange(sample_frames(context, "valid", seed, 0)))
 
 
 @torch.no_grad()
-def draw_frames(
-    subject: Subject, part: str, seed: int, index: int, rest_share: float | None = None
-) -> tuple[Tensor, Tensor]:
-    """Every frame of a part in freshly drawn mixtures, with silence and, unless given, rests as in
-    training: features (frames, features) and classes (frames, groups).
+def sample_frames(
+    context: EvaluationContext, part: str, seed: int, index: int, rest_share: float | None = None
+) -> Pair:
+    """Features (frames, features) and classes (frames, groups) of every frame of a part, in freshly
+    sampled mixtures, with silence and, unless given, rests as in training.
     """
-    config = subject.run.config
-    mixer = subject.mixer(
-        part, config.silence_share, config.rest_share if rest_share is None else rest_share
-    )
-    pieces = []
+    config = context.run.config
+    rest_share = config.rest_share if rest_share is None else rest_share
+    mixer = context.mixer(part, config.silence_share, rest_share)
+    features, classes = [], []
     for number, positions in enumerate(mixer.order(seed, index).split(BATCH)):
         batch = mixer.batch(positions, seed, index, number, stream="baseline")
-        pieces.append((subject.run.scaler.apply(batch.mixture), batch.classes.flatten(1)))
-    features, classes = zip(*pieces)
+        features.append(context.run.scaler.apply(batch.mixture))
+        classes.append(batch.classes.flatten(1))
     return torch.cat(features), torch.cat(classes)
 
 
 # --- pYIN -----------------------------------------------------------------------------------------
 
 
-def pyin_scores(subject: Subject, part: str, on_note: Report = lambda: None) -> Results | None:
+def pyin_scores(context: EvaluationContext, part: str, progress: Progress = silent) -> list[Score]:
     """pYIN (Mauch & Dixon 2014; librosa's), rounded to the nearest note, on the part's own frames.
 
-    Where it hears no voice it says silence, if the model has a class for that, else the note that
-    it thinks likeliest. Its range is the instrument's with two semitones to spare. Notes whose
-    source is gone are left out.
+    Where it finds no pitch it predicts silence if the model has a class for it, else the most
+    probable note. Its range is the instrument's with two semitones to spare. Notes whose source is
+    gone are left out.
 
     Returns:
-        {"symbol": {"transfer": ...}, "frames": those judged}; None for mixtures, models without
-        pitch, or where no note's source is left.
+        Scores of the baseline `pyin` and the number of frames; none for mixtures, for models
+        without pitch, or where no note's source is left.
     """
-    run, data = subject.run, subject.data
+    run, data = context.run, context.data
     labels = tuple(label for label in run.space.labels if label != "dynamics")
     if len(run.space.instruments) > 1 or "pitch" not in labels:
-        return None
+        return []
     space = LabelSpace(labels, run.space.instruments, run.space.silence)
-    frames = subject.split.frames[part][0]
-    low, high = note_range(data, run.config.instruments[0])
-    truth, heard = [], []
-    for note in np.unique(data.note_of_frame[frames]):
-        audio = subject.note_audio(int(note))
-        on_note()
-        if audio is None:
-            continue
-        own = frames[data.note_of_frame[frames] == note]
-        numbers = pyin_notes(
-            audio,
-            int(data.lengths[note]),
-            data.config.sample_rate,
-            data.config.frame_hop,
-            low,
-            high,
-            voiced_only=space.silence,
-        )[own - data.starts[note]]
-        heard.append(NoteLabels.from_notes(numbers, np.zeros(len(numbers), np.int64)))
-        table = np.repeat(data.notes.labels[note][None], len(own), axis=0)
-        truth.append(NoteLabels.from_table(np.where(data.sounding[own][:, None], table, SILENCE)))
+    frames = context.split.frames[part][0]
+    note_of_frame = data.note_of_frame[frames]
+    note_range = instrument_range(data, run.config.instruments[0])
+    truth, predicted = [], []
+    with progress(total=len(context.split.notes[part]), desc="pYIN", unit="note") as bar:
+        for note in np.unique(note_of_frame):
+            audio = context.note_audio(int(note))
+            bar.update()
+            if audio is None:
+                continue
+            own = frames[note_of_frame == note]
+            numbers = pyin_notes(
+                audio, int(data.lengths[note]), data.config, note_range, voiced_only=space.silence
+            )
+            numbers = numbers[own - data.starts[note]]
+            predicted.append(NoteLabels.from_notes(numbers, np.zeros_like(numbers)))
+            table = np.where(data.sounding[own][:, None], data.notes.labels[note], SILENCE)
+            truth.append(NoteLabels.from_table(table))
     if not truth:
-        return None
-    classes = np.concatenate([space.to_classes([labels]) for labels in truth])
-    guess = SymbolGuess(np.concatenate([space.to_classes([labels]) for labels in heard]), None)
-    return {"symbol": {"transfer": symbol_scores(space, classes, guess)}, "frames": len(classes)}
+        return []
+    classes, guesses = (
+        np.concatenate([space.to_classes([labels]) for labels in notes])
+        for notes in (truth, predicted)
+    )
+    scores = symbol_scores(space, classes, SymbolPrediction(guesses, None))
+    return placed(
+        [*placed(scores, path="transfer"), Score("frames", len(classes))],
+        scope="baselines",
+        name="pyin",
+    )
 
 
-def note_range(data: DataSet, instrument: str) -> tuple[int, int]:
+def instrument_range(data: DataSet, instrument: str) -> tuple[int, int]:
     """The lowest and the highest note number of an instrument in a data set."""
     own = data.notes.labels[data.notes_of(instrument)]
     numbers = octave_pitch_to_note_number(own[:, 0], own[:, 1])
@@ -196,35 +221,34 @@ def note_range(data: DataSet, instrument: str) -> tuple[int, int]:
 def pyin_notes(
     audio: np.ndarray,
     n_frames: int,
-    sample_rate: int,
-    frame_hop: int,
-    lowest: int,
-    highest: int,
+    config: SpectralConfig,
+    note_range: tuple[int, int],
     voiced_only: bool,
 ) -> np.ndarray:
-    """The note number that pYIN hears at the centre of each model frame: (n_frames,), SILENCE where
-    unvoiced.
+    """The note number that pYIN finds at the centre of each model frame.
 
     Args:
-        audio: (samples,). lowest, highest: the instrument's range. voiced_only: else its best guess
-            everywhere.
+        audio: (samples,). note_range: the instrument's lowest and highest note number.
+        voiced_only: SILENCE where it finds no pitch; else its best guess everywhere.
+
+    Returns:
+        (n_frames,)
     """
     from librosa import hz_to_midi, midi_to_hz, pyin
 
-    low, high = (
-        midi_to_hz(lowest - PYIN_MARGIN),
-        min(midi_to_hz(highest + PYIN_MARGIN), 0.45 * sample_rate),
-    )
+    lowest, highest = note_range
+    low = midi_to_hz(lowest - PYIN_MARGIN)
+    high = min(midi_to_hz(highest + PYIN_MARGIN), 0.45 * config.sample_rate)
     window = PYIN_WINDOW
-    while window < 4 * sample_rate / low:  # two periods fit in half a window
+    while window < 4 * config.sample_rate / low:  # two periods fit in half a window
         window *= 2
     frequency, voiced, _ = pyin(
         audio,
         fmin=low,
         fmax=high,
-        sr=sample_rate,
+        sr=config.sample_rate,
         frame_length=window,
-        hop_length=frame_hop // 2,
+        hop_length=config.frame_hop // 2,
         fill_na=None,
     )
     numbers = np.rint(hz_to_midi(frequency)).astype(np.int64)

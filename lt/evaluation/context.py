@@ -1,8 +1,9 @@
-"""Subjects: a trained run together with the data it was trained on, found again and checked."""
+"""Evaluation context: a run with the data set it was trained on (fingerprint checked) and its split."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Sequence
 
@@ -14,13 +15,15 @@ from lt.data.originals import note_audio
 from lt.data.splits import Split, split_data
 from lt.models.runs import Run
 
-JUDGED_REST_SHARE = 0.5  # whatever a run learns from (`--rest_share`), so that all are judged alike
+EVALUATED_REST_SHARE = 0.5  # whatever a run trains with (`--rest_share`), so that scores compare
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A run with the data it was trained on, how that was split, and the folders where its sound
-    may lie.
+class EvaluationContext:
+    """A run with its data set and split.
+
+    Attributes:
+        folders: where the recordings and sound fonts of the notes are looked for.
     """
 
     run: Run
@@ -29,21 +32,26 @@ class Subject:
     folders: tuple[Path, ...] = ()
 
     def mixer(
-        self, part: str, silence_share: float = 0.0, rest_share: float = JUDGED_REST_SHARE
+        self, part: str, silence_share: float = 0.0, rest_share: float = EVALUATED_REST_SHARE
     ) -> Mixer:
-        """Mixtures of a part's frames, heard as they are, with silence and rests (where they are by
-        chance) as runs are judged, unless given.
+        """Mixtures of a part's frames, without augmentation; silence and rests as in every
+        evaluation, unless given.
         """
         config = replace(self.run.config, silence_share=silence_share, rest_share=rest_share)
         return Mixer(self.data, self.split.frames[part], self.run.space, config, self.run.device)
 
     def note_audio(self, note: int) -> np.ndarray | None:
-        """A note's own sound (samples,); None where it is gone."""
+        """The recording of a note (samples,); None if its source is gone."""
         return note_audio(self.data, note, self.folders)
 
 
-def open_subject(run: Run, dbroot: Path | None = None, folders: Sequence[Path] = ()) -> Subject:
-    """The run's data set, where it lies now, split as it was in training.
+def open_context(
+    run: Run, dbroot: Path | None = None, folders: Sequence[Path] = ()
+) -> EvaluationContext:
+    """Read the run's data set and split it as in training.
+
+    Args:
+        dbroot: the data set, if it was moved since training.
 
     Raises:
         FileNotFoundError: it is gone. ValueError: it is not the one that the run was trained on.
@@ -61,32 +69,21 @@ def open_subject(run: Run, dbroot: Path | None = None, folders: Sequence[Path] =
             f"{_difference(run, data)}"
         )
     split = Split.from_stored(data, run.config, run.settings.split)
-    return Subject(run, data, split, tuple(folders))
+    return EvaluationContext(run, data, split, tuple(folders))
 
 
 def _difference(run: Run, data: DataSet) -> str:
-    """What differs between a data set and the one that a run was trained on, as far as the run
-    knows.
-    """
-    missing = [name for name in run.config.instruments if name not in data.notes.instruments]
+    """How a data set differs from the one that a run was trained on, as far as the run knows."""
+    instruments = data.notes.instruments
+    missing = [name for name in run.config.instruments if name not in instruments]
     if missing:
-        return (
-            f"it has no {', '.join(missing)} (its instruments: {', '.join(data.notes.instruments)})"
-        )
+        return f"it has no {', '.join(missing)} (its instruments: {', '.join(instruments)})"
     if data.config != run.front_end:
         return "it was made with another front end (sample rate, bands or frame length)"
-    stored = run.settings.split.get("notes", {})
-    known, there = (
-        {note for notes in stored.values() for note in notes},
-        split_data(data, run.config).notes,
-    )
-    found = {int(note) for notes in there.values() for note in notes}
-    if stored and known != found:
-        return (
-            f"its notes of {', '.join(run.config.instruments)} differ ({len(found)}, in "
-            f"training {len(known)})"
-        )
-    return (
-        f"its content differs (fingerprint {data.fingerprint[:12]}, in training "
-        f"{run.settings.data['fingerprint'][:12]})"
-    )
+    used = set(chain(*run.settings.split.get("notes", {}).values()))
+    found = {int(note) for note in chain(*split_data(data, run.config).notes.values())}
+    if used and used != found:
+        names = ", ".join(run.config.instruments)
+        return f"its notes of {names} differ ({len(found)}, in training {len(used)})"
+    trained = run.settings.data["fingerprint"]
+    return f"its content differs (fingerprint {data.fingerprint[:12]}, in training {trained[:12]})"

@@ -1,58 +1,78 @@
-"""A crossing: from a run's folder and recordings with their MIDI to a folder of results, with notes
-and a bar on stderr. Several recordings are worked on at once, each by a process of its own on one
-core.
+"""Evaluate a run on a corpus of recordings with aligned MIDI (`lt_midi.py`).
 
-    results.json results.csv       the figures
+    results.json results.csv       the scores
     transcriptions/ ...            what `lt.evaluation.recordings` writes for each recording
 
-Findings about several recordings as one nested result, and a model's whole evaluation on them.
-
-Frames are pooled over the recordings, note scores are means over them. Where all velocities of a
-MIDI file are equal it says nothing about dynamics: its frames are left out of their scores, and a
-remark says so.
+Frames are pooled over the recordings, note scores are means over them. Several recordings are
+evaluated at once, each by a process on one core.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
-import os
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence
+from typing import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 
-from lt import cli
 from lt.audio.io import audio_seconds
 from lt.config import CrossConfig
+from lt.devices import cpu_count
 from lt.evaluation.ground_truth import Pair, count_converted
 from lt.evaluation.metrics import pooled_note_figures
-from lt.evaluation.recordings import FOLDERS, SUFFIXES, Findings, NoteFigures, work_through
-from lt.evaluation.results import Results, settled, write_results
-from lt.evaluation.scoring import joined, judged_results
+from lt.evaluation.recordings import (
+    FOLDERS,
+    SUFFIXES,
+    NoteResult,
+    RecordingResult,
+    evaluate_recording,
+)
+from lt.evaluation.results import Results, Score, placed, select, write_results
+from lt.evaluation.scoring import concatenated, score_frames
 from lt.files import refuse_overwriting_inputs
 from lt.labels import LabelSpace
 from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier, read_classifier
 from lt.models.runs import Run, load_run
+from lt.progress import Progress, silent
 
-LONG_SECONDS = 1200.0  # recordings of this length fill the memory one at a time
-Ask = Callable[[], Findings]
+LONG_SECONDS = 1200.0  # longer recordings are evaluated one at a time, for the sake of memory
+
+logger = logging.getLogger(__name__)
 
 
-def cross(
-    path: Path, pairs: Sequence[Pair], folder: Path, config: CrossConfig, device: torch.device
-) -> Results:
-    """Hear recordings with one run; returns its settled results, empty where none were asked for or
-    no recording could be judged. A bad recording is reported and the rest are done.
+@dataclass(frozen=True)
+class CorpusResult:
+    """The evaluation of a corpus.
+
+    Attributes:
+        results: None if no scores were asked for, or no recording could be evaluated.
+        failures: by stem, why a recording could not be evaluated.
+    """
+
+    results: Results | None
+    failures: Mapping[str, Exception]
+
+
+def evaluate_corpus(
+    run: Run,
+    pairs: Sequence[Pair],
+    folder: Path,
+    config: CrossConfig = CrossConfig(),
+    progress: Progress = silent,
+) -> CorpusResult:
+    """Transcribe recordings, compare them with their MIDI, and write the files listed above. The
+    failure of one recording leaves the others unaffected.
 
     Raises:
-        FileNotFoundError, ValueError: no run at `path`, a damaged classifier, or an output that is
-        an input. OSError: a file cannot be written.
+        ValueError: a damaged classifier, or an output would overwrite an input. OSError: a file
+        cannot be written.
     """
-    run = load_run(path, device=device)
-    classifier = _classifier(run, config)
+    classifier = _read_classifier(run, config)
     outputs = [
         folder / name / f"{pair.stem}{suffix}"
         for pair in pairs
@@ -60,217 +80,171 @@ def cross(
         for suffix in SUFFIXES[name]
     ]
     refuse_overwriting_inputs(outputs, [file for pair in pairs for file in (pair.audio, pair.midi)])
-    _say_beforehand(run, path, pairs)
-    findings: dict[str, Findings] = {}
+    _log_conditions(run, pairs, config.classifier and classifier is None)
+    recordings: dict[str, RecordingResult] = {}
+    failures: dict[str, Exception] = {}
     with (
-        cli.progress(len(pairs), path.name, unit="file") as bar,
-        _asked(run, classifier, pairs, folder, config) as asks,
+        progress(total=len(pairs), desc=run.folder.path.name, unit="file") as bar,
+        _evaluations(run, classifier, pairs, folder, config) as evaluations,
     ):
-
-        def receive(numbered: tuple[Pair, Ask]) -> None:
-            pair, ask = numbered
+        for pair, evaluation in zip(pairs, evaluations):
             try:
-                findings[pair.stem] = ask()
-            finally:
-                bar.update()
-            for remark in remarks_on(findings[pair.stem], run.space):
-                cli.note(f"{pair.stem}: {remark}")
-
-        cli.for_each(list(zip(pairs, asks)), receive)
-    return _write(run, path, findings, folder, config)
-
-
-def _write(
-    run: Run, path: Path, findings: dict[str, Findings], folder: Path, config: CrossConfig
-) -> Results:
-    """Settle and write the results that were asked for."""
-    if not findings or not (config.losses or config.classifier):
-        return {}
-    results = pooled_results(run.space, findings)
-    if not config.losses:
-        results = {"baselines": results["baselines"]} if results.get("baselines") else {}
-    if not results:
-        return {}
-    head = {
-        "model": str(path),
-        "seed": config.seed,
-        "epoch": run.epoch,
-        "frames": sum(
-            len(one.judged.classes) for one in findings.values() if one.judged is not None
-        ),
-    }
-    results = settled(head | results)
-    write_results(folder, results)
-    return results
+                recordings[pair.stem] = evaluation()
+            except Exception as error:  # of any kind: the other recordings do not depend on it
+                failures[pair.stem] = error
+            else:
+                for remark in recordings[pair.stem].remarks:
+                    logger.info("%s: %s", pair.stem, remark)
+            bar.update()
+    results = _results(run, recordings, config)
+    if results:
+        write_results(folder, results)
+    return CorpusResult(results, failures)
 
 
-def _classifier(run: Run, config: CrossConfig) -> PcaClassifier | None:
-    """The baseline that lt_analyze.py left with the run, if it is wanted and there."""
-    path = run.folder.path / CLASSIFIER_FILE
-    if not config.classifier:
-        return None
-    if not path.is_file():
-        cli.note(
-            f"{path} is not there, so no classifier is judged (lt_analyze.py --make_classifier 1 "
-            "trains it)"
+def _log_conditions(run: Run, pairs: Sequence[Pair], no_classifier: bool) -> None:
+    """Log what holds for all recordings."""
+    path, rate = run.folder.path, run.front_end.sample_rate
+    if no_classifier:
+        logger.info(
+            "%s is not there, so no classifier is scored (lt_analyze.py --make_classifier 1 trains "
+            "it)",
+            path / CLASSIFIER_FILE,
         )
-        return None
-    return read_classifier(path, run.space, run.settings.run_id, run.device)
-
-
-def _say_beforehand(run: Run, path: Path, pairs: Sequence[Pair]) -> None:
-    """What holds for all recordings, once."""
-    converted = count_converted(pairs, run.front_end.sample_rate)
+    converted = count_converted(pairs, rate)
     if converted:
-        cli.note(
-            f"{converted} of {len(pairs)} recordings are resampled to {run.front_end.sample_rate} "
-            "Hz or mixed "
-            "down to one channel"
+        logger.info(
+            "%d of %d recordings are resampled to %d Hz or mixed down to one channel",
+            converted,
+            len(pairs),
+            rate,
         )
     if "pitch" not in run.space.labels:
-        cli.note(f"{path}: a model without the label pitch writes no MIDI")
+        logger.info("%s: a model without the label pitch writes no MIDI", path)
     elif "octave" not in run.space.labels:
-        cli.note(f"{path}: a model without the label octave writes every note in octave 4")
+        logger.info("%s: a model without the label octave writes every note in octave 4", path)
+
+
+def _read_classifier(run: Run, config: CrossConfig) -> PcaClassifier | None:
+    """The baseline that lt_analyze.py trained, if it is asked for and was trained."""
+    path = run.folder.path / CLASSIFIER_FILE
+    if not (config.classifier and path.is_file()):
+        return None
+    return read_classifier(path, run.space, run.settings.run_id, run.device)
 
 
 # --- several at once ------------------------------------------------------------------------------
 
 
 @contextmanager
-def _asked(
+def _evaluations(
     run: Run,
     classifier: PcaClassifier | None,
     pairs: Sequence[Pair],
     folder: Path,
     config: CrossConfig,
-) -> Iterator[list[Ask]]:
-    """A call for each pair that gives its findings: they are worked out here, or in processes that
-    have begun.
-    """
+) -> Iterator[list[Callable[[], RecordingResult]]]:
+    """A call for each pair that returns its result: of this process, or of a worker at work."""
     n_jobs = _n_jobs(run, pairs, config)
     if n_jobs == 1:
-        yield [partial(work_through, run, classifier, pair, folder, config) for pair in pairs]
+        yield [partial(evaluate_recording, run, classifier, pair, folder, config) for pair in pairs]
         return
-    executor = ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"))
+    executor = ProcessPoolExecutor(
+        n_jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)
+    )
     try:
-        futures: list[Future[Findings]] = [
-            executor.submit(_work_alone, run.folder.path, pair, folder, config) for pair in pairs
+        yield [
+            executor.submit(_evaluate_in_worker, run.folder.path, pair, folder, config).result
+            for pair in pairs
         ]
-        yield [future.result for future in futures]
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _n_jobs(run: Run, pairs: Sequence[Pair], config: CrossConfig) -> int:
-    """How many recordings are worked on at once; one on a GPU, and where recordings are long."""
+    """How many recordings are evaluated at once: one on a GPU, and if some are long."""
     if run.device.type != "cpu" or any(_seconds(pair.audio) > LONG_SECONDS for pair in pairs):
         return 1
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, min(config.jobs or cores, len(pairs)))
+    return max(1, min(config.jobs or cpu_count(), len(pairs)))
 
 
 def _seconds(path: Path) -> float:
-    """Duration of a recording; 0 of one that cannot be read, which is reported later."""
+    """Duration of a recording; 0 if it cannot be read, which is reported later."""
     try:
         return audio_seconds(path)
     except (OSError, ValueError):
         return 0.0
 
 
-def _work_alone(path: Path, pair: Pair, folder: Path, config: CrossConfig) -> Findings:
-    """Work through a recording in a process of its own, on one core."""
-    torch.set_num_threads(1)
-    run, classifier = _loaded(path, config)
-    return work_through(run, classifier, pair, folder, config)
+def _evaluate_in_worker(
+    path: Path, pair: Pair, folder: Path, config: CrossConfig
+) -> RecordingResult:
+    run, classifier = _load(path, config)
+    return evaluate_recording(run, classifier, pair, folder, config)
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, config: CrossConfig) -> tuple[Run, PcaClassifier | None]:
+def _load(path: Path, config: CrossConfig) -> tuple[Run, PcaClassifier | None]:
     """The run and its classifier, loaded once a process."""
     run = load_run(path)
-    known = config.classifier and (path / CLASSIFIER_FILE).is_file()
-    return run, read_classifier(
-        path / CLASSIFIER_FILE, run.space, run.settings.run_id
-    ) if known else None
+    return run, _read_classifier(run, config)
 
 
-DYNAMICS, CLASSIFIER = "dynamics", "classifier"
-EQUAL_VELOCITIES = "dynamics are not scored: all velocities of its MIDI are equal"
-NO_FRAMES = (
-    "frames are not scored: the model knows no silence, and in none do all of its instruments sound"
-)
+# --- scores ---------------------------------------------------------------------------------------
 
 
-def pooled_results(space: LabelSpace, findings: Mapping[str, Findings]) -> Results:
-    """Findings by stem -> {"overall", "instruments", "baselines", "latent", "files"} as in
-    results.json; the classifier of a single file stands beside its `reconstruction` and `transfer`.
+def _results(
+    run: Run, recordings: Mapping[str, RecordingResult], config: CrossConfig
+) -> Results | None:
+    """The scores that were asked for; None if there are none."""
+    if not recordings:
+        return None
+    scores = corpus_scores(run.space, recordings)
+    remarks = {stem: "; ".join(own.remarks) for stem, own in recordings.items() if own.remarks}
+    if not config.losses:
+        scores, remarks = select(scores, scope="baselines"), {}
+    if not (scores or remarks):
+        return None
+    evaluated = [own.predictions for own in recordings.values() if own.predictions]
+    about = {
+        "model": str(run.folder.path),
+        "seed": config.seed,
+        "epoch": run.epoch,
+        "frames": sum(len(predictions.classes) for predictions in evaluated),
+    }
+    return Results(about, scores, remarks)
+
+
+def corpus_scores(space: LabelSpace, recordings: Mapping[str, RecordingResult]) -> list[Score]:
+    """Scores of all recordings together and of each, by stem; for a single file those of the
+    classifier are beside its reconstruction and transfer.
     """
-    found = list(findings.values())
-    results = _frame_results(space, found)
-    notes = _pooled([one.notes for one in found])
-    if notes:
-        results.setdefault("overall", {})["notes"] = notes
-        for index, name in enumerate(space.instruments):
-            own = results.setdefault("instruments", {}).setdefault(name, {})
-            own["notes"] = _pooled([one.instruments[index] for one in found])
-    return results | {"files": {stem: _file_results(space, one) for stem, one in findings.items()}}
+    results = list(recordings.values())
+    scores = [*_frame_scores(space, results), *_note_scores(own.notes for own in results)]
+    for index, name in enumerate(space.instruments):
+        notes = [own.instruments[index] for own in results if own.instruments]
+        scores += placed(_note_scores(notes), scope="instruments", name=name)
+    for stem, own in recordings.items():
+        scores += placed(_file_scores(space, own), scope="files", name=stem)
+    return scores
 
 
-def remarks_on(one: Findings, space: LabelSpace) -> list[str]:
-    """Everything odd about a recording and its scores, a sentence each."""
-    remarks = list(one.remarks)
-    if one.judged is None:
-        remarks.append(NO_FRAMES)
-    elif DYNAMICS in space.labels and not one.velocities_differ:
-        remarks.append(EQUAL_VELOCITIES)
-    return remarks
+def _file_scores(space: LabelSpace, recording: RecordingResult) -> list[Score]:
+    scores = _frame_scores(space, [recording])
+    baselines = [replace(score, path=score.name) for score in select(scores, scope="baselines")]
+    return [*select(scores, scope="overall"), *baselines, *_note_scores([recording.notes])]
 
 
-def _file_results(space: LabelSpace, one: Findings) -> Results:
-    """One recording's scores, laid out as `overall`."""
-    results = _frame_results(space, [one])
-    scores = results.get("overall", {})
-    for name, baseline in results.get("baselines", {}).items():
-        scores["symbol"][name] = baseline["symbol"]["transfer"]
-    if one.notes:
-        scores["notes"] = _pooled([one.notes])
-    remarks = remarks_on(one, space)
-    return scores | ({"remarks": "; ".join(remarks)} if remarks else {})
+def _frame_scores(space: LabelSpace, recordings: Sequence[RecordingResult]) -> list[Score]:
+    """Scores of all frames together."""
+    predictions = [own.predictions for own in recordings if own.predictions]
+    return score_frames(space, concatenated(predictions)) if predictions else []
 
 
-def _frame_results(space: LabelSpace, found: Sequence[Findings]) -> Results:
-    """Scores of all frames together; dynamics only of recordings whose MIDI says something about
-    them.
-    """
-    judged = [one.judged for one in found if one.judged is not None]
-    if not judged:
-        return {}
-    results = judged_results(space, joined(judged))
-    if DYNAMICS not in space.labels:
-        return results
-    spoken = [one.judged for one in found if one.judged is not None and one.velocities_differ]
-    return _with_dynamics(results, judged_results(space, joined(spoken)) if spoken else None)
-
-
-def _with_dynamics(results: Results, spoken: Results | None) -> Results:
-    """The same results with the dynamics of others; without them where there are none."""
-    mixed = {}
-    for name, value in results.items():
-        other = None if spoken is None else spoken[name]
-        if name == DYNAMICS and isinstance(value, dict):
-            if other is not None:
-                mixed[name] = other
-        else:
-            mixed[name] = _with_dynamics(value, other) if isinstance(value, dict) else value
-    return mixed
-
-
-def _pooled(figures: Sequence[NoteFigures | None]) -> Results:
-    known = [one for one in figures if one is not None]
-    return (
-        pooled_note_figures([one.scores for one in known], [one.counts for one in known])
-        if known
-        else {}
-    )
+def _note_scores(results: Iterable[NoteResult | None]) -> list[Score]:
+    """Scores of transcriptions; none where the model writes no notes."""
+    known = [result for result in results if result]
+    if not known:
+        return []
+    figures = pooled_note_figures([own.scores for own in known], [own.counts for own in known])
+    return [Score(measure, value, modality="notes") for measure, value in figures.items()]

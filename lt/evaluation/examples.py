@@ -1,16 +1,16 @@
-"""Examples: whole notes as they were, as the model reconstructs them, and as it makes them from
-their symbols.
+"""Sound examples: whole notes as recorded, reconstructed by the model, and synthesised from their
+symbols.
 
-The original comes from the note's source; where that is gone it is made from the note's spectra,
-and says so. A transfer draws its latent once a note, so that the tone stands still; where the model
-knows silence, its symbols shape the note's ends, and elsewhere the note's own silence does.
+The original comes from the note's source; if that is gone it is made from the note's spectra. A
+transfer samples its latent once a note, so that the timbre is steady; the note's ends come from the
+silence class of its symbols, or from the note's own silence where the model has no such class.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Callable, Sequence
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from torch import Tensor
 
 from lt.audio.io import to_peak
 from lt.audio.phase import magnitudes_to_audio_batch
-from lt.config import SynthesisConfig
+from lt.config import AnalysisConfig, SynthesisConfig
 from lt.data.dataset import DataSet
-from lt.evaluation.context import Subject
+from lt.evaluation.context import EvaluationContext
 from lt.inference.synthesis import features_to_magnitudes, reconstruct_magnitudes
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
 from lt.models.runs import Run
 from lt.models.vae import draw_noise
+from lt.progress import Progress, silent
 from lt.seeds import numpy_rng, torch_rng
 
 FADE_SECONDS = 0.01
@@ -37,9 +38,9 @@ class Example:
     """One note of each instrument, sounding together.
 
     Attributes:
-        title: what was played. read: what the model reads from it, for most of its frames.
+        title: the notes. read: the symbols that the model reads from most of their frames.
         original, reconstruction: (samples,). transfers: one (samples,) a latent sample.
-        from_source: whether `original` is the note's own sound, not made from its spectra.
+        from_source: whether `original` is the recording, not made from spectra.
         spectra: name -> magnitudes (frames, bins) of original, reconstruction and first transfer.
     """
 
@@ -53,74 +54,72 @@ class Example:
 
 
 def make_examples(
-    subject: Subject,
-    part: str,
-    n_examples: int,
-    n_samples: int,
-    seed: int,
-    on_example: Callable[[], None] = lambda: None,
+    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
 ) -> list[Example]:
-    """Examples from notes of a part, spread over its range; fewer where it has fewer notes."""
+    """`config.generate_audio` examples of notes of `config.partition`, spread over its range; fewer
+    if it has fewer notes. Each has `config.n_samples` transfers.
+    """
     examples = []
-    for index, notes in enumerate(choose_notes(subject, part, n_examples, seed)):
-        examples.append(make_example(subject, notes, n_samples, seed, index))
-        on_example()
+    notes_of = choose_notes(context, config.partition, config.generate_audio, config.seed)
+    with progress(total=len(notes_of), desc="sound examples", unit="note") as bar:
+        for index, notes in enumerate(notes_of):
+            examples.append(make_example(context, notes, config.n_samples, config.seed, index))
+            bar.update()
     return examples
 
 
-def choose_notes(subject: Subject, part: str, n_examples: int, seed: int) -> list[tuple[int, ...]]:
-    """For each example a note of each instrument: one from each stretch of the instrument's range;
-    the first rises, the others come in any order.
+def choose_notes(
+    context: EvaluationContext, part: str, n_examples: int, seed: int
+) -> list[tuple[int, ...]]:
+    """A note of each instrument for each example: one from each stretch of the instrument's range,
+    rising for the first instrument, in random order for the others.
     """
     columns = []
-    for index, instrument in enumerate(subject.run.config.instruments):
-        chosen = numpy_rng(seed, "analysis", index)
-        own = np.intersect1d(subject.split.notes[part], subject.data.notes_of(instrument))
-        labels = subject.data.notes.labels[own]
+    for index, instrument in enumerate(context.run.config.instruments):
+        rng = numpy_rng(seed, "analysis", index)
+        own = np.intersect1d(context.split.notes[part], context.data.notes_of(instrument))
+        labels = context.data.notes.labels[own]
         rising = own[np.lexsort((labels[:, 2], labels[:, 1], labels[:, 0]))]
         stretches = np.array_split(rising, min(n_examples, len(own)) or 1)
-        column = [int(chosen.choice(stretch)) for stretch in stretches][:n_examples]
-        columns.append(column if index == 0 else chosen.permutation(column).tolist())
+        column = [int(rng.choice(stretch)) for stretch in stretches][:n_examples]
+        columns.append(column if index == 0 else rng.permutation(column).tolist())
     return list(zip(*columns))
 
 
 @torch.no_grad()
 def make_example(
-    subject: Subject, notes: Sequence[int], n_samples: int, seed: int, index: int
+    context: EvaluationContext, notes: Sequence[int], n_samples: int, seed: int, index: int
 ) -> Example:
-    """One example from a note of each instrument; `index` names its draws."""
-    run, data = subject.run, subject.data
+    """One example of a note of each instrument; `index` names its random numbers."""
+    run, data = context.run, context.data
     n_frames = int(data.lengths[list(notes)].max())
     mixture = torch.from_numpy(_mixture(data, notes, n_frames)).to(run.device)
-    features = run.scaler.apply(mixture)
+    classes, sounding = _classes(run.space, data, notes, n_frames)
     reconstruction = reconstruct_magnitudes(run, mixture)
-    classes, sounds = _classes(run.space, data, notes, n_frames)
     transfers = [
-        _transfer(run, classes, sounds, seed, index, sample) for sample in range(n_samples)
+        _transfer(run, classes, sounding, seed, index, sample) for sample in range(n_samples)
     ]
-    audio = note_sounds(subject, notes)
-    made = [reconstruction, *transfers] + ([mixture] if audio is None else [])
+    recording = note_sounds(context, notes)
+    synthetic = [reconstruction, *transfers] + ([mixture] if recording is None else [])
     synthesis = replace(SYNTHESIS, seed=seed)
-    heard = magnitudes_to_audio_batch(made, run.front_end, synthesis, index)
-    original = heard.pop() if audio is None else audio
-    spectra = {"original": mixture, "reconstruction": reconstruction} | (
-        {"transfer: made from the symbols": transfers[0]} if transfers else {}
-    )
+    sounds = magnitudes_to_audio_batch(synthetic, run.front_end, synthesis, index)
+    first, *others = (finished(audio, run) for audio in sounds)
+    spectra = {"original": mixture, "reconstruction": reconstruction}
+    if transfers:
+        spectra["transfer: made from the symbols"] = transfers[0]
     return Example(
-        _played(run.space, data, notes),
-        _read(run, features, sounds),
-        finished(original, run),
-        finished(heard[0], run),
-        tuple(finished(one, run) for one in heard[1:]),
-        audio is not None,
-        {name: magnitudes.cpu().numpy() for name, magnitudes in spectra.items()},
+        title=_describe(run.space, data, notes),
+        read=_read(run, run.scaler.apply(mixture), sounding),
+        original=others[-1] if recording is None else finished(recording, run),
+        reconstruction=first,
+        transfers=tuple(others[:n_samples]),
+        from_source=recording is not None,
+        spectra={name: magnitudes.cpu().numpy() for name, magnitudes in spectra.items()},
     )
 
 
 def finished(audio: np.ndarray, run: Run) -> np.ndarray:
-    """A sound (samples,) without clicks: its ends faded over 10 ms, turned down where it would pass
-    -1 dBFS.
-    """
+    """Audio (samples,) with its ends faded over 10 ms, turned down where it would pass -1 dBFS."""
     n_fade = min(round(FADE_SECONDS * run.front_end.sample_rate), len(audio) // 2)
     shape = np.ones(len(audio), np.float32)
     shape[:n_fade] = 0.5 - 0.5 * np.cos(np.pi * np.arange(n_fade) / n_fade)
@@ -128,14 +127,14 @@ def finished(audio: np.ndarray, run: Run) -> np.ndarray:
     return to_peak(audio * shape)
 
 
-def note_sounds(subject: Subject, notes: Sequence[int]) -> np.ndarray | None:
-    """The notes' own sounds added up (samples,); None where one is gone."""
-    sounds = [subject.note_audio(note) for note in notes]
-    if any(one is None for one in sounds):
+def note_sounds(context: EvaluationContext, notes: Sequence[int]) -> np.ndarray | None:
+    """The sum of the notes' recordings (samples,); None if one is gone."""
+    recordings = [context.note_audio(note) for note in notes]
+    if any(audio is None for audio in recordings):
         return None
-    total = np.zeros(max(map(len, sounds)), np.float32)
-    for one in sounds:
-        total[: len(one)] += one
+    total = np.zeros(max(map(len, recordings)), np.float32)
+    for audio in recordings:
+        total[: len(audio)] += audio
     return total
 
 
@@ -152,37 +151,31 @@ def _mixture(data: DataSet, notes: Sequence[int], n_frames: int) -> np.ndarray:
 def _classes(
     space: LabelSpace, data: DataSet, notes: Sequence[int], n_frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classes (n_frames, instruments, labels), and whether anything sounds (n_frames,)."""
-    labels, sounds = [], np.zeros(n_frames, bool)
-    for note in notes:
-        own = np.zeros(n_frames, bool)
-        own[: data.lengths[note]] = data.sounding[data.starts[note] : data.starts[note + 1]]
-        table = np.repeat(data.notes.labels[note][None], n_frames, axis=0)
-        labels.append(
-            NoteLabels.from_table(np.where((own | (not space.silence))[:, None], table, SILENCE))
-        )
-        sounds |= own
-    return space.to_classes(labels), sounds
+    """Classes (n_frames, instruments, labels), and whether any note sounds (n_frames,)."""
+    sounding = np.zeros((len(notes), n_frames, 1), bool)
+    labels = []
+    for own, note in zip(sounding, notes):
+        own[: data.lengths[note], 0] = data.sounding[data.starts[note] : data.starts[note + 1]]
+        labelled = own | (not space.silence)
+        labels.append(NoteLabels.from_table(np.where(labelled, data.notes.labels[note], SILENCE)))
+    return space.to_classes(labels), sounding.any(axis=(0, 2))
 
 
-def _transfer(run: Run, classes: np.ndarray, sounds: np.ndarray, seed: int, *where: int) -> Tensor:
-    """Magnitudes (frames, bins) decoded from the symbols' latent, drawn once for all frames."""
-    once = draw_noise(run.model.dims, 1, torch_rng(seed, "latent", *where))
-    noise = tuple(draw.expand(len(classes), -1).to(run.device) for draw in once)
-    magnitudes = features_to_magnitudes(
-        run, run.model.symbol_to_signal(torch.from_numpy(classes).to(run.device), noise).mean
-    )
-    return (
-        magnitudes
-        if run.space.silence
-        else magnitudes * torch.from_numpy(sounds[:, None]).to(run.device)
-    )
+def _transfer(run: Run, classes: np.ndarray, sounding: np.ndarray, seed: int, *key: int) -> Tensor:
+    """Magnitudes (frames, bins) decoded from the symbols' latent, sampled once for all frames."""
+    sample = draw_noise(run.model.dims, 1, torch_rng(seed, "latent", *key))
+    noise = tuple(layer.expand(len(classes), -1).to(run.device) for layer in sample)
+    symbols = torch.from_numpy(classes).to(run.device)
+    magnitudes = features_to_magnitudes(run, run.model.symbol_to_signal(symbols, noise).mean)
+    if not run.space.silence:
+        magnitudes = magnitudes * torch.from_numpy(sounding[:, None]).to(run.device)
+    return magnitudes
 
 
-# --- words ----------------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------------
 
 
-def _played(space: LabelSpace, data: DataSet, notes: Sequence[int]) -> str:
+def _describe(space: LabelSpace, data: DataSet, notes: Sequence[int]) -> str:
     """`Piano A4 mf + Violin C5 f`."""
     rows = [data.notes.labels[note] for note in notes]
     return " + ".join(
@@ -191,25 +184,23 @@ def _played(space: LabelSpace, data: DataSet, notes: Sequence[int]) -> str:
     )
 
 
-def _read(run: Run, features: Tensor, sounds: np.ndarray) -> str:
-    """What the model reads from most frames, and from how many: `Piano A4 mf (93 %)`."""
+def _read(run: Run, features: Tensor, sounding: np.ndarray) -> str:
+    """The symbols predicted most often in sounding frames, and how often: `Piano A4 mf (93 %)`."""
     probabilities = run.model.signal_to_symbol(features).probabilities()
     classes = torch.stack([group.argmax(dim=-1) for group in probabilities], dim=1).cpu().numpy()
-    per_instrument = classes.reshape(
-        len(classes), len(run.space.instruments), len(run.space.labels)
-    )
-    per_instrument = per_instrument[sounds] if sounds.any() else per_instrument
+    if sounding.any():
+        classes = classes[sounding]
     words = []
-    for index, instrument in enumerate(run.space.instruments):
-        rows = Counter(map(tuple, per_instrument[:, index].tolist()))
-        row, count = rows.most_common(1)[0]
+    for instrument, own in zip(
+        run.space.instruments, np.hsplit(classes, len(run.space.instruments))
+    ):
+        values, count = Counter(map(tuple, own.tolist())).most_common(1)[0]
         names = {
             label: run.space.class_names(label)[value]
-            for label, value in zip(run.space.labels, row)
+            for label, value in zip(run.space.labels, values)
         }
-        note = names.get("pitch", "") + (
-            names.get("octave", "") if names.get("pitch") != "silence" else ""
-        )
-        read = " ".join(dict.fromkeys(word for word in (note, names.get("dynamics", "")) if word))
-        words.append(f"{instrument} {read} ({100 * count / len(per_instrument):.0f} %)")
+        pitch = names.get("pitch", "")
+        note = pitch if pitch == "silence" else pitch + names.get("octave", "")
+        read = dict.fromkeys(filter(None, (note, names.get("dynamics"))))
+        words.append(f"{instrument} {' '.join(read)} ({100 * count / len(own):.0f} %)")
     return " + ".join(words)

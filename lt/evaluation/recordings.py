@@ -36,7 +36,7 @@ from lt.evaluation.metrics import (
     note_scores,
     unmatched_notes,
 )
-from lt.evaluation.scoring import Judged, JudgedRows, judge_batch
+from lt.evaluation.scoring import FramePredictions, concatenated, predict_batch
 from lt.inference.note_decoding import transcribe
 from lt.inference.posteriors import (
     STRIDE,
@@ -57,7 +57,6 @@ from lt.inference.synthesis import (
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.models.baselines import PcaClassifier
 from lt.models.runs import Run
-from lt.models.vae import draw_noise
 from lt.rows import Rows
 from lt.seeds import torch_rng
 
@@ -68,33 +67,35 @@ SUFFIXES = {
     "transfers": (".wav",),
     "plots": (".png",),
 }
+EQUAL_VELOCITIES = "dynamics are not scored: all velocities of its MIDI are equal"
+NO_FRAMES = (
+    "frames are not scored: the model knows no silence, and in none do all of its instruments sound"
+)
 TITLES = ("original", "reconstruction", "transfer: made from the MIDI's symbols")  # of pictures
 
 
 @dataclass(frozen=True)
-class NoteFigures:
-    """How right a transcription is."""
+class NoteResult:
+    """Scores of a transcription."""
 
     scores: NoteScores
     counts: FrameCounts
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What is known about one recording.
+class RecordingResult:
+    """The evaluation of one recording; plain arrays, so that it can cross to another process.
 
     Attributes:
-        judged: its frames; None where the MIDI has none that the model's labels can name.
-        velocities_differ: whether the MIDI says anything about dynamics.
+        predictions: of its frames; None where no frame has true classes (see `Reference.classes`).
         notes: of the whole transcription; instruments: of each. None, and empty, for a model
             without pitch.
         remarks: what is odd, a sentence each.
     """
 
-    judged: Judged | None
-    velocities_differ: bool
-    notes: NoteFigures | None
-    instruments: tuple[NoteFigures, ...]
+    predictions: FramePredictions | None
+    notes: NoteResult | None
+    instruments: tuple[NoteResult, ...]
     remarks: tuple[str, ...]
 
 
@@ -107,7 +108,7 @@ class Frames:
         pictures: title -> magnitudes of every `every`-th frame.
     """
 
-    judged: Judged | None
+    predictions: FramePredictions | None
     probabilities: list[np.ndarray]
     pictures: dict[str, np.ndarray]
     every: int
@@ -116,9 +117,9 @@ class Frames:
 # --- a recording ----------------------------------------------------------------------------------
 
 
-def work_through(
+def evaluate_recording(
     run: Run, classifier: PcaClassifier | None, pair: Pair, folder: Path, config: CrossConfig
-) -> Findings:
+) -> RecordingResult:
     """Hear one recording, compare it with its MIDI, and write what was asked for.
 
     Raises:
@@ -152,11 +153,12 @@ def work_through(
             folder / f"plots/{pair.stem}.png",
             pair.audio.name,
         )
-    return Findings(
-        frames.judged,
-        reference.velocities_differ,
-        *_note_figures(reference, heard, run),
-        tuple(remarks),
+    if frames.predictions is None:
+        remarks.append(NO_FRAMES)
+    elif "dynamics" in run.space.labels and not reference.velocities_differ:
+        remarks.append(EQUAL_VELOCITIES)
+    return RecordingResult(
+        frames.predictions, *_note_figures(reference, heard, run), tuple(remarks)
     )
 
 
@@ -175,13 +177,13 @@ def _transcribe(run: Run, hearing: Hearing, path: Path) -> list[Track] | None:
 
 def _note_figures(
     reference: Reference, heard: Sequence[Track] | None, run: Run
-) -> tuple[NoteFigures | None, tuple[NoteFigures, ...]]:
+) -> tuple[NoteResult | None, tuple[NoteResult, ...]]:
     """Figures of all notes, and of each instrument's."""
     if heard is None:
         return None, ()
 
-    def figures(truth: Sequence[Note], estimated: Sequence[Note]) -> NoteFigures:
-        return NoteFigures(note_scores(truth, estimated), frame_counts(truth, estimated))
+    def figures(truth: Sequence[Note], estimated: Sequence[Note]) -> NoteResult:
+        return NoteResult(note_scores(truth, estimated), frame_counts(truth, estimated))
 
     own = tuple(figures(track.notes, other.notes) for track, other in zip(reference.tracks, heard))
     return figures(reference.notes, _merged(heard)), own
@@ -220,7 +222,7 @@ def _frames(
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     every = max(1, -(-n_frames // MOST_FRAMES))
     probabilities = [Rows() for _ in run.space.group_sizes]
-    judged, pictures, first = JudgedRows(), {title: Rows() for title in TITLES}, 0
+    predictions, pictures, first = [], {title: Rows() for title in TITLES}, 0
     for number, magnitudes in enumerate(magnitude_blocks(run, pair.audio)):
         rows = slice(first, first + len(magnitudes))
         own, judgeable = classes[rows], known[rows]
@@ -228,9 +230,11 @@ def _frames(
         for gathered, group in zip(probabilities, symbol_probabilities(run, tuned)):
             gathered.add(group.numpy())
         if judgeable.any():
-            judged.add(
-                _judge(run, classifier, tuned[judgeable], own[judgeable], seed, place, number)
+            predicted = _predict(
+                run, classifier, tuned[judgeable], own[judgeable], seed, place, number
             )
+            dynamics_known = np.full(len(predicted.classes), reference.velocities_differ)
+            predictions.append(replace(predicted, dynamics_known=dynamics_known))
         thin = slice(-first % every, None, every)
         for title, shown in zip(
             TITLES,
@@ -243,38 +247,31 @@ def _frames(
             pictures[title].add(shown.numpy())
         first += len(magnitudes)
     return Frames(
-        judged.judged() if len(judged) else None,
+        concatenated(predictions) if predictions else None,
         [gathered.array() for gathered in probabilities],
         {title: rows.array() for title, rows in pictures.items()},
         every,
     )
 
 
-def _judge(
+def _predict(
     run: Run,
     classifier: PcaClassifier | None,
     magnitudes: Tensor,
     classes: np.ndarray,
     seed: int,
-    *where: int,
-) -> Judged:
-    """Judge frames whose classes are known; draws are named by the seed and `where`."""
+    *key: int,
+) -> FramePredictions:
+    """Predictions for frames whose classes are known; random numbers are named by seed and key."""
     magnitudes = magnitudes.to(run.device)
-    noise = [
-        draw_noise(
-            run.model.dims,
-            len(magnitudes),
-            torch_rng(seed, "recording", *where, half, device=run.device),
-        )
-        for half in range(2)
-    ]
+    rngs = [torch_rng(seed, "recording", *key, half, device=run.device) for half in range(2)]
     batch = Batch(
         magnitudes,
         magnitudes,
         torch.from_numpy(classes).to(run.device),
         torch.ones(classes.shape[:2], device=run.device),
     )
-    return judge_batch(run, batch, noise, {} if classifier is None else {"classifier": classifier})
+    return predict_batch(run, batch, rngs, {} if classifier is None else {"classifier": classifier})
 
 
 def _transfer(run: Run, classes: np.ndarray, known: np.ndarray) -> Tensor:

@@ -1,25 +1,30 @@
-"""Results: one nested dictionary of plain values, shown as tables and written as JSON and CSV with
-equal numbers.
+"""Results of an evaluation: one flat list of scores; tables, results.json and results.csv follow
+from it.
 
-Its shape is `results.json`'s: `overall`, `instruments`, `files` and `baselines` hold `signal`,
-`symbol` and `notes`; below those come the way (`reconstruction`, `transfer`), the label, and the
-measures. `settled` rounds every number once; after that all three forms show the same digits.
-`<measure>_sd` stands beside its measure as `mean ± sd`.
+A `Score` is one number and what it was measured on, a row of results.csv. results.json nests the
+scores by scope, name, modality, path, label and measure. Numbers are rounded to DIGITS wherever they
+leave this module, so that all three forms show the same digits; `<measure>_sd`, the standard
+deviation over passes, is shown as `mean ± sd`.
+
+Names: `modality` is signal, symbol or notes; `path` is reconstruction (through the modality's own
+latent) or transfer (through the other's); `label` is octave, pitch, dynamics or note (octave and
+pitch together).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
-from lt.files import plain, write_json, write_text
+from lt.files import write_json, write_text
 from lt.labels import CLASS_NAMES, LABELS
 
 DIGITS = 4  # behind the point, in every form
-WAYS = ("reconstruction", "transfer")
+PATHS = ("reconstruction", "transfer")
 NOTE = "note"  # octave and pitch together
 MEASURES = {
     "log_likelihood": "log-likelihood (nats/frame)",
@@ -37,39 +42,142 @@ MEASURES = {
     "frame_note": "frames: note",
     "frame_pitch_class": "frames: pitch class",
     "frame_false_alarm": "frames: false alarms",
-    "frames": "frames judged",
 }
 EXPLANATIONS = {
     "reconstruction, transfer": "Through the modality's own latent, and through the other's: "
-    "signal to symbols, "
-    "symbols to signal.",
+    "signal to symbols, symbols to signal.",
     "log-likelihood": "Natural logarithm of p(x|z), one latent sample a pass; summed over bins "
-    "(of the scaled "
-    "log-magnitudes) or classes, averaged over frames. Higher is better.",
+    "(of the scaled log-magnitudes) or classes, averaged over frames. Higher is better.",
     "Itakura-Saito divergence": "Mean over bins of P/Q - ln(P/Q) - 1, P the true and Q the "
-    "model's power spectrum, "
-    "both floored 40 dB below the true frame's loudest bin. Lower is better.",
-    "log-spectral distance": "Root mean square over bins of the difference in decibels, floored "
-    "likewise. Lower is "
+    "model's power spectrum, both floored 40 dB below the true frame's loudest bin. Lower is "
     "better.",
-    "accuracy": "Share of frames whose most probable class, by the posterior's mean, is the true "
-    "one; silence is a "
-    "class where the model has it.",
+    "log-spectral distance": "Root mean square over bins of the difference in decibels, floored "
+    "likewise. Lower is better.",
+    "accuracy": "Fraction of frames whose most probable class, by the posterior's mean, is the "
+    "true one; silence is a class where the model has it.",
     "balanced accuracy": "Mean of the accuracies of the classes that occur.",
-    "accuracy, any order": "Mixtures: in the best assignment of what was read to the instruments.",
+    "accuracy, any order": "Mixtures: in the best assignment of the predictions to the "
+    "instruments.",
     "note": "Octave and pitch both right. Octave errors are sounding frames with the right pitch "
-    "class in another "
-    "octave.",
+    "class in another octave.",
     "classifier": "Principal components, as many as the latent has dimensions, and a multilayer "
     "perceptron.",
     "majority": "Always the class that is commonest in the training part.",
-    "pyin": "pYIN on the notes' own sound, rounded to the nearest note; silence where it hears no "
-    "voice.",
+    "pyin": "pYIN on the notes' own sound, rounded to the nearest note; silence where it finds no "
+    "pitch.",
     "active": "Latent units whose posterior mean varies over frames by more than 0.01 (variance).",
 }
-CSV_COLUMNS = ("scope", "name", "modality", "way", "label", "measure", "value")
-Results = dict[str, Any]
-Keys = tuple[str, ...]
+CSV_COLUMNS = ("scope", "name", "modality", "way", "label", "measure", "value")  # way: the path
+ORDER = {  # of the rows of a table
+    "modality": ("signal", "symbol", "notes"),
+    "path": PATHS,
+    "label": (*LABELS, NOTE),
+    "measure": tuple(MEASURES),
+}
+Value = float | int | list[list[int]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measured value and what it was measured on.
+
+    Attributes:
+        measure: a key of MEASURES, `confusion`, or a count.
+        value: a number, or the counts of a confusion matrix, a list a true class.
+        label: empty for spectra and for transcriptions. modality: empty for counts.
+        path: of one recording's scores also the name of a baseline.
+        scope: overall, instruments, baselines, latent or files. name: of the instrument, baseline
+            or file; empty for the others.
+        sd: standard deviation over passes (n - 1); None for a single pass.
+    """
+
+    measure: str
+    value: Value
+    label: str = ""
+    modality: str = ""
+    path: str = ""
+    scope: str = "overall"
+    name: str = ""
+    sd: float | None = None
+
+    def __str__(self) -> str:
+        """As a cell of a table."""
+        return shown(self.value) if self.sd is None else f"{shown(self.value)} ± {shown(self.sd)}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is known of one model.
+
+    Attributes:
+        about: what was evaluated: model, seed, partition, ... scores: all of them.
+        remarks: what is odd about a recording, by its stem.
+
+    Example:
+        >>> results = Results({"model": "m"}, [Score("accuracy", 0.5, "pitch", "symbol", "transfer")])
+        >>> results.value("accuracy", label="pitch", path="transfer")
+        0.5
+        >>> results.to_dict()["overall"]["symbol"]["transfer"]["pitch"]
+        {'accuracy': 0.5}
+    """
+
+    about: Mapping[str, str | int]
+    scores: Sequence[Score]
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, measure: str, scope: str = "overall", **fields: str) -> Value:
+        """The value of the first score with these fields. Raises LookupError where there is none."""
+        found = select(self.scores, measure=measure, scope=scope, **fields)
+        if not found:
+            raise LookupError(f"no {measure} of {scope} {fields}")
+        return found[0].value
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of results.json: nested, every number rounded to DIGITS, NaN as None."""
+        tree: dict[str, Any] = dict(self.about)
+        for score in self.scores:
+            if score.scope == "latent":
+                tree.setdefault("baselines", {})  # there, if empty, beside a model's own scores
+            place = tree
+            for key in (score.scope, score.name, score.modality, score.path, score.label):
+                place = place.setdefault(key, {}) if key else place
+            place[score.measure] = rounded(score.value)
+            if score.sd is not None:
+                place[f"{score.measure}_sd"] = rounded(score.sd)
+        for stem, remark in self.remarks.items():
+            tree.setdefault("files", {}).setdefault(stem, {})["remarks"] = remark
+        return tree
+
+
+def select(scores: Iterable[Score], **fields: str) -> list[Score]:
+    """The scores whose fields have these values."""
+    return [s for s in scores if all(getattr(s, name) == fields[name] for name in fields)]
+
+
+def placed(scores: Iterable[Score], **fields: str) -> list[Score]:
+    """The same scores with other fields, such as `scope` and `name`."""
+    return [replace(score, **fields) for score in scores]
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def rounded(value: Any) -> Any:
+    """A float rounded to DIGITS, None if it is NaN or infinite; anything else as it is."""
+    if not isinstance(value, float):
+        return value
+    return round(float(value), DIGITS) + 0.0 if math.isfinite(value) else None  # no minus zero
+
+
+def shown(value: Any) -> str:
+    """A value as tables and CSV show it."""
+    value = rounded(value)
+    if value is None:
+        return "-"
+    return f"{value:.{DIGITS}f}" if isinstance(value, float) else str(value)
+
+
+# --- tables ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -86,242 +194,168 @@ class Table:
     def __str__(self) -> str:
         """Aligned, columns at least two spaces apart, numbers to the right."""
         lines = [self.columns, *self.rows]
-        widths = [max(len(line[index]) for line in lines) for index in range(len(self.columns))]
+        first, *others = [max(map(len, cells)) for cells in zip(*lines)]
         aligned = [
-            "  ".join(
-                [
-                    line[0].ljust(widths[0]),
-                    *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:])),
-                ]
-            ).rstrip()
-            for line in lines
+            "  ".join([name.ljust(first), *map(str.rjust, cells, others)]).rstrip()
+            for name, *cells in lines
         ]
         return "\n".join([self.title, *(f"  {line}" for line in aligned)])
 
 
-# --- numbers --------------------------------------------------------------------------------------
-
-
-def settled(results: Results) -> Results:
-    """The same with plain values, every number rounded to DIGITS, NaN and infinities as None."""
-
-    def settle(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: settle(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [settle(one) for one in value]
-        return (
-            round(value, DIGITS) + 0.0 if isinstance(value, float) else value
-        )  # + 0.0: no minus zero
-
-    return settle(plain(results))
-
-
-def shown(value: Any) -> str:
-    """A settled value as tables and CSV show it."""
-    if value is None:
-        return "-"
-    return f"{value:.{DIGITS}f}" if isinstance(value, float) else str(value)
-
-
-def leaves(results: Mapping[str, Any], path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    """Every value with its path; entries of a confusion matrix as `confusion_<truth>_<estimate>`."""
-    for name, value in results.items():
-        if isinstance(value, dict):
-            yield from leaves(value, (*path, name))
-        elif name == "confusion":
-            for true_class, row in enumerate(value):
-                for estimated_class, count in enumerate(row):
-                    yield (*path, f"confusion_{true_class}_{estimated_class}"), count
-        else:
-            yield (*path, name), value
-
-
-def csv_row(path: Keys, value: Any) -> tuple[str, ...]:
-    """A leaf in CSV_COLUMNS; what a value has no place for stays empty."""
-    *above, measure = path
-    scope = above.pop(0) if above else "run"
-    name = above.pop(0) if above and scope not in ("overall", "latent", "run") else ""
-    modality, way, label = (above + ["", "", ""])[:3]
-    return scope, name, modality, way, label, measure, "" if value is None else shown(value)
-
-
-# --- tables ---------------------------------------------------------------------------------------
-
-
-def headline(results: Results) -> str:
-    """One line that says what was judged."""
-    parts = [f"{results['partition']} part"] if "partition" in results else []
-    parts += [f"split by {results['split']}"] if "split" in results else []
-    parts += [f"{name} {results[name]}" for name in ("seed", "epoch") if name in results]
-    parts += [f"{name} {results[name]}" for name in ("passes", "frames") if name in results]
-    return f"{results['model']}: {', '.join(parts)}" if parts else results["model"]
-
-
-def tables(results: Results) -> list[Table]:
-    """Settled results as tables: signal, symbols (with the baselines beside the model), notes,
-    latent, confusions.
-    """
-    overall, baselines = results.get("overall", {}), results.get("baselines", {})
-    instruments = results.get("instruments", {}) if len(results.get("instruments", {})) > 1 else {}
-    found = [
-        _modality(overall, baselines, "signal", "signal"),
-        _modality(overall, baselines, "symbol", "symbols"),
+def pivot(
+    title: str,
+    scores: Sequence[Score],
+    row: Callable[[Score], str],
+    column: Callable[[Score], str],
+    columns: Sequence[str] = (),
+) -> Table:
+    """A table of scores; rows and columns in order of appearance, or the `columns` given."""
+    cells = {(row(score), column(score)): str(score) for score in scores}
+    columns = columns or list(dict.fromkeys(column for _, column in cells))
+    rows = [
+        (name, *(cells.get((name, column), "-") for column in columns))
+        for name in dict.fromkeys(row for row, _ in cells)
     ]
-    found += [
-        _modality(scores, {}, "symbol", f"symbols of {name}")
-        for name, scores in instruments.items()
-    ]
-    found += [_notes(results), _files(results), _remarks(results), _latent(results)]
-    return [table for table in found if table is not None] + _confusions(overall)
-
-
-def _modality(scores: Results, baselines: Results, modality: str, title: str) -> Table | None:
-    """Measures down, ways and baselines across."""
-    columns = {way: scores[modality][way] for way in WAYS if way in scores.get(modality, {})}
-    columns |= {
-        name: one[modality]["transfer"] for name, one in baselines.items() if modality in one
-    }
-    if not columns:
-        return None
-    groups = (None,) if modality == "signal" else (*LABELS, NOTE)
-    rows = []
-    for group in groups:
-        within = [column if group is None else column.get(group, {}) for column in columns.values()]
-        for measure, words in MEASURES.items():
-            if any(measure in one for one in within):
-                rows.append(
-                    (
-                        words if group is None else f"{group}: {words}",
-                        *(_cell(one, measure) for one in within),
-                    )
-                )
     return Table(title, ("", *columns), tuple(rows))
 
 
-def _cell(scores: Mapping[str, Any], measure: str) -> str:
-    sd = scores.get(f"{measure}_sd")
-    return shown(scores.get(measure)) + (f" ± {shown(sd)}" if sd is not None else "")
-
-
-def _notes(results: Results) -> Table | None:
-    """Transcriptions: a row for all files, each baseline and each file."""
-    rows = (
-        {"overall": results.get("overall", {})}
-        | results.get("baselines", {})
-        | results.get("files", {})
-    )
-    rows = {name: scores["notes"] for name, scores in rows.items() if "notes" in scores}
-    if not rows:
-        return None
-    measures = [
-        measure for measure in MEASURES if any(measure in scores for scores in rows.values())
-    ]
-    return Table(
-        "notes",
-        ("", *(MEASURES[measure] for measure in measures)),
-        tuple(
-            (name, *(_cell(scores, measure) for measure in measures))
-            for name, scores in rows.items()
-        ),
-    )
-
-
-def _files(results: Results) -> Table | None:
-    """A row a file: how often each label, and octave and pitch together, were read right from the
-    signal.
+def tables(results: Results) -> list[Table]:
+    """Signal, symbols (the baselines beside the model), notes, files, remarks, latent units,
+    confusions: those for which there are scores.
     """
-    read = {
-        name: scores["symbol"]["transfer"]
-        for name, scores in results.get("files", {}).items()
-        if "symbol" in scores
+    scores = _in_order(results.scores)
+    compared = [score for score in scores if score.scope in ("overall", "baselines")]
+    groups = {
+        "signal": select(compared, modality="signal"),
+        "symbols": select(compared, modality="symbol"),
     }
-    labels = [
-        label for label in (*LABELS, NOTE) if any(label in scores for scores in read.values())
+    per_instrument = select(scores, scope="instruments", modality="symbol")
+    instruments = dict.fromkeys(score.name for score in per_instrument)
+    if len(instruments) > 1:
+        for name in instruments:
+            groups[f"symbols of {name}"] = select(per_instrument, name=name)
+    found = [pivot(title, group, _label_and_measure, _source) for title, group in groups.items()]
+    found += [
+        _notes(results),
+        pivot(
+            "accuracy of the symbols read from the signal",
+            select(scores, scope="files", path="transfer", measure="accuracy"),
+            lambda score: score.name,
+            lambda score: score.label,
+        ),
+        Table("remarks", ("",), tuple((": ".join(item),) for item in results.remarks.items())),
+        pivot(
+            "latent units",
+            select(results.scores, scope="latent"),
+            lambda score: score.measure.replace("_", " "),
+            lambda score: "number",
+        ),
     ]
-    rows = tuple(
-        (name, *(_cell(scores.get(label, {}), "accuracy") for label in labels))
-        for name, scores in read.items()
-    )
-    return (
-        Table("accuracy of the symbols read from the signal", ("", *labels), rows) if rows else None
-    )
-
-
-def _remarks(results: Results) -> Table | None:
-    """What is odd about files, and why scores are missing."""
-    rows = tuple(
-        (f"{name}: {scores['remarks']}",)
-        for name, scores in results.get("files", {}).items()
-        if "remarks" in scores
-    )
-    return Table("remarks", ("",), rows) if rows else None
-
-
-def _latent(results: Results) -> Table | None:
-    latent = results.get("latent", {})
-    rows = tuple((name.replace("_", " "), shown(value)) for name, value in latent.items())
-    return Table("latent units", ("", "number"), rows) if rows else None
-
-
-def _confusions(overall: Results) -> list[Table]:
-    """Confusion matrices of the symbols read from the signal: truth down, estimates across."""
-    found = []
-    for label, scores in overall.get("symbol", {}).get("transfer", {}).items():
-        if "confusion" in scores:
-            names = (*CLASS_NAMES[label], "silence")[: len(scores["confusion"])]
-            rows = tuple((name, *map(str, row)) for name, row in zip(names, scores["confusion"]))
-            found.append(
-                Table(
-                    f"confusion of {label} (frames; truth down, transfer across)",
-                    ("", *names),
-                    rows,
-                    folded=True,
-                )
-            )
-    return found
+    return [table for table in found if table.rows] + _confusions(results)
 
 
 def comparison(several: Sequence[Results], names: Sequence[str]) -> Table:
-    """Several models side by side: what each scores overall; what one has no label for stays open."""
-    rows = []
-    for modality, way in ((modality, way) for modality in ("signal", "symbol") for way in WAYS):
-        scores = [one.get("overall", {}).get(modality, {}).get(way, {}) for one in several]
-        groups = (None,) if modality == "signal" else (*LABELS, NOTE)
-        for group in groups:
-            within = [score if group is None else score.get(group, {}) for score in scores]
-            rows += [
-                (
-                    " ".join(filter(None, (modality, way, group, words))),
-                    *(_cell(one, measure) for one in within),
-                )
-                for measure, words in MEASURES.items()
-                if any(measure in one for one in within)
-            ]
-    notes = [one.get("overall", {}).get("notes", {}) for one in several]
-    rows += [
-        (f"notes {words}", *(_cell(one, measure) for one in notes))
-        for measure, words in MEASURES.items()
-        if any(measure in one for one in notes)
+    """The overall scores of several models, a column each; `-` where one lacks a label."""
+    scores = [
+        score
+        for results, name in zip(several, names)
+        for score in placed(select(results.scores, scope="overall"), name=name)
     ]
-    return Table("comparison", ("", *names), tuple(rows))
+    return pivot("comparison", _in_order(scores), _words, lambda score: score.name, names)
+
+
+def _in_order(scores: Iterable[Score]) -> list[Score]:
+    """Scores with a measure of MEASURES, sorted by ORDER."""
+
+    def position(score: Score) -> list[int]:
+        keys = [(getattr(score, name), values) for name, values in ORDER.items()]
+        return [values.index(key) if key in values else len(values) for key, values in keys]
+
+    return sorted((score for score in scores if score.measure in MEASURES), key=position)
+
+
+def _label_and_measure(score: Score) -> str:
+    return ": ".join(filter(None, (score.label, MEASURES[score.measure])))
+
+
+def _words(score: Score) -> str:
+    words = (score.modality, score.path, score.label, MEASURES[score.measure])
+    return " ".join(filter(None, words))
+
+
+def _source(score: Score) -> str:
+    """The name of a baseline, or the model's path."""
+    return score.name if score.scope == "baselines" else score.path
+
+
+def _notes(results: Results) -> Table:
+    """Transcriptions: a row for all files, for each baseline and for each file."""
+    scores = [
+        score
+        for scope in ("overall", "baselines", "files")
+        for score in select(results.scores, scope=scope, modality="notes")
+    ]
+    return pivot("notes", scores, lambda s: s.name or s.scope, lambda s: MEASURES[s.measure])
+
+
+def _confusions(results: Results) -> list[Table]:
+    """Confusion matrices of the symbols read from the signal."""
+    found = []
+    for score in select(results.scores, scope="overall", path="transfer", measure="confusion"):
+        names = (*CLASS_NAMES[score.label], "silence")[: len(score.value)]
+        rows = tuple((name, *map(str, counts)) for name, counts in zip(names, score.value))
+        title = f"confusion of {score.label} (frames; truth down, transfer across)"
+        found.append(Table(title, ("", *names), rows, folded=True))
+    return found
+
+
+# --- text and files -------------------------------------------------------------------------------
+
+
+def headline(results: Results) -> str:
+    """One line that says what was evaluated."""
+    words = {"partition": "{} part", "split": "split by {}"}
+    words |= {name: f"{name} {{}}" for name in ("seed", "epoch", "passes", "frames")}
+    about = results.about
+    parts = [template.format(about[name]) for name, template in words.items() if name in about]
+    return f"{about['model']}: {', '.join(parts)}" if parts else about["model"]
 
 
 def text(results: Results) -> str:
-    """Settled results as one readable text."""
+    """The results as one readable text."""
     return "\n\n".join([headline(results), *map(str, tables(results))])
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
 def write_results(folder: Path | str, results: Results) -> None:
-    """Write settled results as results.json and results.csv. Raises OSError where they cannot be
-    written.
-    """
-    write_json(Path(folder) / "results.json", results)
+    """Write results.json and results.csv. Raises OSError where they cannot be written."""
+    content = results.to_dict()
+    write_json(Path(folder) / "results.json", content)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    writer.writerows(csv_row(path, value) for path, value in leaves(results))
+    writer.writerows(csv_row(*leaf) for leaf in leaves(content))
     write_text(Path(folder) / "results.csv", stream.getvalue())
+
+
+def leaves(tree: Mapping[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """(keys, value) of every value of a nested dict; the counts of a confusion matrix are
+    `confusion_<truth>_<estimate>`.
+    """
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*keys, name))
+        elif isinstance(value, list):
+            for truth, counts in enumerate(value):
+                for estimate, count in enumerate(counts):
+                    yield (*keys, f"{name}_{truth}_{estimate}"), count
+        else:
+            yield (*keys, name), value
+
+
+def csv_row(keys: tuple[str, ...], value: Any) -> tuple[str, ...]:
+    """A leaf in CSV_COLUMNS; columns that a value does not have stay empty."""
+    *above, measure = keys
+    scope = above.pop(0) if above else "run"
+    name = above.pop(0) if above and scope not in ("overall", "latent") else ""
+    modality, path, label = (*above, "", "", "")[:3]
+    return scope, name, modality, path, label, measure, "" if value is None else shown(value)

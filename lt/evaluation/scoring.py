@@ -1,48 +1,64 @@
-"""Analysis: a run judged on a part of its data, next to the baselines, as plain nested results.
+"""Frame predictions of a run and of its baselines, and their scores.
 
-A pass judges every frame of the part once, in freshly drawn mixtures. Accuracies and spectral
-distances take the posterior's mean, log-likelihoods one latent sample a pass. Weights of the
-sources are drawn by `--random_mode`, and no silence on top of the frames' own: `--rest_share` and
-`--silence_share` are a matter of training.
+A pass predicts every frame of a partition once, in freshly sampled mixtures. Accuracies and
+spectral distances use the posterior's mean, log-likelihoods one latent sample a pass. The weights of
+the sources follow `--random_mode`, without silence on top of the frames' own: `--rest_share` and
+`--silence_share` belong to training.
 
-Two ways for each modality: `reconstruction` through its own latent, `transfer` through the other's.
-The results are what `results.json` holds: see `evaluate`.
+Names: a `path` is reconstruction (through the modality's own latent) or transfer (through the
+other's); the predictions of a baseline are stored under its name. Axes: `frames, instruments,
+labels`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from pathlib import Path
+from typing import Mapping, Sequence, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributions import Normal
 
+from lt.config import AnalysisConfig
 from lt.data.mixing import Batch, Mixer
 from lt.evaluation import metrics
-from lt.evaluation.context import Subject
+from lt.evaluation.context import EvaluationContext, open_context
+from lt.evaluation.results import NOTE, PATHS, Results, Score, Value, placed
 from lt.labels import N_CLASSES, SILENCE, LabelSpace, number_to_note_name
 from lt.models.baselines import ConvSynth
 from lt.models.networks import Symbols
 from lt.models.runs import Run
 from lt.models.vae import draw_noise
-from lt.rows import Rows
+from lt.progress import Progress, silent
 from lt.seeds import torch_rng
 
-BATCH = 1024  # frames judged at once
+BATCH = 1024  # frames predicted at once
 MODALITIES = ("signal", "symbol")
-SPECTRAL = ("log_likelihood", "isd", "log_spectral_distance_db")
-Results = dict[str, Any]
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
-class SymbolGuess:
-    """What was read from a frame: most probable classes, and log-probability of the true ones where
-    it is known.
+class SpectralScores:
+    """How near a predicted spectrum is to the true one, per frame: (frames,) each, as in
+    `lt.evaluation.metrics`.
+    """
+
+    log_likelihood: np.ndarray
+    isd: np.ndarray
+    log_spectral_distance_db: np.ndarray
+
+
+@dataclass(frozen=True)
+class SymbolPrediction:
+    """Predicted symbols.
 
     Attributes:
-        classes: (frames, instruments, labels). log_prob: the same shape, or None.
+        classes: (frames, instruments, labels), the most probable ones.
+        log_prob: of the true classes, the same shape; None if it is not known.
     """
 
     classes: np.ndarray
@@ -50,214 +66,239 @@ class SymbolGuess:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Frames as the model and the baselines saw them.
+class FramePredictions:
+    """What the model and the baselines predict for some frames.
 
     Attributes:
         classes: the truth (frames, instruments, labels).
-        spectra: way -> (frames, 3) in the order of SPECTRAL.
-        symbols: way -> SymbolGuess.
+        dynamics_known: (frames,) bool; elsewhere the true dynamics mean nothing and are not scored.
+        signal, symbol: predictions by path or baseline.
         means: modality -> posterior means (frames, latent).
     """
 
     classes: np.ndarray
-    spectra: dict[str, np.ndarray]
-    symbols: dict[str, SymbolGuess]
+    dynamics_known: np.ndarray
+    signal: dict[str, SpectralScores]
+    symbol: dict[str, SymbolPrediction]
     means: dict[str, np.ndarray]
 
 
-# --- judging frames -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores averaged over the passes, and the predictions of the first pass."""
+
+    scores: list[Score]
+    predictions: FramePredictions
 
 
 def evaluate(
-    subject: Subject,
-    part: str,
-    n_passes: int,
-    seed: int,
-    baselines: Mapping[str, nn.Module],
-    on_pass: Callable[[], None] = lambda: None,
-) -> tuple[Results, Judged]:
-    """Judge the run and its baselines on a part.
+    run: Run,
+    dbroot: Path | None = None,
+    config: AnalysisConfig = AnalysisConfig(),
+    progress: Progress = silent,
+) -> Results:
+    """Score a run on a partition of the data set that it was trained on.
+
+    Args:
+        dbroot: the data set, if it was moved since.
+        config: `partition`, `nb_passes` and `seed` are used.
 
     Returns:
-        {"overall", "instruments", "baselines", "latent"} as in results.json, averaged over the
-        passes with standard deviations `<name>_sd` where there are several (confusion matrices are
-        added up); and the first pass, for figures.
+        Scores of both modalities, overall and by instrument: of the reconstruction (through the
+        modality's own latent) and of the transfer (through the other's).
+
+    Raises:
+        FileNotFoundError: the data set is gone. ValueError: it is another one.
+
+    Example:
+        >>> results = lt.evaluate(lt.load_run("saves/scan_multi__Flute"))  # doctest: +SKIP
+        >>> results.value("accuracy", label="pitch", path="transfer")  # doctest: +SKIP
+        0.9871
     """
-    mixer, passes, first = subject.mixer(part), [], None
-    for index in range(n_passes):
-        judged = judge(subject.run, mixer, baselines, seed, index)
-        passes.append(judged_results(subject.run.space, judged))
-        first = first or judged
-        on_pass()
-    return averaged(passes), first
+    context = open_context(run, dbroot)
+    evaluation = evaluate_partition(context, config, progress=progress)
+    return Results(about(context, config), evaluation.scores)
+
+
+def about(context: EvaluationContext, config: AnalysisConfig) -> dict[str, str | int]:
+    """The head of results.json: which model was evaluated on what."""
+    run = context.run
+    return {
+        "model": str(run.folder.path),
+        "seed": config.seed,
+        "split": run.config.split,
+        "partition": config.partition,
+        "epoch": run.epoch,
+        "passes": config.nb_passes,
+        "frames": max(map(len, context.split.frames[config.partition])),
+    }
+
+
+def evaluate_partition(
+    context: EvaluationContext,
+    config: AnalysisConfig,
+    baselines: Mapping[str, nn.Module] | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Score a run and trained baselines on `config.partition`, over `config.nb_passes` passes."""
+    mixer = context.mixer(config.partition)
+    passes: list[list[Score]] = []
+    first: FramePredictions | None = None
+    with progress(total=config.nb_passes, desc="evaluating", unit="pass") as bar:
+        for index in range(config.nb_passes):
+            predictions = predict(context.run, mixer, baselines or {}, config.seed, index)
+            passes.append(score_frames(context.run.space, predictions))
+            first = first or predictions
+            bar.update()
+    return Evaluation(averaged(passes), first)
+
+
+# --- predictions ----------------------------------------------------------------------------------
+
+
+def predict(
+    run: Run, mixer: Mixer, baselines: Mapping[str, nn.Module], seed: int, index: int
+) -> FramePredictions:
+    """Predict all of a mixer's frames once; `index` is the number of the pass."""
+    batches = []
+    for number, positions in enumerate(mixer.order(seed, index).split(BATCH)):
+        batch = mixer.batch(positions, seed, index, number, stream="analysis")
+        rngs = [
+            torch_rng(seed, "latent", modality, index, number, device=run.device)
+            for modality in range(len(MODALITIES))
+        ]
+        batches.append(predict_batch(run, batch, rngs, baselines))
+    return concatenated(batches)
 
 
 @torch.no_grad()
-def judge(
-    run: Run, mixer: Mixer, baselines: Mapping[str, nn.Module], seed: int, index: int
-) -> Judged:
-    """One pass over a mixer's frames."""
-    pieces = []
-    for number, positions in enumerate(mixer.order(seed, index).split(BATCH)):
-        batch = mixer.batch(positions, seed, index, number, stream="analysis")
-        noise = [
-            draw_noise(
-                run.model.dims,
-                len(positions),
-                torch_rng(seed, "latent", half, index, number, device=run.device),
-            )
-            for half in range(2)
-        ]
-        pieces.append(judge_batch(run, batch, noise, baselines))
-    return joined(pieces)
+def predict_batch(
+    run: Run, batch: Batch, rngs: Sequence[torch.Generator], baselines: Mapping[str, nn.Module]
+) -> FramePredictions:
+    """Predict a batch, by the model and by the baselines.
 
-
-def judge_batch(
-    run: Run, batch: Batch, noise: Sequence[tuple[Tensor, ...]], baselines: Mapping[str, nn.Module]
-) -> Judged:
-    """Judge a batch: the model by its means and by one sample (`noise`: a draw a modality), the
-    baselines by what they say.
+    Args:
+        rngs: of the latent sample from which log-likelihoods are computed, one a modality.
     """
-    features, groups, truth = (
-        run.scaler.apply(batch.mixture),
-        batch.classes.flatten(1),
-        batch.mixture.cpu().numpy(),
-    )
-    mean, sample = run.model(features, batch.classes), run.model(features, batch.classes, *noise)
+    features = run.scaler.apply(batch.mixture)
+    groups = batch.classes.flatten(1)
+    truth = batch.mixture.cpu().numpy()
+    noise = [draw_noise(run.model.dims, len(features), rng) for rng in rngs]
+    mean = run.model(features, batch.classes)
+    sample = run.model(features, batch.classes, *noise)
 
-    def spectral(likely: Normal, shown: Normal) -> np.ndarray:
+    def compare(likely: Normal, shown: Normal) -> SpectralScores:
         estimated = run.scaler.invert(shown.mean).cpu().numpy()
-        return np.stack(
-            [
-                metrics.log_likelihood(likely, features).cpu().numpy(),
-                metrics.itakura_saito(truth, estimated),
-                metrics.log_spectral_distance_db(truth, estimated),
-            ],
-            axis=1,
+        return SpectralScores(
+            metrics.log_likelihood(likely, features).double().cpu().numpy(),
+            metrics.itakura_saito(truth, estimated),
+            metrics.log_spectral_distance_db(truth, estimated),
         )
 
-    def symbolic(likely: Symbols, shown: Symbols) -> SymbolGuess:
+    def read(likely: Symbols, shown: Symbols) -> SymbolPrediction:
         best = torch.stack([group.argmax(dim=-1) for group in shown.probabilities()], dim=1)
-        return SymbolGuess(
+        log_prob = likely.log_prob(groups)
+        return SymbolPrediction(
             best.view_as(batch.classes).cpu().numpy(),
-            likely.log_prob(groups).view_as(batch.classes).cpu().numpy(),
+            log_prob.view_as(batch.classes).cpu().numpy(),
         )
 
-    spectra = {
-        "reconstruction": spectral(sample.signal.px, mean.signal.px),
-        "transfer": spectral(sample.signal_from_symbol, mean.signal_from_symbol),
+    signal = {
+        "reconstruction": compare(sample.signal.px, mean.signal.px),
+        "transfer": compare(sample.signal_from_symbol, mean.signal_from_symbol),
     }
-    symbols = {
-        "reconstruction": symbolic(sample.symbol.px, mean.symbol.px),
-        "transfer": symbolic(sample.symbol_from_signal, mean.symbol_from_signal),
+    symbol = {
+        "reconstruction": read(sample.symbol.px, mean.symbol.px),
+        "transfer": read(sample.symbol_from_signal, mean.symbol_from_signal),
     }
     for name, network in baselines.items():
         if isinstance(network, ConvSynth):
-            spectra[name] = spectral(network(groups), network(groups))
+            signal[name] = compare(network(groups), network(groups))
         else:
-            symbols[name] = symbolic(network(features), network(features))
-    means = {half: getattr(mean, half).posterior.top.mean.cpu().numpy() for half in MODALITIES}
-    return Judged(batch.classes.cpu().numpy(), spectra, symbols, means)
-
-
-class JudgedRows:
-    """Batches of judged frames, gathered one after another."""
-
-    def __init__(self, pieces: Iterable[Judged] = ()) -> None:
-        self._rows: dict[tuple[str, ...], Rows] = {}
-        for piece in pieces:
-            self.add(piece)
-
-    def __len__(self) -> int:
-        return len(self._rows[("classes",)]) if self._rows else 0
-
-    def add(self, piece: Judged) -> None:
-        """Append a batch."""
-        arrays = {("classes",): piece.classes}
-        arrays |= {("spectra", way): figures for way, figures in piece.spectra.items()}
-        arrays |= {("guess", way): guess.classes for way, guess in piece.symbols.items()}
-        arrays |= {("log_prob", way): guess.log_prob for way, guess in piece.symbols.items()}
-        arrays |= {("means", half): means for half, means in piece.means.items()}
-        for key, array in arrays.items():
-            self._rows.setdefault(key, Rows()).add(array)
-
-    def judged(self) -> Judged:
-        """All of them; nothing may be added any more."""
-
-        def of(kind: str) -> dict[str, np.ndarray]:
-            return {key[1]: rows.array() for key, rows in self._rows.items() if key[0] == kind}
-
-        log_prob = of("log_prob")
-        symbols = {way: SymbolGuess(classes, log_prob[way]) for way, classes in of("guess").items()}
-        return Judged(self._rows[("classes",)].array(), of("spectra"), symbols, of("means"))
-
-
-def joined(pieces: Iterable[Judged]) -> Judged:
-    """Batches, one after another."""
-    return JudgedRows(pieces).judged()
-
-
-# --- frames to results ----------------------------------------------------------------------------
-
-
-def judged_results(space: LabelSpace, judged: Judged) -> Results:
-    """Judged frames as nested results: {"overall", "instruments", "baselines", "latent"}."""
-    ways = ("reconstruction", "transfer")
-    spectra = {way: spectral_scores(figures) for way, figures in judged.spectra.items()}
-    symbols = {
-        way: symbol_scores(space, judged.classes, guess) for way, guess in judged.symbols.items()
-    }
-    overall = {
-        "signal": {way: spectra[way] for way in ways},
-        "symbol": {way: symbols[way] for way in ways},
-    }
-    instruments = {space.instruments[0]: overall}
-    if len(space.instruments) > 1:  # the signal is one: it cannot be judged by instrument
-        instruments = {
-            name: {
-                "symbol": {way: symbol_scores(*_only(space, judged, way, index)) for way in ways}
-            }
-            for index, name in enumerate(space.instruments)
-        }
-    baselines = {
-        name: {"signal": {"transfer": scores}}
-        for name, scores in spectra.items()
-        if name not in ways
-    }
-    baselines |= {
-        name: {"symbol": {"transfer": scores}}
-        for name, scores in symbols.items()
-        if name not in ways
-    }
-    latent = {"dimensions": judged.means["signal"].shape[1]}
-    latent |= {f"active_{half}": metrics.active_units(judged.means[half]) for half in MODALITIES}
-    return {
-        "overall": overall,
-        "instruments": instruments,
-        "baselines": baselines,
-        "latent": latent,
-    }
-
-
-def _only(
-    space: LabelSpace, judged: Judged, way: str, index: int
-) -> tuple[LabelSpace, np.ndarray, SymbolGuess]:
-    """One instrument's share of a mixture's symbols."""
-    own, guess = slice(index, index + 1), judged.symbols[way]
-    return (
-        replace(space, instruments=(space.instruments[index],)),
-        judged.classes[:, own],
-        SymbolGuess(guess.classes[:, own], guess.log_prob[:, own]),
+            symbol[name] = read(network(features), network(features))
+    return FramePredictions(
+        batch.classes.cpu().numpy(),
+        np.ones(len(features), bool),
+        signal,
+        symbol,
+        {name: getattr(mean, name).posterior.top.mean.cpu().numpy() for name in MODALITIES},
     )
 
 
-def spectral_scores(figures: np.ndarray) -> Results:
-    """Means over frames (frames, 3), in the order of SPECTRAL."""
-    return dict(zip(SPECTRAL, figures.mean(axis=0).tolist()))
+def concatenated(batches: Sequence[Record]) -> Record:
+    """Arrays, or records and dicts of arrays, joined along their first axis."""
+    first = batches[0]
+    if isinstance(first, np.ndarray):
+        return np.concatenate(batches)
+    if isinstance(first, dict):
+        return {key: concatenated([batch[key] for batch in batches]) for key in first}
+    names = [field.name for field in fields(first)]
+    return type(first)(*(concatenated([getattr(b, name) for b in batches]) for name in names))
 
 
-def symbol_scores(space: LabelSpace, classes: np.ndarray, guess: SymbolGuess) -> Results:
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def score_frames(space: LabelSpace, predictions: FramePredictions) -> list[Score]:
+    """Scores over all frames: overall, by instrument, of the baselines; and latent units in use.
+
+    The signal of a mixture is not scored by instrument.
+    """
+    classes, known = predictions.classes, predictions.dynamics_known
+    scores = [(name, spectral_scores(own)) for name, own in predictions.signal.items()]
+    scores += [
+        (name, symbol_scores(space, classes, own, known))
+        for name, own in predictions.symbol.items()
+    ]
+    overall, baselines = [], []
+    for name, own in scores:
+        if name in PATHS:
+            overall += placed(own, path=name)
+        else:
+            baselines += placed(own, path="transfer", scope="baselines", name=name)
+    instruments = [overall]
+    if len(space.instruments) > 1:
+        instruments = _instrument_scores(space, predictions)
+    named = [
+        placed(own, scope="instruments", name=name)
+        for name, own in zip(space.instruments, instruments)
+    ]
+    return [*overall, *chain(*named), *baselines, *latent_scores(predictions.means)]
+
+
+def _instrument_scores(space: LabelSpace, predictions: FramePredictions) -> list[list[Score]]:
+    """The scores of each instrument's symbols in mixtures."""
+    scores = []
+    for index, name in enumerate(space.instruments):
+        only, own = slice(index, index + 1), replace(space, instruments=(name,))
+        scores.append([])
+        for path in PATHS:
+            read = predictions.symbol[path]
+            read = SymbolPrediction(read.classes[:, only], read.log_prob[:, only])
+            classes, known = predictions.classes[:, only], predictions.dynamics_known
+            scores[-1] += placed(symbol_scores(own, classes, read, known), path=path)
+    return scores
+
+
+def latent_scores(means: Mapping[str, np.ndarray]) -> list[Score]:
+    """Latent dimensions, and how many of them each modality uses; means are (frames, latent)."""
+    counts = {"dimensions": means["signal"].shape[1]}
+    counts |= {f"active_{modality}": metrics.active_units(means[modality]) for modality in means}
+    return [Score(measure, count, scope="latent") for measure, count in counts.items()]
+
+
+def spectral_scores(spectra: SpectralScores) -> list[Score]:
+    """Means over frames."""
+    means = {measure: float(values.mean()) for measure, values in vars(spectra).items()}
+    return [Score(measure, mean, modality="signal") for measure, mean in means.items()]
+
+
+def symbol_scores(
+    space: LabelSpace,
+    classes: np.ndarray,
+    predicted: SymbolPrediction,
+    dynamics_known: np.ndarray | None = None,
+) -> list[Score]:
     """Scores of each label, and of octave and pitch together.
 
     Accuracies and confusions pool the instruments; `log_likelihood` is in nats a frame, summed over
@@ -265,31 +306,39 @@ def symbol_scores(space: LabelSpace, classes: np.ndarray, guess: SymbolGuess) ->
 
     Args:
         space: its labels and instruments are those of classes (frames, instruments, labels).
+        dynamics_known: (frames,) bool, where dynamics are scored; None: everywhere.
     """
-    scores: Results = {}
+    scores = []
     for index, label in enumerate(space.labels):
-        truth, estimated = classes[:, :, index], guess.classes[:, :, index]
+        frames = slice(None)
+        if label == "dynamics" and dynamics_known is not None:
+            frames = dynamics_known
+        truth = classes[frames, :, index]
+        if len(truth) == 0:
+            continue
+        estimated = predicted.classes[frames, :, index]
         counts = metrics.confusion(truth, estimated, space.sizes[index])
-        own: Results = {}
-        if guess.log_prob is not None:
-            own["log_likelihood"] = float(guess.log_prob[:, :, index].sum(axis=1).mean())
-        own |= {
-            "accuracy": metrics.accuracy(truth, estimated),
-            "balanced_accuracy": metrics.balanced_accuracy(counts),
-        }
+        own: dict[str, Value] = {}
+        if predicted.log_prob is not None:
+            log_prob = predicted.log_prob[frames, :, index]
+            own["log_likelihood"] = float(log_prob.sum(axis=1).mean())
+        own["accuracy"] = metrics.accuracy(truth, estimated)
+        own["balanced_accuracy"] = metrics.balanced_accuracy(counts)
         if len(space.instruments) > 1:
             own["accuracy_permutation_invariant"] = metrics.permutation_invariant_accuracy(
                 truth[:, :, None], estimated[:, :, None]
             )
-        scores[label] = own | {"confusion": counts.tolist()}
+        own["confusion"] = counts.tolist()
+        scores += [Score(measure, value, label, "symbol") for measure, value in own.items()]
     if {"octave", "pitch"} <= set(space.labels):
-        scores["note"] = _note_scores(space, classes, guess.classes)
+        note = _note_scores(space, classes, predicted.classes)
+        scores += [Score(measure, value, NOTE, "symbol") for measure, value in note.items()]
     return scores
 
 
-def _note_scores(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) -> Results:
-    """Octave and pitch both right: over all frames, and over those that sound; and the shares of
-    sounding frames whose pitch class is right but in another octave.
+def _note_scores(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) -> dict[str, float]:
+    """Octave and pitch both right: over all frames, and over those that sound; and the fraction of
+    sounding frames with the right pitch class in another octave.
     """
     columns = [space.labels.index("octave"), space.labels.index("pitch")]
     truth, estimated = classes[:, :, columns], estimated[:, :, columns]
@@ -298,10 +347,8 @@ def _note_scores(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) 
     slips = (truth == estimated)[:, :, 1] & ~right
     scores = {"accuracy": float(right.mean())}
     if sounds.any():
-        scores |= {
-            "accuracy_sounding": float(right[sounds].mean()),
-            "octave_errors": float(slips[sounds].mean()),
-        }
+        scores["accuracy_sounding"] = float(right[sounds].mean())
+        scores["octave_errors"] = float(slips[sounds].mean())
     if len(space.instruments) > 1:
         scores["accuracy_permutation_invariant"] = metrics.permutation_invariant_accuracy(
             truth, estimated
@@ -312,39 +359,33 @@ def _note_scores(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) 
 def note_confusion(
     space: LabelSpace, classes: np.ndarray, estimated: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Counts (notes, notes) of octave and pitch together, over the notes that occur, and their
-    names.
+    """Counts (notes, notes) of octave and pitch together, truth by row, and the notes' names; of
+    the notes that occur.
     """
-
-    def numbers(values: np.ndarray) -> np.ndarray:
-        own = [labels.note_number for labels in space.to_labels(values)]
-        return np.stack(own).ravel()
-
-    truth, heard = numbers(classes), numbers(estimated)
-    present, indices = np.unique(np.concatenate([truth, heard]), return_inverse=True)
+    truth, read = (
+        np.stack([labels.note_number for labels in space.to_labels(own)]).ravel()
+        for own in (classes, estimated)
+    )
+    present, indices = np.unique(np.concatenate([truth, read]), return_inverse=True)
     counts = metrics.confusion(indices[: len(truth)], indices[len(truth) :], len(present))
-    return counts, [
-        "silence" if number == SILENCE else number_to_note_name(number) for number in present
-    ]
+    names = ["silence" if n == SILENCE else number_to_note_name(n) for n in present]
+    return counts, names
 
 
-def averaged(passes: Sequence[Results]) -> Results:
-    """Means of the numbers of several results of one shape, `<name>_sd` (n - 1) beside them where
-    there are several; confusion matrices are added up.
+def averaged(passes: Sequence[list[Score]]) -> list[Score]:
+    """Means over passes, with their standard deviation (n - 1) where there are several; counts of
+    confusion matrices are added up.
     """
-    result: Results = {}
-    for name, value in passes[0].items():
-        values = [one[name] for one in passes]
-        if isinstance(value, dict):
-            result[name] = averaged(values)
-        elif isinstance(value, list):
-            result[name] = np.sum(values, axis=0).tolist()
-        else:
-            result[name] = (
-                float(np.mean(values))
-                if isinstance(value, float)
-                else round(float(np.mean(values)))
-            )
-            if len(values) > 1 and isinstance(value, float):
-                result[f"{name}_sd"] = float(np.std(values, ddof=1))
-    return result
+    return [_mean(scores) for scores in zip(*passes, strict=True)]
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    """The mean of one score over passes."""
+    values = [score.value for score in scores]
+    if isinstance(values[0], list):
+        return replace(scores[0], value=np.sum(values, axis=0).tolist())
+    mean = float(np.mean(values))
+    if isinstance(values[0], int):
+        return replace(scores[0], value=round(mean))
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return replace(scores[0], value=mean, sd=deviation)

@@ -149,7 +149,7 @@ def _halved(length: int, times: int) -> int:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingData:
     """What a baseline learns from: rounds of (inputs, targets), used in turn an epoch each, and a
     validation pair.
     """
@@ -160,7 +160,7 @@ class Lessons:
 
 def fit(
     network: nn.Module,
-    lessons: Lessons,
+    data: TrainingData,
     epochs: int,
     batch_size: int,
     seed: int,
@@ -179,7 +179,7 @@ def fit(
     best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), math.inf, 0
     every = max(1, epochs // VALIDATIONS)
     for epoch in range(epochs):
-        inputs, targets = lessons.rounds[epoch % len(lessons.rounds)]
+        inputs, targets = data.rounds[epoch % len(data.rounds)]
         order = torch.randperm(len(inputs), generator=chosen).to(inputs.device)
         for rows in order.split(batch_size):
             loss = mean_nll(network, inputs[rows], targets[rows])
@@ -188,7 +188,7 @@ def fit(
             optimizer.step()
         if (epoch + 1) % every == 0 or epoch + 1 == epochs:
             with torch.no_grad():
-                valid_loss = float(mean_nll(network, *lessons.valid))
+                valid_loss = float(mean_nll(network, *data.valid))
             if valid_loss < best_loss:
                 best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), valid_loss, epoch
         on_epoch()

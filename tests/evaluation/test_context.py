@@ -6,7 +6,7 @@ import numpy as np
 from analysis_helpers import set_of_recordings, train
 
 from lt.data.splits import PARTS, split_data
-from lt.evaluation.context import open_subject
+from lt.evaluation.context import open_context
 from lt.models.runs import load_run
 from lt.training.launch import go_on
 
@@ -19,7 +19,7 @@ def test_a_run_keeps_the_split_stored_in_its_config(tmp_path):
     notes = settings["split"]["notes"]
     notes["valid"], notes["test"] = notes["test"], notes["valid"]
     (folder / "config.json").write_text(json.dumps(settings))
-    context = open_subject(load_run(folder))
+    context = open_context(load_run(folder))
     assert {part: context.split.notes[part].tolist() for part in PARTS} == notes
     recomputed = split_data(context.data, context.run.config)
     assert recomputed.notes["test"].tolist() == notes["valid"]

@@ -17,9 +17,10 @@ from lt.audio.features import audio_to_spectra
 from lt.audio.filters import without_rumble
 from lt.audio.phase import magnitudes_to_audio
 from lt.config import CrossConfig, SynthesisConfig
-from lt.evaluation.corpus import pooled_results, remarks_on
+from lt.evaluation.corpus import corpus_scores
 from lt.evaluation.ground_truth import Pair, against_recording, find_pairs, read_reference
-from lt.evaluation.recordings import FOLDERS, SUFFIXES, work_through
+from lt.evaluation.recordings import FOLDERS, SUFFIXES, evaluate_recording
+from lt.evaluation.results import Results
 from lt.inference.posteriors import symbol_probabilities
 from lt.inference.synthesis import reconstruct_magnitudes
 from lt.labels import LabelSpace
@@ -66,20 +67,20 @@ def whole(run, pair):
 
 def test_every_frame_is_judged_against_the_midi(run, tmp_path):
     pair = recorded(tmp_path)
-    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
+    result = evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
     n_frames = -(-2 * RATE // FRAME)
     truth = run.space.to_classes([notes_to_labels(NOTES, n_frames, FRAME / RATE)])
-    np.testing.assert_array_equal(findings.judged.classes, truth)
+    np.testing.assert_array_equal(result.predictions.classes, truth)
     heard = np.stack(
         [group.argmax(dim=1) for group in symbol_probabilities(run, whole(run, pair))], axis=1
     )
-    np.testing.assert_array_equal(findings.judged.symbols["transfer"].classes[:, 0], heard)
-    assert set(findings.judged.symbols) == {"reconstruction", "transfer"}
+    np.testing.assert_array_equal(result.predictions.symbol["transfer"].classes[:, 0], heard)
+    assert set(result.predictions.symbol) == {"reconstruction", "transfer"}
 
 
 def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
     pair = recorded(tmp_path, seconds=5.0)
-    work_through(run, None, pair, tmp_path / "out", QUICK)
+    evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
     written, _ = soundfile.read(tmp_path / "out/reconstructions/tune.wav")
     expected = magnitudes_to_audio(
         reconstruct_magnitudes(run, whole(run, pair)),
@@ -95,9 +96,9 @@ def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
 
 def test_what_is_not_wanted_is_not_written(run, tmp_path):
     pair = recorded(tmp_path)
-    work_through(run, None, pair, tmp_path / "out", replace(QUICK, resynthesize=0))
+    evaluate_recording(run, None, pair, tmp_path / "out", replace(QUICK, resynthesize=0))
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["tune.csv", "tune.mid"]
-    work_through(run, None, pair, tmp_path / "all", replace(QUICK, plot=1))
+    evaluate_recording(run, None, pair, tmp_path / "all", replace(QUICK, plot=1))
     made = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*.*")}
     assert made == {f"{name}/tune{suffix}" for name in FOLDERS for suffix in SUFFIXES[name]}
 
@@ -105,11 +106,12 @@ def test_what_is_not_wanted_is_not_written(run, tmp_path):
 def test_a_mixture_without_silence_is_judged_where_all_of_it_sounds(tmp_path):
     duo = load_run(make_run(tmp_path / "duo", instruments=("Flute", "Violin"), zero_extra_class=0))
     pair = recorded(tmp_path)
-    findings = work_through(duo, None, pair, tmp_path / "out", QUICK)
-    assert findings.judged is None and any("no transfer" in remark for remark in findings.remarks)
-    assert any("Violin has no track" in remark for remark in findings.remarks)
-    assert any("knows no silence" in remark for remark in remarks_on(findings, duo.space))
-    assert pooled_results(duo.space, {"tune": findings})["overall"].keys() == {"notes"}
+    result = evaluate_recording(duo, None, pair, tmp_path / "out", QUICK)
+    assert result.predictions is None and any("no transfer" in remark for remark in result.remarks)
+    assert any("Violin has no track" in remark for remark in result.remarks)
+    assert any("knows no silence" in remark for remark in result.remarks)
+    overall = Results({}, corpus_scores(duo.space, {"tune": result})).to_dict()["overall"]
+    assert overall.keys() == {"notes"}
 
 
 # --- the classifier baseline ----------------------------------------------------------------------
@@ -154,12 +156,12 @@ def lt_midi(model, root, *flags):
 def test_the_classifier_is_judged_on_the_same_frames(tmp_path):
     run = load_run(make_run(tmp_path / "model"))
     pair, classifier = recorded(tmp_path / "data"), put_classifier(run)
-    findings = work_through(run, classifier, pair, tmp_path / "out", QUICK)
+    result = evaluate_recording(run, classifier, pair, tmp_path / "out", QUICK)
     with torch.no_grad():
         groups = classifier(run.scaler.apply(whole(run, pair))).probabilities()
     expected = np.stack([group.argmax(dim=1) for group in groups], axis=1)
-    np.testing.assert_array_equal(findings.judged.symbols["classifier"].classes[:, 0], expected)
-    accuracy = (expected[:, 1] == findings.judged.classes[:, 0, 1]).mean()
+    np.testing.assert_array_equal(result.predictions.symbol["classifier"].classes[:, 0], expected)
+    accuracy = (expected[:, 1] == result.predictions.classes[:, 0, 1]).mean()
 
     result = lt_midi(tmp_path / "model", tmp_path / "data")
     assert result.exit_code == 0, result.stderr
@@ -256,9 +258,9 @@ def test_a_midi_of_days_is_played_as_long_as_the_recording(run, tmp_path):
         pair.midi,
         [Track("Flute", 73, (*NOTES, Note(1.9, 5000.0, 72, 64), Note(9e5, 9e5 + 1, 60, 64)))],
     )
-    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
-    assert any("1 note cannot be heard" in remark for remark in findings.remarks)
-    assert findings.judged is not None
+    result = evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
+    assert any("1 note cannot be heard" in remark for remark in result.remarks)
+    assert result.predictions is not None
     assert (
         soundfile.info(tmp_path / "out/transfers/tune.wav").duration
         < 2.0 + SynthesisConfig().release_seconds + 0.1
@@ -284,22 +286,22 @@ def test_damaged_recordings_are_named_and_leave_nothing(run, tmp_path, harm):
         pair.audio.unlink()
         pair.audio.mkdir()
     with pytest.raises((ValueError, OSError), match="tune.wav"):
-        work_through(run, None, pair, tmp_path / "out", QUICK)
+        evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_a_recording_shorter_than_a_frame_is_one_frame(run, tmp_path):
     pair = recorded(tmp_path, notes=[Note(0.0, 0.02, 69, 64)], seconds=0.02)
-    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
-    assert len(findings.judged.classes) == 1
+    result = evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
+    assert len(result.predictions.classes) == 1
     assert len((tmp_path / "out/transcriptions/tune.csv").read_text().splitlines()) == 2
 
 
 def test_a_silent_recording_has_no_notes(run, tmp_path):
     pair = recorded(tmp_path)
     soundfile.write(pair.audio, np.zeros(RATE), RATE)
-    findings = work_through(run, None, pair, tmp_path / "out", QUICK)
-    assert findings.notes.scores.f1 == 0 and findings.notes.counts.false_alarms == 0
+    result = evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
+    assert result.notes.scores.f1 == 0 and result.notes.counts.false_alarms == 0
 
 
 def test_pairs_are_found_in_depth_whatever_the_case_and_lone_files_named(tmp_path):
@@ -320,5 +322,5 @@ def test_pairs_are_found_in_depth_whatever_the_case_and_lone_files_named(tmp_pat
 
 def test_names_with_dollars_are_drawn(run, tmp_path):
     pair = recorded(tmp_path, stem="Take_$5_to_$10")
-    work_through(run, None, pair, tmp_path / "out", replace(QUICK, plot=1, resynthesize=0))
+    evaluate_recording(run, None, pair, tmp_path / "out", replace(QUICK, plot=1, resynthesize=0))
     assert (tmp_path / "out/plots/Take_$5_to_$10.png").stat().st_size > 10_000

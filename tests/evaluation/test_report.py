@@ -1,5 +1,6 @@
 """The report: one file, nothing asked of the network, readable and playable in a real browser."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -9,7 +10,17 @@ from chromium import BROWSER, Chromium
 
 from lt.audio.io import write_audio
 from lt.evaluation.report import Picture, Player, Report, SoundExample, data_uri, write_report
-from lt.evaluation.results import Table, comparison, headline, leaves, settled, tables, text
+from lt.evaluation.results import (
+    Results,
+    Score,
+    Table,
+    comparison,
+    headline,
+    leaves,
+    tables,
+    text,
+    write_results,
+)
 from lt.plotting import new_figure, save_figure
 
 needs_chromium = pytest.mark.skipif(
@@ -211,20 +222,26 @@ def test_nothing_is_complained_of_and_no_request_leaves_the_file(page, browser):
 # --- the numbers behind it ------------------------------------------------------------------------
 
 
-def test_numbers_are_settled_once():
-    results = settled(
-        {
-            "a": {
-                "x": np.float64(0.123456),
-                "n": np.int64(3),
-                "y": float("nan"),
-                "z": -1e-9,
-                "t": (1, 2),
-            }
-        }
+def test_numbers_are_rounded_alike_in_every_form(tmp_path):
+    values = {"x": np.float64(0.123456), "n": 3, "y": float("nan"), "z": -1e-9}
+    scores = [Score(name, value, scope="latent") for name, value in values.items()]
+    results = Results(
+        {"model": "m", "seed": 0}, [*scores, Score("f1", 0.5, modality="notes", sd=1e-5)]
     )
-    assert results == {"a": {"x": 0.1235, "n": 3, "y": None, "z": 0.0, "t": [1, 2]}}
-    assert str(results["a"]["z"]) == "0.0"
+    write_results(tmp_path, results)
+    tree = json.loads((tmp_path / "results.json").read_text())
+    assert tree["latent"] == {"x": 0.1235, "n": 3, "y": None, "z": 0.0}
+    assert str(tree["latent"]["z"]) == "0.0"
+    assert tree["overall"] == {"notes": {"f1": 0.5, "f1_sd": 0.0}} and tree["baselines"] == {}
+    rows = (tmp_path / "results.csv").read_text().splitlines()
+    assert rows[0] == "scope,name,modality,way,label,measure,value"
+    assert rows[1:3] == ["run,,,,,model,m", "run,,,,,seed,0"]
+    assert "latent,,,,,x,0.1235" in rows and "latent,,,,,y," in rows
+    assert "overall,,notes,,,f1,0.5000" in rows
+    assert [row[1] for table in tables(results) for row in table.rows] == [
+        "0.5000 ± 0.0000",
+        *("0.1235", "3", "-", "0.0000"),
+    ]
 
 
 def test_leaves_name_every_value():
@@ -234,14 +251,20 @@ def test_leaves_name_every_value():
     assert found["overall", "symbol", "transfer", "pitch", "confusion_1_0"] == 3 and len(found) == 5
 
 
+def test_remarks_are_with_their_file():
+    results = Results({"model": "m"}, [Score("f1", 1.0, modality="notes")], {"tune": "odd"})
+    assert results.to_dict()["files"] == {"tune": {"remarks": "odd"}}
+    assert tables(results)[-1].rows == (("tune: odd",),)
+
+
 def test_transcriptions_have_their_table():
+    def scores(values, **fields):
+        return [Score(name, value, modality="notes", **fields) for name, value in values.items()]
+
     notes = {"precision": 0.5, "recall": 1.0, "f1": 0.6667, "frame_note": 0.9}
-    results = {
-        "model": "m",
-        "overall": {"notes": notes},
-        "files": {"tune": {"notes": notes}},
-        "baselines": {"classifier": {"notes": {"f1": 0.1}}},
-    }
+    of_classifier = scores({"f1": 0.1}, scope="baselines", name="classifier")
+    of_file = scores(notes, scope="files", name="tune")
+    results = Results({"model": "m"}, [*scores(notes), *of_file, *of_classifier])
     (table,) = tables(results)
     assert table.columns == ("", "precision", "recall", "F1", "frames: note")
     assert table.rows == (
@@ -254,9 +277,10 @@ def test_transcriptions_have_their_table():
 
 def test_models_without_a_label_leave_it_open_in_the_comparison():
     both = [
-        {"overall": {"symbol": {"transfer": {label: {"accuracy": 0.5}}}}}
+        Results({}, [Score("accuracy", 0.5, label, "symbol", "transfer")])
         for label in ("pitch", "octave")
     ]
+    assert comparison(both, ["a", "b"]).columns == ("", "a", "b")
     assert comparison(both, ["a", "b"]).rows == (
         ("symbol transfer octave accuracy", "-", "0.5000"),
         ("symbol transfer pitch accuracy", "0.5000", "-"),

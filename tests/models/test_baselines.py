@@ -20,9 +20,9 @@ from lt.labels import SILENCE, LabelSpace
 from lt.models.baselines import (
     ConvClassifier,
     ConvSynth,
-    Lessons,
     Majority,
     PcaClassifier,
+    TrainingData,
     fit,
     mean_nll,
     read_classifier,
@@ -55,10 +55,10 @@ def trained(epochs=15, seed=0):
     classifier = PcaClassifier(20, 12, SPACE.group_sizes)
     classifier.fit_components(features)
     valid, valid_classes = lesson(200, seed=1)
-    lessons = Lessons(
+    data = TrainingData(
         [(classifier.project(features), classes)], (classifier.project(valid), valid_classes)
     )
-    fit(classifier.network, lessons, epochs, 64, seed)
+    fit(classifier.network, data, epochs, 64, seed)
     return classifier.eval()
 
 
@@ -101,7 +101,7 @@ def test_the_best_epoch_is_kept():
     done = []
     fit(
         classifier.network,
-        Lessons([(classifier.project(features), classes)], pair),
+        TrainingData([(classifier.project(features), classes)], pair),
         60,
         32,
         0,
@@ -129,7 +129,7 @@ def test_convolutional_baselines_learn():
         (ConvSynth(40, SPACE.group_sizes), (classes, features)),
     ):
         before = float(mean_nll(network, *pair).detach())
-        fit(network, Lessons([pair], pair), 15, 64, 0)
+        fit(network, TrainingData([pair], pair), 15, 64, 0)
         assert float(mean_nll(network, *pair).detach()) < 0.7 * before
 
 
@@ -177,12 +177,13 @@ def test_a_classifier_of_another_model_is_refused(tmp_path):
 
 def test_pyin_hears_notes_in_the_frames_where_they_sound():
     audio = np.concatenate([harmonic(69, 0.5), harmonic(76, 0.5)])
-    heard = pyin_notes(audio, -(-len(audio) // HOP), RATE, HOP, 60, 80, voiced_only=True)
+    heard = pyin_notes(audio, -(-len(audio) // HOP), SpectralConfig(), (60, 80), voiced_only=True)
     assert (heard[2:13] == 69).all() and (heard[18:29] == 76).all()
     assert (
-        pyin_notes(np.zeros(RATE, np.float32), 31, RATE, HOP, 60, 80, voiced_only=True) == SILENCE
+        pyin_notes(np.zeros(RATE, np.float32), 31, SpectralConfig(), (60, 80), voiced_only=True)
+        == SILENCE
     ).all()
-    low = pyin_notes(harmonic(24, 0.6), 18, RATE, HOP, 21, 40, voiced_only=False)
+    low = pyin_notes(harmonic(24, 0.6), 18, SpectralConfig(), (21, 40), voiced_only=False)
     assert (low[4:14] == 24).all()
 
 

@@ -104,7 +104,7 @@ def test_everything_is_written_and_the_note_scores_are_those_of_the_files(cantos
     assert result.stderr.count("resampled") == 1 and "1 of 2 recordings" in result.stderr
     assert (
         "alone.wav: no MIDI file of its name" in result.stderr
-        and "no classifier is judged" in result.stderr
+        and "no classifier is scored" in result.stderr
     )
     scores = json.loads((folder / "results.json").read_text())
     pairs = [
