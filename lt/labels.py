@@ -1,40 +1,39 @@
-"""Symbols: what a frame of music is called, and the numbers that models use for it.
+"""Labels: octave, pitch and dynamics of a frame, and the class indices that models use for them.
 
-A frame of one instrument has an octave (0-8, scientific: C4 = MIDI 60), a pitch (0-11, C = 0) and a
-dynamic (0-4 = pp p mf f ff). `NoteLabels` holds them by name, with `SILENCE` where nothing sounds;
-`LabelSpace` says which of them a model knows, for which instruments, and maps them to class indices
-and back. Silence, where a model has it, is the last class of each label.
+A frame of one instrument has an octave (0-8, scientific: C4 = MIDI 60), a pitch class (0-11, C = 0)
+and a dynamic (0-4 = pp p mf f ff). `NoteLabels` holds them by name, with `SILENCE` where nothing
+sounds; `LabelSpace` says which labels a model has, for which instruments, and maps them to class
+indices and back. Silence, where a model has it, is the last class of each label. Lists of labels
+that users type (`4 9 2`, `A4:mf`) are read by `parse_symbols`.
 
-Names: `note_number` is a MIDI number, `velocity` a MIDI velocity, converters are `a_to_b`.
+Names: `note_number` is a MIDI number, `velocity` a MIDI velocity, converters are `a_to_b`. The
+canonical array form is `classes`: (frames, instruments, labels), int64.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
 from lt.config import LABELS
 
-N_CLASSES = {"octave": 9, "pitch": 12, "dynamics": 5}
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 DYNAMICS_NAMES = ("pp", "p", "mf", "f", "ff")
 DYNAMICS_VELOCITIES = (13, 39, 64, 90, 115)
-CLASS_NAMES = {
-    "octave": tuple(str(octave) for octave in range(9)),
-    "pitch": PITCH_NAMES,
-    "dynamics": DYNAMICS_NAMES,
-}
+CLASS_NAMES = {"octave": tuple("012345678"), "pitch": PITCH_NAMES, "dynamics": DYNAMICS_NAMES}
+N_CLASSES = {label: len(names) for label, names in CLASS_NAMES.items()}
 SILENCE = -1
-DEFAULT_OCTAVE = 4  # what a model without the label `octave` writes
-DEFAULT_DYNAMICS = 2  # mf, likewise
+DEFAULT_OCTAVE = 4  # for models without the label `octave`
+DEFAULT_DYNAMICS = 2  # mf, for models without the label `dynamics`
 SEMITONES = 12  # in an octave
-FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER = 12, 119  # C0 and B8
+FIRST_NOTE_NUMBER = 12  # C0
+LAST_NOTE_NUMBER = 119  # B8
+REST = "rest"
 
-_NOTE_NAME = re.compile(r"^([A-Ga-g])(##|#|♯|bb|b|♭)?(-?\d+)$")
-_ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "##": 2, "b": -1, "♭": -1, "bb": -2}
+_ACCIDENTALS = {None: 0, "#": 1, "♯": 1, "##": 2, "b": -1, "♭": -1, "bb": -2}
 
 
 # --- converters -----------------------------------------------------------------------------------
@@ -42,65 +41,72 @@ _ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "##": 2, "b": -1, "♭": -1, "bb": -2}
 
 def note_number_to_octave_pitch(note_number: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """MIDI note number -> (octave, pitch), elementwise; C4 = 60 -> (4, 0)."""
-    note_number = np.asarray(note_number)
-    return note_number // 12 - 1, note_number % 12
+    octave, pitch = np.divmod(note_number, SEMITONES)
+    return octave - 1, pitch
 
 
 def octave_pitch_to_note_number(octave: int | np.ndarray, pitch: int | np.ndarray) -> np.ndarray:
     """(octave, pitch) -> MIDI note number, elementwise; (4, 0) -> 60."""
-    return 12 * (np.asarray(octave) + 1) + np.asarray(pitch)
+    return SEMITONES * (np.asarray(octave) + 1) + np.asarray(pitch)
 
 
 def note_number_to_hz(note_number: float | np.ndarray) -> float | np.ndarray:
     """MIDI note number -> fundamental frequency in hertz at A4 = 440 Hz, elementwise; 69 -> 440."""
-    return 440.0 * 2.0 ** ((note_number - 69) / 12)
+    return 440.0 * 2.0 ** ((note_number - 69) / SEMITONES)
+
+
+def is_in_range(note_number: int | np.ndarray) -> bool | np.ndarray:
+    """Whether octave and pitch can express a MIDI note number (C0 to B8), elementwise."""
+    return (FIRST_NOTE_NUMBER <= note_number) & (note_number <= LAST_NOTE_NUMBER)
 
 
 def velocity_to_dynamics(velocity: int | np.ndarray) -> np.ndarray:
-    """MIDI velocity 1-127 -> dynamics 0-4 (pp p mf f ff), in five equal steps."""
-    return (np.clip(np.asarray(velocity), 1, 127) - 1) * 5 // 127
+    """MIDI velocity 1-127 -> dynamics 0-4 (pp p mf f ff), in five equal steps, elementwise."""
+    return (np.clip(velocity, 1, 127) - 1) * 5 // 127
 
 
 def dynamics_to_velocity(dynamics: int | np.ndarray) -> np.ndarray:
-    """Dynamics 0-4 -> the MIDI velocity in the middle of its step."""
+    """Dynamics 0-4 -> the MIDI velocity in the middle of its step, elementwise."""
     return np.asarray(DYNAMICS_VELOCITIES)[np.asarray(dynamics)]
 
 
 def note_name_to_number(name: str) -> int:
-    """`A4` -> 69, `C#5`, `Bb3`, `Fs`-free scientific names. Raises ValueError for anything else
-    (`H4`, `B##9`).
+    """Scientific note name -> MIDI note number: `A4` -> 69; `C#5`, `Bb3`, `c♯5` likewise.
+
+    Raises:
+        ValueError: not a note name (`H4`), or outside C0-B8.
     """
-    match = _NOTE_NAME.match(name.strip())
+    match = re.fullmatch(r"([A-Ga-g])(##|#|♯|bb|b|♭)?(-?\d+)", name.strip())
     if not match:
         raise ValueError(
             f"'{name}' is no note name (expected a letter A-G, #, b or nothing, and an octave: C#4)"
         )
     letter, accidental, octave = match.groups()
-    number = (
-        12 * (int(octave) + 1) + PITCH_NAMES.index(letter.upper()) + _ACCIDENTALS[accidental or ""]
-    )
-    if not FIRST_NOTE_NUMBER <= number <= LAST_NOTE_NUMBER:
+    pitch = PITCH_NAMES.index(letter.upper()) + _ACCIDENTALS[accidental]
+    number = int(octave_pitch_to_note_number(int(octave), pitch))
+    if not is_in_range(number):
         raise ValueError(f"note '{name}' is outside C0-B8")
     return number
 
 
 def number_to_note_name(note_number: int) -> str:
-    """69 -> `A4`."""
+    """MIDI note number -> scientific note name with sharps: 69 -> `A4`."""
     octave, pitch = note_number_to_octave_pitch(int(note_number))
-    return f"{PITCH_NAMES[int(pitch)]}{int(octave)}"
+    return f"{PITCH_NAMES[pitch]}{octave}"
 
 
-# --- labels by name -------------------------------------------------------------------------------
+# --- labels by name, and classes ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class NoteLabels:
-    """The labels of one instrument, a value a frame; `SILENCE` in every field where nothing sounds.
+    """The labels of one instrument for each frame; `SILENCE` in every field where nothing sounds.
 
     Attributes:
         octave, pitch, dynamics: (frames,) int64.
+
     Raises:
-        ValueError: fields of unlike length.
+        ValueError: fields of different lengths.
     """
 
     octave: np.ndarray
@@ -133,19 +139,15 @@ class NoteLabels:
 
     @classmethod
     def from_table(cls, table: np.ndarray) -> NoteLabels:
-        """(frames, 3) in the order of `LABELS` -> NoteLabels."""
-        table = np.asarray(table, dtype=np.int64)
-        return cls(table[:, 0], table[:, 1], table[:, 2])
+        """The inverse of `table`."""
+        return cls(*np.asarray(table, dtype=np.int64).T)
 
     @classmethod
     def from_notes(cls, note_number: np.ndarray, dynamics: np.ndarray) -> NoteLabels:
-        """(frames,) MIDI numbers (`SILENCE` where silent) and dynamics -> NoteLabels."""
-        note_number, dynamics = np.asarray(note_number), np.asarray(dynamics)
-        octave, pitch = note_number_to_octave_pitch(note_number)
-        silent = note_number == SILENCE
-        return cls.from_table(
-            np.where(silent[:, None], SILENCE, np.stack([octave, pitch, dynamics], axis=1))
-        )
+        """From MIDI numbers (frames,), `SILENCE` where silent, and dynamics (frames,)."""
+        note_number = np.asarray(note_number)
+        table = np.stack([*note_number_to_octave_pitch(note_number), dynamics], axis=1)
+        return cls.from_table(np.where(note_number[:, None] == SILENCE, SILENCE, table))
 
     @classmethod
     def of_silence(cls, n_frames: int) -> NoteLabels:
@@ -155,9 +157,8 @@ class NoteLabels:
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """Which labels a model knows, for which instruments, and whether each has a class for silence.
+    """Which labels a model has, for which instruments, and whether each has a class for silence.
 
-    The canonical array form is `classes: (frames, instruments, labels)`, int64 indices.
     Raises:
         ValueError: no label, an unknown or repeated one, no instrument or a repeated one.
     """
@@ -172,9 +173,9 @@ class LabelSpace:
             raise ValueError(
                 f"unknown label {', '.join(unknown) or '(none given)'}; known: {', '.join(LABELS)}"
             )
+        if not self.instruments:
+            raise ValueError("at least one instrument is needed")
         for what, names in (("label", self.labels), ("instrument", self.instruments)):
-            if not names:
-                raise ValueError(f"at least one {what} is needed")
             if len(set(names)) < len(names):
                 raise ValueError(f"a {what} is given twice: {' '.join(names)}")
 
@@ -195,89 +196,89 @@ class LabelSpace:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """`octave, pitch, ...`; for mixtures `Piano.octave, ...`: the names of CSV columns."""
+        """Names of CSV columns: `octave, pitch, ...`; for mixtures `Piano.octave, ...`."""
         if len(self.instruments) == 1:
             return self.labels
-        return tuple(
-            f"{instrument}.{label}" for instrument in self.instruments for label in self.labels
-        )
+        return tuple(f"{name}.{label}" for name in self.instruments for label in self.labels)
+
+    @property
+    def indices(self) -> list[int]:
+        """Positions of the model's labels in `LABELS`."""
+        return [LABELS.index(label) for label in self.labels]
+
+    @property
+    def silence_classes(self) -> np.ndarray:
+        """(labels,) the class after the last sounding one of each label."""
+        return np.array([N_CLASSES[label] for label in self.labels])
 
     def class_names(self, label: str) -> tuple[str, ...]:
         """Names of a label's classes, `silence` last where the model has it."""
         return CLASS_NAMES[label] + (("silence",) if self.silence else ())
 
     def to_classes(self, labels: Sequence[NoteLabels]) -> np.ndarray:
-        """One NoteLabels an instrument -> classes (frames, instruments, labels).
+        """NoteLabels of each instrument -> classes (frames, instruments, labels).
 
         Raises:
-            ValueError: not one NoteLabels an instrument, silence in a space without it, a value out
-            of range.
+            ValueError: NoteLabels of another number of instruments, silence for a model without
+            it, a value out of range.
         """
         if len(labels) != len(self.instruments):
             raise ValueError(
                 f"expected labels of {len(self.instruments)} instruments, got {len(labels)}"
             )
-        keep = [LABELS.index(label) for label in self.labels]
-        classes = np.stack([one.table()[:, keep] for one in labels], axis=1)
-        n_classes = np.array([N_CLASSES[label] for label in self.labels])
+        classes = np.stack([entry.table()[:, self.indices] for entry in labels], axis=1)
         if (classes == SILENCE).any() and not self.silence:
             raise ValueError("silent frames given to a model without a silence class")
-        if (classes < SILENCE).any() or (classes >= n_classes).any():
+        if (classes < SILENCE).any() or (classes >= self.silence_classes).any():
             raise ValueError(
                 "a label is outside its classes (octave 0-8, pitch 0-11, dynamics 0-4)"
             )
-        return np.where(classes == SILENCE, n_classes, classes)
+        return np.where(classes == SILENCE, self.silence_classes, classes)
 
     def to_labels(self, classes: np.ndarray) -> list[NoteLabels]:
-        """Classes (frames, instruments, labels) -> one NoteLabels an instrument.
+        """Classes (frames, instruments, labels) -> NoteLabels of each instrument.
 
-        Labels that the space lacks get the defaults (octave 4, pitch C, mf). A frame is silent
-        where the majority of its labels says so (ties: silent).
+        Labels that the model does not have get defaults (octave 4, pitch C, mf). A frame is silent
+        if at least half of its labels are.
         """
-        n_frames = classes.shape[0]
-        defaults = {"octave": DEFAULT_OCTAVE, "pitch": 0, "dynamics": DEFAULT_DYNAMICS}
-        n_classes = np.array([N_CLASSES[label] for label in self.labels])
-        result = []
-        for index in range(len(self.instruments)):
-            own = np.asarray(classes[:, index])
-            silent = 2 * (own >= n_classes).sum(axis=1) >= len(self.labels)
-            table = np.stack([np.full(n_frames, defaults[label]) for label in LABELS], axis=1)
-            for column, label in enumerate(self.labels):
-                table[:, LABELS.index(label)] = np.minimum(own[:, column], N_CLASSES[label] - 1)
-            result.append(NoteLabels.from_table(np.where(silent[:, None], SILENCE, table)))
-        return result
+        n_frames, n_instruments, n_labels = classes.shape
+        silent = 2 * (classes >= self.silence_classes).sum(axis=2) >= n_labels
+        defaults = (DEFAULT_OCTAVE, 0, DEFAULT_DYNAMICS)
+        tables = np.tile(defaults, (n_frames, n_instruments, 1))
+        tables[:, :, self.indices] = np.minimum(classes, self.silence_classes - 1)
+        tables[silent] = SILENCE
+        return [NoteLabels.from_table(tables[:, index]) for index in range(n_instruments)]
 
 
-REST = "rest"
+# --- label lists ----------------------------------------------------------------------------------
 
 
 def parse_symbols(tokens: Sequence[str], space: LabelSpace) -> np.ndarray:
-    """Tokens of a label list or note names -> classes (groups, instruments, labels).
+    """Class numbers or note names, as typed -> classes (groups, instruments, labels).
 
     Raises:
-        ValueError: a wrong number of tokens, a class out of range, an unknown note name, both ways
-        mixed.
+        ValueError: a wrong number of tokens, a class out of range, an unknown note name, or numbers
+        and names mixed.
     """
     numeric = [bool(re.fullmatch(r"-?\d+", token)) for token in tokens]
     if all(numeric):
         return _parse_classes([int(token) for token in tokens], space)
     if any(numeric):
         raise ValueError("class numbers and note names cannot be mixed in one list")
-    if len(tokens) % len(space.instruments):
+    n_instruments = len(space.instruments)
+    if len(tokens) % n_instruments:
         raise ValueError(
-            f"{len(tokens)} notes do not fill groups of {len(space.instruments)} "
+            f"{len(tokens)} notes do not fill groups of {n_instruments} "
             f"({', '.join(space.instruments)})"
         )
-    groups = [
-        tokens[at : at + len(space.instruments)]
-        for at in range(0, len(tokens), len(space.instruments))
-    ]
-    return np.concatenate(
-        [space.to_classes([_parse_note(token, space) for token in group]) for group in groups]
+    table = np.concatenate([_parse_note(token, space).table() for token in tokens])
+    return space.to_classes(
+        [NoteLabels.from_table(table[index::n_instruments]) for index in range(n_instruments)]
     )
 
 
 def _parse_classes(values: Sequence[int], space: LabelSpace) -> np.ndarray:
+    """Flat class numbers -> classes (groups, instruments, labels)."""
     size = len(space.group_sizes)
     if len(values) % size or not values:
         raise ValueError(
@@ -285,9 +286,8 @@ def _parse_classes(values: Sequence[int], space: LabelSpace) -> np.ndarray:
         )
     classes = np.array(values).reshape(-1, len(space.instruments), len(space.labels))
     for column, (label, n_classes) in enumerate(zip(space.labels, space.sizes)):
-        bad = classes[:, :, column][
-            (classes[:, :, column] < 0) | (classes[:, :, column] >= n_classes)
-        ]
+        own = classes[:, :, column]
+        bad = own[(own < 0) | (own >= n_classes)]
         if len(bad):
             silence = f", {n_classes - 1} = silence" if space.silence else ""
             raise ValueError(f"{label} {bad[0]} is out of range (0-{n_classes - 1}{silence})")
@@ -301,12 +301,12 @@ def _parse_note(token: str, space: LabelSpace) -> NoteLabels:
             raise ValueError("this model has no class for silence, so it cannot play a rest")
         return NoteLabels.of_silence(1)
     name, _, dynamics = token.partition(":")
-    if dynamics and dynamics not in DYNAMICS_NAMES:
+    dynamics = dynamics or DYNAMICS_NAMES[DEFAULT_DYNAMICS]
+    if dynamics not in DYNAMICS_NAMES:
         raise ValueError(
             f"'{token}': '{dynamics}' is no dynamic (known: {' '.join(DYNAMICS_NAMES)})"
         )
-    index = DYNAMICS_NAMES.index(dynamics) if dynamics else DEFAULT_DYNAMICS
-    return NoteLabels.from_notes(np.array([note_name_to_number(name)]), np.array([index]))
+    return NoteLabels.from_notes([note_name_to_number(name)], [DYNAMICS_NAMES.index(dynamics)])
 
 
 def transpose(classes: np.ndarray, semitones: int, space: LabelSpace) -> np.ndarray:
@@ -319,30 +319,29 @@ def transpose(classes: np.ndarray, semitones: int, space: LabelSpace) -> np.ndar
         return classes
     if not {"octave", "pitch"} <= set(space.labels):
         raise ValueError("transposition needs a model with the labels octave and pitch")
-    octave, pitch = space.labels.index("octave"), space.labels.index("pitch")
-    silent = (classes[:, :, octave] == N_CLASSES["octave"]) | (
-        classes[:, :, pitch] == N_CLASSES["pitch"]
-    )
-    numbers = 12 * (classes[:, :, octave] + 1) + classes[:, :, pitch] + semitones
-    if (~silent & ((numbers < FIRST_NOTE_NUMBER) | (numbers > LAST_NOTE_NUMBER))).any():
+    columns = [space.labels.index("octave"), space.labels.index("pitch")]
+    notes = classes[:, :, columns]
+    silent = (notes == space.silence_classes[columns]).any(axis=2)
+    numbers = octave_pitch_to_note_number(notes[:, :, 0], notes[:, :, 1]) + semitones
+    if not (silent | is_in_range(numbers)).all():
         raise ValueError(f"transposed by {semitones} semitones, a note leaves C0-B8")
     moved = classes.copy()
-    moved[:, :, octave] = np.where(silent, classes[:, :, octave], numbers // 12 - 1)
-    moved[:, :, pitch] = np.where(silent, classes[:, :, pitch], numbers % 12)
+    transposed = np.stack(note_number_to_octave_pitch(numbers), axis=2)
+    moved[:, :, columns] = np.where(silent[:, :, None], notes, transposed)
     return moved
 
 
 def set_dynamics(classes: np.ndarray, dynamics: int | None, space: LabelSpace) -> np.ndarray:
-    """Classes with every dynamic but silence replaced. Raises ValueError where the model has no
-    dynamics.
+    """Classes (groups, instruments, labels) with all dynamics but silence replaced, if given.
+
+    Raises:
+        ValueError: the model has no dynamics.
     """
     if dynamics is None:
         return classes
     if "dynamics" not in space.labels:
         raise ValueError("this model has no label dynamics to replace")
-    column = space.labels.index("dynamics")
     changed = classes.copy()
-    changed[:, :, column] = np.where(
-        classes[:, :, column] == N_CLASSES["dynamics"], classes[:, :, column], dynamics
-    )
+    own = changed[:, :, space.labels.index("dynamics")]
+    own[own != N_CLASSES["dynamics"]] = dynamics
     return changed

@@ -1,9 +1,9 @@
-"""MIDI files, and the one place where notes in seconds meet labels on a grid of frames.
+"""MIDI files, and the conversion between notes in seconds and labels on a grid of frames.
 
-Frame n covers [n, n + 1) * frame_seconds and belongs to the note that its centre lies in; where
-notes overlap, to the newest. mido reads and writes the bytes; tempo, pairing and order are ours, so
-that files that other programs wrote (tempo changes in any track, notes struck again or never ended,
-notes of no length) read alike everywhere.
+Frame n covers [n, n + 1) * frame_seconds and has the label of the note at its centre; where notes
+overlap, of the latest. mido reads and writes the bytes; tempo, pairing and order are handled here,
+so that files of any program read alike: tempo changes in any track, repeated notes, notes that
+never end or have no length.
 
 Names: `onset` and `offset` in seconds, `note_number` and `program` 0-127, `velocity` 1-127, ticks
 as in MIDI.
@@ -12,6 +12,7 @@ as in MIDI.
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,10 @@ from lt.config import SpectralConfig
 from lt.files import write_bytes
 from lt.labels import (
     DEFAULT_DYNAMICS,
-    FIRST_NOTE_NUMBER,
-    LAST_NOTE_NUMBER,
     SILENCE,
     NoteLabels,
     dynamics_to_velocity,
+    is_in_range,
     velocity_to_dynamics,
 )
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 FRAME_SECONDS = SpectralConfig().frame_seconds
-TICKS_PER_BEAT = 960  # half a millisecond at 120 beats a minute
+TICKS_PER_BEAT = 960  # half a millisecond at 120 beats per minute
 DRUM_CHANNEL = 9
 
 
@@ -64,14 +64,17 @@ class Track:
 
 
 def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
-    """Read a MIDI file -> a Track for each track, channel and program that has notes; drums
-    (channel 10) are left out, or are all that is read.
+    """Read a MIDI file -> a Track for each track, channel and program that has notes.
 
-    A note struck again before its end ends there; one that never ends lasts to the end of its
-    track; one of no length gets one tick.
+    A note that is repeated before its end ends there; a note that never ends lasts to the end of
+    its track; a note of no length gets one tick.
+
+    Args:
+        path: of the file.
+        drums: read only the drums (channel 10), which are left out otherwise.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: as the words say.
+        FileNotFoundError, IsADirectoryError, PermissionError: the path cannot be read.
         ValueError: not a MIDI file, or a damaged one.
     """
     path = Path(path)
@@ -86,7 +89,7 @@ def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
 
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
-    except Exception as error:  # mido lets through whatever odd bytes bring about, of any kind
+    except Exception as error:  # mido raises errors of any kind on damaged files
         raise ValueError(
             f"{path} is not a MIDI file that can be read, or is damaged: "
             f"{str(error) or 'it ends too early'}"
@@ -97,17 +100,17 @@ def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
         )
     try:
         clock = _Clock.of(file)
-        return [track for one in file.tracks for track in _tracks(one, clock, drums)]
+        return [track for messages in file.tracks for track in _tracks(messages, clock, drums)]
     except OverflowError:
-        raise ValueError(
-            f"the MIDI file {path} is damaged: its times are beyond all numbers"
-        ) from None
+        raise ValueError(f"the MIDI file {path} is damaged: its times are too large") from None
 
 
 @dataclass(frozen=True)
 class _Clock:
-    """Ticks to seconds: from each of `ticks` on, a tick lasts `seconds_per_tick` (all: (tempo
-    changes,)).
+    """The tempo map: from each of `ticks` on, a tick lasts `seconds_per_tick`.
+
+    Attributes:
+        ticks, seconds, seconds_per_tick: (tempo changes,).
     """
 
     ticks: np.ndarray
@@ -116,8 +119,8 @@ class _Clock:
 
     @classmethod
     def of(cls, file: mido.MidiFile) -> _Clock:
-        """The tempo changes of all tracks together; 120 beats a minute until the first."""
-        changes = {0: 500_000}  # microseconds a beat
+        """From the tempo changes of all tracks; 120 beats per minute until the first."""
+        changes = {0: 500_000}  # microseconds per beat
         for track in file.tracks:
             tick = 0
             for message in track:
@@ -136,8 +139,8 @@ class _Clock:
 
 
 @dataclass(frozen=True)
-class _Struck:
-    """A note that has begun, and the program that it was struck with."""
+class _NoteOn:
+    """A note that has begun, and the program at its onset."""
 
     tick: int
     velocity: int
@@ -148,18 +151,17 @@ def _tracks(messages: mido.MidiTrack, clock: _Clock, drums: bool) -> list[Track]
     """The notes of one track of the file, a Track for each channel and program, in order of
     appearance.
     """
-    name, programs = "", {}  # programs: channel -> program
-    struck: dict[tuple[int, int], _Struck] = {}  # keys here and below: (channel, note number)
-    restruck: dict[
-        tuple[int, int], int
-    ] = {}  # where a new stroke ended the old: its own note-off may follow
+    name = ""
+    programs: dict[int, int] = {}  # channel -> program
+    held: dict[tuple[int, int], _NoteOn] = {}  # (channel, note number) -> the note that sounds
+    repeated: dict[tuple[int, int], int] = {}  # -> tick of a repetition: a note-off may follow it
     notes: dict[tuple[int, int], list[Note]] = {}  # (channel, program) -> notes
 
     def end(key: tuple[int, int], tick: int) -> None:
-        begun, (channel, note_number) = struck.pop(key), key
-        note = Note(
-            clock.at(begun.tick), clock.at(max(tick, begun.tick + 1)), note_number, begun.velocity
-        )
+        channel, note_number = key
+        begun = held.pop(key)
+        offset = clock.at(max(tick, begun.tick + 1))
+        note = Note(clock.at(begun.tick), offset, note_number, begun.velocity)
         notes.setdefault((channel, begun.program), []).append(note)
 
     tick = 0
@@ -172,19 +174,19 @@ def _tracks(messages: mido.MidiTrack, clock: _Clock, drums: bool) -> list[Track]
         elif message.type in ("note_on", "note_off") and (message.channel == DRUM_CHANNEL) == drums:
             key = (message.channel, message.note)
             if message.type == "note_on" and message.velocity > 0:
-                if key in struck:
+                if key in held:
                     end(key, tick)
-                    restruck[key] = tick
-                struck[key] = _Struck(tick, message.velocity, programs.get(message.channel, 0))
-            elif key in struck and restruck.pop(key, None) != tick:
+                    repeated[key] = tick
+                held[key] = _NoteOn(tick, message.velocity, programs.get(message.channel, 0))
+            elif key in held and repeated.pop(key, None) != tick:
                 end(key, tick)
-    for key in list(struck):
+    for key in list(held):
         end(key, tick)
     return [Track(name, program, tuple(sorted(own))) for (_, program), own in notes.items()]
 
 
 def _text(name: str) -> str:
-    """A name as written by us and most programs today, in UTF-8; mido reads it as Latin-1."""
+    """A track name, which mido decodes as Latin-1, decoded as UTF-8 where it is that."""
     try:
         return name.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -195,13 +197,12 @@ def _text(name: str) -> str:
 
 
 def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) -> None:
-    """Write a MIDI file that opens with tempo, track names and programs set; equal input gives
-    equal bytes.
+    """Write a MIDI file with tempo, track names and programs; equal input gives equal bytes.
 
-    Onsets and offsets are kept to half a tick: a quarter of a millisecond at 120 beats a minute.
+    Onsets and offsets are rounded to ticks: half a millisecond at 120 beats per minute.
 
     Raises:
-        ValueError: a note that ends before it begins, or a number that MIDI does not have.
+        ValueError: a note that ends before it begins, or a number that MIDI cannot express.
         OSError: the file cannot be written.
     """
     import mido
@@ -216,10 +217,10 @@ def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) 
             ]
         )
     )
-    channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-    for index, track in enumerate(tracks):
-        ticks_per_second = TICKS_PER_BEAT * 1e6 / microseconds
-        file.tracks.append(_messages(track, channels[index % len(channels)], ticks_per_second))
+    channels = itertools.cycle(channel for channel in range(16) if channel != DRUM_CHANNEL)
+    ticks_per_second = TICKS_PER_BEAT * 1e6 / microseconds
+    for track, channel in zip(tracks, channels):
+        file.tracks.append(_messages(track, channel, ticks_per_second))
     buffer = io.BytesIO()
     file.save(file=buffer)
     write_bytes(path, buffer.getvalue())
@@ -235,9 +236,8 @@ def _messages(track: Track, channel: int, ticks_per_second: float) -> mido.MidiT
         onset = round(note.onset * ticks_per_second)
         offset = max(round(note.offset * ticks_per_second), onset + 1)
         events.append((onset, 1, note.note_number, note.velocity))
-        events.append(
-            (offset, 0, note.note_number, 0)
-        )  # 0 sorts first: a note ends before the next begins
+        # 0 sorts first: a note ends before the next begins
+        events.append((offset, 0, note.note_number, 0))
     messages = mido.MidiTrack(
         [
             mido.MetaMessage("track_name", name=track.name),
@@ -260,7 +260,7 @@ def _messages(track: Track, channel: int, ticks_per_second: float) -> mido.MidiT
 
 
 def _check(note: Note) -> None:
-    """Raises ValueError for a note that no MIDI file can hold."""
+    """Raise ValueError for a note that MIDI cannot express."""
     if not (0 <= note.onset <= note.offset < math.inf):
         raise ValueError(f"a note from {note.onset} s to {note.offset} s cannot be written")
     if not (0 <= note.note_number <= 127 and 1 <= note.velocity <= 127):
@@ -273,23 +273,22 @@ def _check(note: Note) -> None:
 
 
 def notes_in_range(notes: Iterable[Note]) -> list[Note]:
-    """Those of `notes` that labels can name: C0 to B8. Compare the lengths to count the others."""
-    return [note for note in notes if FIRST_NOTE_NUMBER <= note.note_number <= LAST_NOTE_NUMBER]
+    """The notes that labels can express: C0 to B8."""
+    return [note for note in notes if is_in_range(note.note_number)]
 
 
 def last_offset(notes: Iterable[Note]) -> float:
-    """Where the last note ends, in seconds; 0 without notes."""
+    """End of the last note in seconds; 0 without notes."""
     return max((note.offset for note in notes), default=0.0)
 
 
 def notes_to_labels(
     notes: Iterable[Note], n_frames: int, frame_seconds: float = FRAME_SECONDS
 ) -> NoteLabels:
-    """Notes -> labels of `n_frames` frames: a note holds the frames whose centre lies in [onset,
-    offset).
+    """Notes -> labels of `n_frames` frames: those of a note have their centre in [onset, offset).
 
-    Where notes overlap the one of the latest onset wins (of one onset, the higher), and the older
-    one comes back when the newer ends.
+    Where notes overlap, the note with the latest onset counts (of equal onsets, the higher note),
+    and the earlier note again when it has ended.
 
     Raises:
         ValueError: a note outside C0 to B8 (see `notes_in_range`).
@@ -297,40 +296,39 @@ def notes_to_labels(
     note_number = np.full(n_frames, SILENCE)
     dynamics = np.full(n_frames, SILENCE)
     for note in sorted(notes, key=lambda note: (note.onset, note.note_number)):
-        if not FIRST_NOTE_NUMBER <= note.note_number <= LAST_NOTE_NUMBER:
+        if not is_in_range(note.note_number):
             raise ValueError(f"note number {note.note_number} is outside C0 to B8 (12 to 119)")
-        held = slice(
-            *(max(math.ceil(time / frame_seconds - 0.5), 0) for time in (note.onset, note.offset))
-        )
+        edges = (max(math.ceil(t / frame_seconds - 0.5), 0) for t in (note.onset, note.offset))
+        held = slice(*edges)
         note_number[held] = note.note_number
         dynamics[held] = velocity_to_dynamics(note.velocity)
     return NoteLabels.from_notes(note_number, dynamics)
 
 
 def labels_to_notes(labels: NoteLabels, frame_seconds: float = FRAME_SECONDS) -> list[Note]:
-    """Labels -> a note for each run of frames of one octave and pitch; silence between notes.
+    """Labels -> a note for each sequence of frames of the same octave and pitch.
 
-    A change of dynamics does not split a note: its velocity comes from the median over its frames.
+    A change of dynamics does not split a note: its velocity is the median over its frames.
     """
     note_number = labels.note_number
-    edges = np.flatnonzero(np.diff(note_number)) + 1
-    starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(note_number)]])
+    changes = np.flatnonzero(np.diff(note_number)) + 1
+    bounds = [0, *changes.tolist(), len(note_number)]
     return [
         Note(
-            float(start * frame_seconds),
-            float(end * frame_seconds),
+            start * frame_seconds,
+            end * frame_seconds,
             int(note_number[start]),
             _velocity(labels.dynamics[start:end]),
         )
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in itertools.pairwise(bounds)
         if end > start and note_number[start] != SILENCE
     ]
 
 
 def _velocity(dynamics: np.ndarray) -> int:
-    """Velocity of a note from its frames' dynamics (frames,); mf where none of them says."""
-    heard = dynamics[dynamics != SILENCE]
-    return int(dynamics_to_velocity(int(np.median(heard)) if len(heard) else DEFAULT_DYNAMICS))
+    """Velocity of a note from the dynamics of its frames (frames,); mf if all are `SILENCE`."""
+    known = dynamics[dynamics != SILENCE]
+    return int(dynamics_to_velocity(int(np.median(known)) if len(known) else DEFAULT_DYNAMICS))
 
 
 @dataclass(frozen=True)
