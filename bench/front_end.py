@@ -1,9 +1,9 @@
-"""How fast the front end is beside the nsgt library and librosa's CQT: run `python
+"""Speed of the front end, compared with the nsgt library and librosa's CQT: run `python
 bench/front_end.py`.
 
-One thread each. Ratios within one run are what counts: the machine's own speed varies from run to
-run. The library works on the same Hann slices, merged as ours are, once with the number of
-coefficients it would choose (1279, a prime) and once with ours (1408).
+One thread each. Compare within one run only: the speed of a machine varies from run to run. The
+library works on the same Hann slices, merged as ours, once with the number of coefficients that it
+would choose (1279, a prime) and once with ours (1408).
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from nsgt_wrap import NSGT, NSGTDesign, griffin_lim
+from lt.audio.features import nsgt as transform_of
+from lt.config import SpectralConfig
+from nsgt_wrap import NSGT, griffin_lim
 from nsgt_wrap.design import import_nsgt, numpy_shim
 from nsgt_wrap.transform import magnitude
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECONDS, PHASE_SECONDS, REPEATS = 60, 8, 5
-DESIGN = NSGTDesign()
+SECONDS = 60
+PHASE_SECONDS = 8
+REPEATS = 5
+N_ITER = 30
+DESIGN = transform_of(SpectralConfig()).design
 HALF = DESIGN.slice_length // 2
 HANN = 0.5 - 0.5 * np.cos(np.pi * np.arange(DESIGN.slice_length) / HALF)
 
@@ -45,7 +50,7 @@ def melody(seconds: int) -> np.ndarray:
 
 
 class Library:
-    """The same sliced transform made of the library's calls, one slice after the other."""
+    """The same sliced transform by the library, one slice after the other."""
 
     def __init__(self, n_coefficients: int | None = None) -> None:
         nsgt = import_nsgt()
@@ -73,7 +78,7 @@ class Library:
         return [np.array(self.nsgt.forward(padded[s : s + 2 * HALF] * HANN)) for s in starts]
 
     def forward(self, audio: np.ndarray) -> np.ndarray:
-        """(bins, coefficients), the slices put on one clock (odd positions change sign) and added."""
+        """(bins, coefficients): the sum of the slices on one clock (odd positions change sign)."""
         slices = self.slices(audio)
         half = slices[0].shape[1] // 2
         signs = 1 - 2 * (DESIGN.frame.positions % 2)[:, None]
@@ -100,7 +105,9 @@ class Library:
             result[number * HALF : (number + 2) * HALF] += self.nsgt.backward(list(grid))
         return result[HALF : HALF + n_samples]
 
-    def griffin_lim(self, magnitudes: np.ndarray, n_samples: int, n_iter: int = 30) -> np.ndarray:
+    def griffin_lim(
+        self, magnitudes: np.ndarray, n_samples: int, n_iter: int = N_ITER
+    ) -> np.ndarray:
         """The accelerated iteration over the library's transform, on all coefficients."""
         phases = np.random.default_rng(0).uniform(0, 2 * np.pi, magnitudes.shape)
         coefficients, before = magnitudes * np.exp(1j * phases), 0
@@ -137,7 +144,8 @@ def forward_table(nsgt: NSGT) -> None:
     ours = best(lambda: nsgt(tensor))
     print(f"forward, {SECONDS} s of audio")
     show("ours", ours, SECONDS, ours)
-    show("ours, frames of magnitudes", best(lambda: nsgt.magnitude_frames(tensor)), SECONDS, ours)
+    frames = best(lambda: nsgt.magnitude_frames(tensor, SpectralConfig.frame_hop))
+    show("ours, frames of magnitudes", frames, SECONDS, ours)
     for name, library in (
         ("own number", Library()),
         ("our number", Library(DESIGN.n_coefficients)),
@@ -162,7 +170,9 @@ def phase_table(nsgt: NSGT) -> None:
         return f"{20 * torch.log10(error.norm() / magnitudes.norm()):6.1f} dB"
 
     def ours() -> torch.Tensor:
-        return griffin_lim(nsgt, magnitudes, n_samples, generator=torch.Generator().manual_seed(0))
+        return griffin_lim(
+            nsgt, magnitudes, n_samples, N_ITER, rng=torch.Generator().manual_seed(0)
+        )
 
     spent = best(ours)
     print(f"30 Griffin-Lim iterations, {seconds:.1f} s of audio, and their spectral convergence")
@@ -177,7 +187,7 @@ def phase_table(nsgt: NSGT) -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    nsgt = NSGT()
+    nsgt = transform_of(SpectralConfig())
     with torch.no_grad():
         forward_table(nsgt)
         phase_table(nsgt)

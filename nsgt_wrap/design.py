@@ -1,12 +1,12 @@
-"""The frame: which bands there are, their windows and their dual windows.
+"""The frame of the transform: its bands, their windows and their dual windows.
 
-Purpose: ask the nsgt library (Thomas Grill) for the constant-Q frame of one slice and keep it as
-    plain arrays.
-Conventions: a window or a dual is real, lives on the slice's FFT bins and runs by rising frequency;
-    the window of band b covers the bins `positions[b] - len // 2 + (0, 1, ..., len - 1)`. Duals are
-    for `n_coefficients` coefficients.
-Names: band (of the frame) and bin (of the spectrogram's axis) are the same thing; hop is samples
-    per coefficient.
+The nsgt library (Thomas Grill) makes the constant-Q frame of one slice, which is kept as plain
+arrays. A window or a dual is real, on the FFT bins of the slice, by rising frequency; the window of
+band b covers the bins `positions[b] - len // 2 + (0, 1, ..., len - 1)`. Duals are for
+`n_coefficients` coefficients.
+
+Names: a band (of the frame) and a bin (of the axis of the spectrogram) are the same; `hop` is
+samples per coefficient.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,9 +35,7 @@ _PATCH_LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Frame:
-    """Windows, duals (one array per band, rising frequency) and centre positions (in FFT bins of
-    the slice).
-    """
+    """Windows and duals, one array a band, and the bands' centres in FFT bins of the slice."""
 
     windows: tuple[np.ndarray, ...]
     duals: tuple[np.ndarray, ...]
@@ -45,29 +44,31 @@ class Frame:
 
 @dataclass(frozen=True)
 class NSGTDesign:
-    """Settings of the transform: a constant-Q scale from `fmin` to `fmax` (Hz) on slices of
-    `slice_length` samples.
+    """Settings of the transform: a constant-Q scale on slices of a signal.
 
-    `hop` is the number of samples between coefficients, `all_bands` adds the DC and the Nyquist
-    band.
-
-    Raises: ValueError when the numbers cannot make a frame.
+    Attributes:
+        sample_rate, fmin, fmax: in hertz.
+        bins_per_octave: bands of the scale.
+        slice_length: samples of a slice, a multiple of two hops.
+        hop: samples between coefficients.
+        all_bands: with the DC and the Nyquist band, without which the inverse is not exact.
+    Raises:
+        ValueError: the numbers cannot make a frame.
     """
 
-    sample_rate: int = 22050
-    fmin: float = 30.0
-    fmax: float = 11000.0
-    bins_per_octave: int = 48
-    slice_length: int = 90112
-    hop: int = 64
+    sample_rate: int
+    fmin: float
+    fmax: float
+    bins_per_octave: int
+    slice_length: int
+    hop: int
     all_bands: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.fmin < self.fmax < self.sample_rate / 2:
             raise ValueError(
-                f"expected 0 < fmin < fmax < sample_rate / 2, got fmin {self.fmin:g}, fmax "
-                f"{self.fmax:g}"
-                f" at {self.sample_rate} Hz"
+                "expected 0 < fmin < fmax < sample_rate / 2, got "
+                f"fmin {self.fmin:g}, fmax {self.fmax:g} at {self.sample_rate} Hz"
             )
         if self.bins_per_octave < 1 or self.hop < 1:
             raise ValueError(
@@ -76,8 +77,8 @@ class NSGTDesign:
             )
         if self.slice_length < 1 or self.slice_length % (2 * self.hop):
             raise ValueError(
-                f"expected a slice_length that is a multiple of {2 * self.hop} (two hops),"
-                f" got {self.slice_length}"
+                f"expected a slice_length that is a multiple of {2 * self.hop} (two hops), "
+                f"got {self.slice_length}"
             )
 
     @property
@@ -97,45 +98,33 @@ class NSGTDesign:
 
     @property
     def frequencies(self) -> np.ndarray:
-        """(bins,) nominal band frequencies in Hz, evenly spaced on a log axis (but for DC and
-        Nyquist).
+        """(bins,) nominal band frequencies in hertz, evenly spaced on a log axis but for DC and
+        Nyquist.
 
-        The library rounds a centre to the slice's FFT bins and moves the very last band half-way to
-        Nyquist: `frame.positions * sample_rate / slice_length` are the centres in effect.
+        The library rounds them to the slice's FFT bins and moves the last band half-way to Nyquist:
+        the actual centres are `frame.positions * sample_rate / slice_length`.
         """
         scale = np.geomspace(self.fmin, self.fmax, self.n_scale_bins)
         return np.concatenate(([0.0], scale, [self.sample_rate / 2])) if self.all_bands else scale
 
     @property
     def frame(self) -> Frame:
-        """Windows, duals and positions from the nsgt library, computed once per design.
+        """Windows, duals and positions from the nsgt library, computed once a design.
 
-        Raises: ImportError when nsgt is missing; ValueError when a window needs more coefficients
-            than the hop gives.
+        Raises:
+            ImportError: nsgt is missing.
+            ValueError: a window needs more coefficients than the hop gives.
         """
         return _frame(self)
-
-    @property
-    def windows(self) -> tuple[np.ndarray, ...]:
-        """One window per band, see `Frame`."""
-        return self.frame.windows
-
-    @property
-    def duals(self) -> tuple[np.ndarray, ...]:
-        """One dual window per band, see `Frame`."""
-        return self.frame.duals
 
 
 @lru_cache(maxsize=8)
 def _frame(design: NSGTDesign) -> Frame:
-    """The library's unsliced constant-Q frame (Velasco et al. 2011) with `n_coefficients` for every
-    band.
-    """
+    """The library's constant-Q frame of one slice (Velasco et al. 2011)."""
     nsgt = import_nsgt()
     scale = nsgt.OctScale(design.fmin, design.fmax, design.bins_per_octave)
-    with numpy_shim(
-        nsgt
-    ):  # dowarn: the lowest bands are wider than asked on any slice of sensible length
+    with numpy_shim(nsgt):
+        # dowarn: on any slice of practical length the lowest bands are wider than asked for
         windows, centres, _ = nsgt.cq.nsgfwin(
             *scale(), design.sample_rate, design.slice_length, sliced=False, dowarn=False
         )
@@ -147,7 +136,12 @@ def _frame(design: NSGTDesign) -> Frame:
     duals = nsgt.cq.nsdual(windows, places, length, design.n_coefficients)
     first = 0 if design.all_bands else 1
     bands = range(first, first + design.n_bins)
-    _check_painless(design, max(len(windows[band]) for band in bands))
+    longest = max(len(windows[band]) for band in bands)
+    if longest > design.n_coefficients:  # the duals hold in the painless case only
+        raise ValueError(
+            f"a hop of {design.hop} gives {design.n_coefficients} coefficients a slice, the "
+            f"widest band needs {longest}: use a hop of at most {design.slice_length // longest}"
+        )
     return Frame(
         windows=tuple(_frozen(np.fft.fftshift(windows[band])) for band in bands),
         duals=tuple(_frozen(np.fft.fftshift(duals[band])) for band in bands),
@@ -155,28 +149,17 @@ def _frame(design: NSGTDesign) -> Frame:
     )
 
 
-def _check_painless(design: NSGTDesign, longest: int) -> None:
-    """The duals hold only where no window is longer than its number of coefficients (the painless
-    case).
-    """
-    if longest > design.n_coefficients:
-        raise ValueError(
-            f"a hop of {design.hop} gives {design.n_coefficients} coefficients a slice, the "
-            "widest band needs"
-            f" {longest}: use a hop of at most {design.slice_length // longest}"
-        )
-
-
 def _frozen(array: np.ndarray) -> np.ndarray:
-    """The cache hands one array to many callers, so none may write to it."""
+    """The array made read-only: the cache returns it to many callers."""
     array.flags.writeable = False
     return array
 
 
 def import_nsgt() -> ModuleType:
-    """The nsgt library, without its warnings about audio and FFT modules that nothing here uses.
+    """The nsgt library, without its warnings about modules that are not used here.
 
-    Raises: ImportError with the command that installs it.
+    Raises:
+        ImportError: it is not installed.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="nsgt")
@@ -187,31 +170,22 @@ def import_nsgt() -> ModuleType:
     return nsgt
 
 
-class _NumpyWithOpenClip:
-    """numpy as the library sees it while its windows are made: `clip` takes an infinite bound on
-    integers.
-
-    nsgt 0.19 clips an integer array in place with numpy.inf as the upper bound, which NumPy >= 1.25
-    refuses because the result would be float. An infinite upper bound is no bound, and None says
-    the same to any NumPy.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    @staticmethod
-    def clip(values: np.ndarray, lowest: float, highest: float, out: np.ndarray) -> np.ndarray:
-        return np.clip(values, lowest, None if np.isposinf(highest) else highest, out=out)
-
-
 @contextmanager
 def numpy_shim(nsgt: ModuleType) -> Iterator[None]:
-    """Within the block the library's window module works on any NumPy; afterwards it is as it was."""
+    """Make the library's window module work on any NumPy within the block.
+
+    nsgt 0.19 clips an integer array in place with numpy.inf as the upper bound, which NumPy >= 1.25
+    refuses, because the result would be float. Here an infinite upper bound is None: no bound.
+    """
     module = nsgt.nsgfwin_sl
     with _PATCH_LOCK:
         original = module.np
-        module.np = _NumpyWithOpenClip()
+        module.np = SimpleNamespace(**{**vars(np), "clip": _clip})
         try:
             yield
         finally:
             module.np = original
+
+
+def _clip(values: np.ndarray, lowest: float, highest: float, out: np.ndarray) -> np.ndarray:
+    return np.clip(values, lowest, None if np.isposinf(highest) else highest, out=out)

@@ -1,25 +1,24 @@
 """Phase retrieval: audio whose coefficients have given magnitudes.
 
-Purpose: accelerated Griffin-Lim on the NSGT (Perraudin, Balazs and Sondergaard 2013), and the way
-    from frames of mean magnitudes back to magnitudes on the hop grid.
-Conventions: `magnitudes: (..., bins, coefficients)` on the hop grid, `frames: (frames, bins)`. A
-    narrow band's coefficients change slowly, so iterating needs only every 2nd, 4th, 8th... of
-    them: at least twice as many as the band's window is long, which is what its squared magnitude
-    takes.
-Names: a tier is a run of bands with the same spacing of coefficients; a state `(halves, flat)` has
-    the coefficients of all tiers for each half slice, side by side; known are samples at the start
-    that must stay as they are.
+Accelerated Griffin-Lim on the NSGT (Perraudin, Balazs and Sondergaard 2013), and magnitudes on the
+hop grid from frames of mean magnitudes. The coefficients of a narrow band change slowly, so the
+iterations need only every 2nd, 4th, 8th... of them: at least twice as many as the band's window is
+long, which its squared magnitude takes.
+
+Names: `magnitudes: (..., bins, coefficients)` on the hop grid, `frames: (frames, bins)`; a tier is
+a run of bands with the same spacing of coefficients; a state `(halves, flat)` has the coefficients
+of all tiers for each half slice, side by side; known are samples at the start that must not change.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
 
 from nsgt_wrap.bands import Bands
-from nsgt_wrap.slices import overlaps, to_rings
+from nsgt_wrap.slices import FFTS_AT_ONCE, overlaps, to_rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from nsgt_wrap.transform import NSGT
 
 _SEGMENT_HALVES = 32  # of a long signal: 65 s at the default design
-_OVERLAP_HALVES = 4  # the first two are known from the segment before, the other two are done again
-_FFTS_AT_ONCE = 8
+_OVERLAP_HALVES = 4  # two are known from the segment before, two are computed again
 _OVERSAMPLING = 2
 _MEAN_CORRECTIONS = 2
 _SLOPE = -0.75  # of the cubic at one frame's distance; Keys' -0.5 errs by half a decibel more
@@ -39,27 +37,28 @@ def griffin_lim(
     nsgt: NSGT,
     magnitudes: torch.Tensor,
     n_samples: int,
-    n_iter: int = 30,
+    n_iter: int,
     momentum: float = 0.99,
-    generator: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """Audio (..., n_samples) whose coefficients come near `magnitudes: (..., bins, coefficients)`,
+    """Audio (..., n_samples) whose coefficients are near `magnitudes: (..., bins, coefficients)`,
     from random phases.
 
     c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast
-    Griffin-Lim; momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is done
-    in overlapping segments that take over the audio of the one before, so the working memory does
-    not grow with it. Not differentiable.
+    Griffin-Lim; momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is
+    computed in overlapping segments that keep the audio of the one before, so the working memory
+    does not grow with it. Not differentiable.
 
-    Raises: ValueError for wrong shapes, negative or not finite magnitudes, n_iter below 1 or
-        momentum below 0.
+    Raises:
+        ValueError: wrong shapes, negative or not finite magnitudes, n_iter below 1 or momentum
+            below 0.
     """
     nsgt.check_coefficients(magnitudes, n_samples)
     if not (torch.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
         raise ValueError("expected magnitudes that are finite and not negative")
     if n_iter < 1 or momentum < 0:
         raise ValueError(f"expected n_iter >= 1 and momentum >= 0, got {n_iter} and {momentum:g}")
-    search = _Search(nsgt, n_iter, momentum, generator)
+    search = _Search(nsgt, n_iter, momentum, rng)
     rows = magnitudes.detach().reshape(-1, *magnitudes.shape[-2:])
     audio = torch.stack([search.audio(row, n_samples) for row in rows])
     return audio.reshape(*magnitudes.shape[:-2], n_samples)
@@ -69,10 +68,10 @@ class _Search:
     """Griffin-Lim on one signal after the other."""
 
     def __init__(
-        self, nsgt: NSGT, n_iter: int, momentum: float, generator: torch.Generator | None
+        self, nsgt: NSGT, n_iter: int, momentum: float, rng: torch.Generator | None
     ) -> None:
         self.slices, self.design = nsgt.slices, nsgt.design
-        self.n_iter, self.momentum, self.generator = n_iter, momentum, generator
+        self.n_iter, self.momentum, self.rng = n_iter, momentum, rng
         hann = self.slices.hann
         self.tiers = [tier.to(hann.device) for tier in _tiers(self.design, hann.dtype)]
         self.scratches = [tier.scratch() for tier in self.tiers]
@@ -94,45 +93,40 @@ class _Search:
         return result.view(-1)[:n_samples]
 
     def targets(self, magnitudes: torch.Tensor, n_halves: int) -> torch.Tensor:
-        """The state (halves, flat) of `magnitudes: (bins, coefficients)`, zero where they end too
-        early.
-        """
+        """The state (halves, flat) of `magnitudes: (bins, coefficients)`, zero after their end."""
         width, total = self.design.n_coefficients // 2, n_halves * self.design.n_coefficients // 2
         magnitudes = torch.nn.functional.pad(
             magnitudes[:, :total], (0, max(total - magnitudes.shape[1], 0))
         )
-        parts, first = [], 0
-        for tier in self.tiers:
-            every = self.design.n_coefficients // tier.n_coefficients
-            of_tier = magnitudes[first : first + tier.n_bins].view(tier.n_bins, n_halves, width)[
-                ..., ::every
-            ]
-            parts.append(of_tier.transpose(0, 1).reshape(n_halves, -1))
-            first += tier.n_bins
+        halves = magnitudes.view(-1, n_halves, width).transpose(0, 1)
+        parts = [
+            part[..., :: self.design.n_coefficients // tier.n_coefficients].flatten(1)
+            for tier, part in zip(
+                self.tiers, halves.split([tier.n_bins for tier in self.tiers], 1), strict=True
+            )
+        ]
         return torch.cat(parts, 1)
 
     def segment(self, targets: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
         """Audio (halves, half) of one segment, from `targets: (halves, flat)` and the `known:
         (halves, half)` start.
         """
-        state = torch.polar(targets, self._random_phases(targets.shape).to(targets))
+        device = self.rng.device if self.rng else targets.device
+        turns = torch.rand(targets.shape, generator=self.rng, device=device)
+        state = torch.polar(targets, (turns * (2 * torch.pi)).to(targets))
         projected = torch.zeros_like(state)
         for _ in range(self.n_iter):
             audio = self.synthesise(state, n_samples, known)
             for number, new in enumerate(self.analyse(audio)):
-                # new + momentum (new - old), but for a factor, which has no part in the phase
+                # new + momentum (new - old) up to a factor, which does not change the phase
                 ahead = new.add(projected[number], alpha=-self.momentum / (1 + self.momentum))
                 projected[number] = new
                 torch.mul(ahead, _scales(ahead, targets[number]), out=state[number])
         return self.synthesise(state, n_samples, known)
 
-    def _random_phases(self, shape: torch.Size) -> torch.Tensor:
-        device = self.slices.hann.device if self.generator is None else self.generator.device
-        return torch.rand(shape, generator=self.generator, device=device) * (2 * torch.pi)
-
     def synthesise(self, state: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
-        """Audio (halves, half) of `state: (halves, flat)`: silent from n_samples on, and as `known`
-        at its start.
+        """Audio (halves, half) of `state: (halves, flat)`: `known` at its start, silent from
+        n_samples on.
         """
         audio = state.new_empty(len(state), self.slices.half, dtype=state.real.dtype)
         for number, (before, after) in enumerate(overlaps(self._rings(state))):
@@ -142,15 +136,15 @@ class _Search:
         return audio
 
     def _rings(self, state: torch.Tensor) -> Iterator[torch.Tensor]:
-        for first in range(0, len(state) + 1, _FFTS_AT_ONCE):
-            some = range(first, min(first + _FFTS_AT_ONCE, len(state) + 1))
+        for first in range(0, len(state) + 1, FFTS_AT_ONCE):
+            some = range(first, min(first + FFTS_AT_ONCE, len(state) + 1))
             spectra = state.new_zeros(len(some), self.slices.half + 1)
             for number, spectrum in zip(some, spectra, strict=True):
                 self._add_slice(state, number, spectrum)
             yield from to_rings(spectra)
 
     def _add_slice(self, state: torch.Tensor, number: int, spectrum: torch.Tensor) -> None:
-        """Add the spectrum of slice `number`, the halves number - 1 and number under a Hann window."""
+        """Add the spectrum of slice `number`: the halves number - 1 and number under Hann."""
         earlier = state[number - 1].split(self.sizes) if number > 0 else None
         later = state[number].split(self.sizes) if number < len(state) else None
         for index, (tier, (rise, fall)) in enumerate(zip(self.tiers, self.weights, strict=True)):
@@ -187,31 +181,29 @@ class _Search:
         self, before: list[torch.Tensor], after: list[torch.Tensor], place: int
     ) -> torch.Tensor:
         result = before[0].new_empty(sum(self.sizes))
-        for one, other, out in zip(before, after, result.split(self.sizes), strict=True):
-            torch.add(one[:, place], other[:, place], out=out.view(len(one), -1))
+        for early, late, out in zip(before, after, result.split(self.sizes), strict=True):
+            torch.add(early[:, place], late[:, place], out=out.view(len(early), -1))
         return result
 
 
 def _scales(values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """What to multiply complex `values` by to give them the magnitudes `targets`; zeros stay zeros."""
+    """Factors that give complex `values` the magnitudes `targets`; zeros stay zeros."""
     squares = torch.view_as_real(values).square()
     return (squares[..., 0] + squares[..., 1]).clamp_min_(1e-30).rsqrt_().mul_(targets)
 
 
 def _tiers(design: NSGTDesign, dtype: torch.dtype) -> list[Bands]:
-    """Runs of neighbouring bands, each with as few coefficients as halving their number may leave."""
-    tiers, first = [], 0
-    for n_coefficients, run in groupby(_fewest(design, len(window)) for window in design.windows):
-        last = first + len(list(run))
-        tiers.append(Bands(design, dtype, first, last, n_coefficients))
-        first = last
-    return tiers
+    """Runs of neighbouring bands, each with the fewest coefficients that its windows allow."""
+    fewest = [_fewest(design, len(window)) for window in design.frame.windows]
+    starts = [band for band, number in enumerate(fewest) if fewest[band - 1 : band] != [number]]
+    return [
+        Bands(design, dtype, slice(first, last), fewest[first])
+        for first, last in pairwise([*starts, None])
+    ]
 
 
 def _fewest(design: NSGTDesign, length: int) -> int:
-    """The smallest even number of coefficients, the design's own halved, that a window of `length`
-    is happy with.
-    """
+    """The fewest coefficients for a window of `length`: the design's, halved while even."""
     fewest = design.n_coefficients
     while fewest % 4 == 0 and fewest // 2 >= max(
         _OVERSAMPLING * length, design.n_coefficients // 16
@@ -220,15 +212,16 @@ def _fewest(design: NSGTDesign, length: int) -> int:
     return fewest
 
 
-def frames_to_coefficients(frames: torch.Tensor, factor: int = 11) -> torch.Tensor:
-    """Magnitudes (bins, frames * factor) on the hop grid from `frames: (frames, bins)`, means of
-    `factor` of them each.
+def frames_to_coefficients(frames: torch.Tensor, factor: int) -> torch.Tensor:
+    """Magnitudes (bins, frames * factor) on the hop grid from `frames: (frames, bins)`, the means
+    of `factor` of them each.
 
-    Cubic convolution (Keys 1981) between the frames' centres, of values corrected so that the
-    result again has the frames for its means. On real flute that errs by -31 dB, where straight
-    lines err by -25 dB and steps by -20 dB.
+    Cubic convolution (Keys 1981) between the frames' centres, of values corrected so that the means
+    of the result are the frames again. On recordings of a flute its error is -31 dB, that of linear
+    interpolation -25 dB, of steps -20 dB.
 
-    Raises: ValueError when there are no frames or they are negative or not finite.
+    Raises:
+        ValueError: there are no frames, or they are negative or not finite.
     """
     if frames.ndim != 2 or len(frames) < 1 or factor < 1:
         raise ValueError(
@@ -245,7 +238,7 @@ def frames_to_coefficients(frames: torch.Tensor, factor: int = 11) -> torch.Tens
 
 
 def _neighbours(frames: torch.Tensor) -> torch.Tensor:
-    """Each of `frames: (frames, bins)` with two on either side, (frames, bins, 5), the ends
+    """(frames, bins, 5): each of `frames: (frames, bins)` with two on either side, the ends
     repeated.
     """
     padded = torch.cat((frames[:1], frames[:1], frames, frames[-1:], frames[-1:]))
@@ -253,9 +246,7 @@ def _neighbours(frames: torch.Tensor) -> torch.Tensor:
 
 
 def _cubic_kernel(factor: int) -> torch.Tensor:
-    """(5, factor): what the frames from two before to two after give to each coefficient of a
-    frame.
-    """
+    """(5, factor): weights of the frames from two before to two after in each coefficient."""
     offsets = (torch.arange(factor, dtype=torch.float64) - (factor - 1) / 2) / factor
     distance = (torch.arange(-2, 3, dtype=torch.float64)[:, None] - offsets).abs()
     near = (_SLOPE + 2) * distance**3 - (_SLOPE + 3) * distance**2 + 1

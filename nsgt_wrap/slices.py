@@ -1,11 +1,11 @@
-"""Slices: cutting a signal into overlapping rings, and merging what was done to each.
+"""Slices: a signal cut into overlapping rings, and the rings merged again.
 
-Purpose: the transform of rows of any length and its inverse, slice by slice, with exact
-derivatives. Conventions: slice k covers the halves k - 1 and k of the signal (a half is
-slice_length / 2 samples) under a
-    Hann window; outside the signal there is silence. Half k lies in place k % 2 of the slice's
-    ring, whichever of the slice's two halves it is: so all slices share one clock and their
-    coefficients add in phase, with no modulation.
+The transform of rows of any length and its inverse, slice by slice, with exact derivatives. Slice k
+covers the halves k - 1 and k of the signal (a half is slice_length / 2 samples) under a Hann
+window; outside the signal there is silence. Half k is at place k % 2 of the slice's ring, whichever
+of the slice's two halves it is: so all slices share one clock and their coefficients add in phase,
+without modulation.
+
 Names: earlier and later are the two halves of a slice, even and odd the two places of a ring.
 """
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 # A batch of one takes torch's FFT on a CPU seven times as long a slice as a batch of many. Even,
 # see `rings`.
-_FFTS_AT_ONCE = 8
+FFTS_AT_ONCE = 8
 
 
 class Slices(nn.Module):
     """The frame of a design on signals of any length.
 
-    Two analyses and two syntheses come of the same two loops. Plain ones (`dual` False) use the
+    The same two loops make two analyses and two syntheses. Plain ones (`dual` False) use the
     windows, with Hann on the samples; dual ones use the duals, with Hann on the coefficients. The
-    transform is the plain analysis, its inverse the dual synthesis; the plain pair and the dual
-    pair are each other's adjoints but for L / 2.
+    transform is the plain analysis, its inverse the dual synthesis; each pair is adjoint up to a
+    factor of slice_length / 2.
     """
 
     def __init__(self, design: NSGTDesign, dtype: torch.dtype) -> None:
@@ -51,10 +51,10 @@ class Slices(nn.Module):
         width = -(-audio.shape[1] // self.hop)
         result = _empty((len(audio), self.bands.n_bins, width), self.bands.windows)
         for samples, row in zip(audio, result, strict=True):
-            grids = self.grids(self.rings(self.halves(samples), hann=not dual), dual=dual)
-            for number, (before, after) in enumerate(
-                overlaps(self._weighted(grids) if dual else grids)
-            ):
+            rings = self.rings(samples.split(self.half), hann=not dual)
+            grids = self.grids(rings, dual=dual)
+            parts = overlaps(self._weighted(grids) if dual else grids)
+            for number, (before, after) in enumerate(parts):
                 part = row[:, number * before.shape[-1] :][:, : before.shape[-1]]
                 torch.add(before[:, : part.shape[1]], after[:, : part.shape[1]], out=part)
         return result
@@ -72,27 +72,20 @@ class Slices(nn.Module):
                 torch.add(before, after, out=audio[number])
         return result.view(len(coefficients), -1)[:, :n_samples]
 
-    def halves(self, samples: torch.Tensor) -> Iterator[torch.Tensor]:
-        """The halves (half,) of `samples: (samples,)`, the last one filled up with silence."""
-        *whole, last = samples.split(self.half)
-        yield from whole
-        yield torch.nn.functional.pad(last, (0, self.half - len(last)))
-
     def rings(self, halves: Iterable[torch.Tensor], *, hann: bool = True) -> Iterator[torch.Tensor]:
-        """The rings of all slices of a signal in `halves: (half,)`, in batches (slices,
-        slice_length).
+        """The rings of all slices of a signal in `halves: (half,)`, of which the last may be
+        shorter, in batches (slices, slice_length).
         """
-        silence = self.hann.new_zeros(self.half)
-        earlier, later = silence, chain(halves, [silence])
-        while some := list(islice(later, _FFTS_AT_ONCE)):
-            # Batches are of an even number of slices, so that each begins with an even slice.
+        earlier = self.hann.new_zeros(self.half)
+        filled = (torch.nn.functional.pad(piece, (0, self.half - len(piece))) for piece in halves)
+        later = chain(filled, [earlier])
+        while some := list(islice(later, FFTS_AT_ONCE)):
+            # an even number of slices a batch, so that each batch begins with an even slice
             yield self._lay(torch.stack((earlier, *some)), hann=hann)
             earlier = some[-1]
 
     def _lay(self, halves: torch.Tensor, *, hann: bool) -> torch.Tensor:
-        """Rings (slices, slice_length) of `halves: (slices + 1, half)`, the first of them an odd
-        half.
-        """
+        """Rings (slices, slice_length) of `halves: (slices + 1, half)`, the first one odd."""
         weights = self.hann if hann else torch.ones_like(self.hann)
         rise, fall = weights.view(2, self.half)
         rings = halves.new_empty(len(halves) - 1, 2, self.half)
@@ -113,16 +106,14 @@ class Slices(nn.Module):
     def ungrid(self, grids: Iterable[torch.Tensor], *, dual: bool = True) -> Iterator[torch.Tensor]:
         """The ring (slice_length,) of each grid of `grids: (bins, coefficients)`."""
         grids = iter(grids)
-        while some := list(islice(grids, _FFTS_AT_ONCE)):
+        while some := list(islice(grids, FFTS_AT_ONCE)):
             spectra = self.bands.windows.new_zeros(len(some), self.half + 1)
             for grid, spectrum in zip(some, spectra, strict=True):
                 self.bands.synthesise(grid, spectrum, dual=dual)
             yield from to_rings(spectra)
 
     def _cut(self, row: torch.Tensor, n_halves: int, *, hann: bool) -> Iterator[torch.Tensor]:
-        """The grid of each slice of `row: (bins, coefficients)`: the analysis' merging turned
-        round.
-        """
+        """The grid of each slice of `row: (bins, coefficients)`, before the slices were merged."""
         half = self.half // self.hop
         weights = self.hann[:: self.hop] if hann else torch.ones_like(self.hann[:: self.hop])
         rise, fall = weights.repeat_interleave(2).view(2, half, 2)
@@ -136,9 +127,7 @@ class Slices(nn.Module):
             yield torch.view_as_complex(grid)
 
     def _weighted(self, slices: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window laid on
-        its ring.
-        """
+        """Each of `slices: (..., length)`, samples or coefficients, under the Hann window."""
         for number, values in enumerate(slices):
             weights = self.hann[:: 2 * self.half // values.shape[-1]]
             yield values * (weights if number % 2 else weights.roll(len(weights) // 2))
@@ -147,7 +136,7 @@ class Slices(nn.Module):
 def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
     """torch.empty of the type and on the device of `like`.
 
-    On a CPU in numpy's memory: numpy asks Linux for huge pages, and the first touch of as many
+    On a CPU it is numpy's memory: numpy asks Linux for huge pages, and first accesses to as many
     small ones would take a quarter of the transform's time.
     """
     if like.device.type != "cpu":
@@ -156,11 +145,9 @@ def _empty(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
 
 
 def to_rings(spectra: torch.Tensor) -> torch.Tensor:
-    """Rings (slices, samples) of the summed `spectra: (slices, frequencies)`, which are changed in
-    place.
+    """Rings (slices, samples) of the summed `spectra: (slices, frequencies)`, changed in place.
 
-    x = 2 Re ifft(S): irfft adds the mirror image of all but f = 0 and Nyquist, which are doubled
-    here.
+    x = 2 Re ifft(S): irfft adds the mirror image of all but f = 0 and Nyquist, doubled here.
     """
     spectra[:, 0] *= 2
     spectra[:, -1] *= 2
@@ -168,8 +155,8 @@ def to_rings(spectra: torch.Tensor) -> torch.Tensor:
 
 
 def overlaps(slices: Iterator[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """For each half of the signal in turn, its two parts (..., half): from the slice it ends and
-    the one it begins.
+    """For each half of the signal its two parts (..., half): from the slice that it ends and from
+    the one that it begins.
     """
     before = next(slices)
     half = before.shape[-1] // 2

@@ -1,18 +1,19 @@
-"""Spectra: audio to frames of constant-Q magnitudes and back, and the scaled features that models
-see.
+"""Features: audio to frames of constant-Q magnitudes and back, and the scaled features that models
+take.
 
 A model frame is the mean magnitude of `frame_hop // hop` NSGT coefficients; frame n starts at
-sample n * frame_hop. `Scaler` turns magnitudes into features: `absolute` is the article's scaled
-log-magnitude, `relative` splits a frame into its shape (decibels below its own peak) and its level
-(the peak), so that a recording's level cannot disturb what is read from the shape. Both are exactly
+sample n * frame_hop. `Scaler` turns magnitudes into features: `absolute` is the scaled
+log-magnitude of the article; `relative` splits a frame into its shape (decibels below its own peak)
+and its level (the peak), so that the level of a recording does not change the shape. Both are
 invertible.
 
-Names: `magnitudes: (frames, bins)`, `features: (frames, features)`, decibels end in `_db`.
+Names: `audio: (samples,)`, `magnitudes: (frames, bins)`, `features: (frames, features)`; names of
+decibels end in `_db`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Iterable, Iterator
 
@@ -22,29 +23,8 @@ from lt.config import SpectralConfig
 from nsgt_wrap import NSGT, NSGTDesign, frames_to_coefficients, griffin_lim
 
 FEATURES = ("absolute", "relative")
-SHAPE_UNITS = 4.0  # a shape's range in units of its feature
+SHAPE_RANGE = 4.0  # features that the range of a shape spans
 SILENT_LEVEL_DB = -100.0  # the level of digital silence, relative to the scaler's reference
-
-
-@dataclass(frozen=True)
-class Spectra:
-    """Magnitudes of model frames.
-
-    Attributes:
-        magnitudes: (frames, bins) float32.
-        config: the front end they came from.
-    """
-
-    magnitudes: torch.Tensor
-    config: SpectralConfig
-
-    def __len__(self) -> int:
-        return self.magnitudes.shape[0]
-
-    @property
-    def seconds(self) -> float:
-        """Duration."""
-        return len(self) * self.config.frame_seconds
 
 
 # --- audio and magnitudes -------------------------------------------------------------------------
@@ -52,7 +32,7 @@ class Spectra:
 
 @lru_cache(maxsize=4)
 def nsgt(config: SpectralConfig, device: torch.device | str = "cpu") -> NSGT:
-    """The transform of a front end, built once a device."""
+    """The transform of a front end, made once a device."""
     design = NSGTDesign(
         config.sample_rate,
         config.fmin,
@@ -64,46 +44,46 @@ def nsgt(config: SpectralConfig, device: torch.device | str = "cpu") -> NSGT:
     return NSGT(design).to(device)
 
 
-def audio_to_spectra(audio: torch.Tensor, config: SpectralConfig = SpectralConfig()) -> Spectra:
-    """Mono audio (samples,) -> Spectra of ceil(samples / frame_hop) frames, on the audio's device."""
+def audio_to_magnitudes(
+    audio: torch.Tensor, config: SpectralConfig = SpectralConfig()
+) -> torch.Tensor:
+    """Mono audio (samples,) -> magnitudes (ceil(samples / frame_hop), bins) on the audio's device.
+
+    Example:
+        >>> audio_to_magnitudes(torch.zeros(22050)).shape
+        torch.Size([32, 410])
+    """
     transform = nsgt(config, audio.device)
-    return Spectra(transform.magnitude_frames(audio.to(torch.float32), config.frame_hop), config)
+    return transform.magnitude_frames(audio.to(torch.float32), config.frame_hop)
 
 
-def stream_spectra(
+def stream_magnitudes(
     blocks: Iterable[torch.Tensor],
     config: SpectralConfig = SpectralConfig(),
     device: torch.device | str = "cpu",
-) -> Iterator[Spectra]:
-    """Blocks of audio (samples,) -> blocks of Spectra with the values of the whole, in bounded
-    memory.
+) -> Iterator[torch.Tensor]:
+    """Blocks of audio (samples,) -> blocks of magnitudes (frames, bins) that put together are those
+    of the whole, in bounded memory.
     """
-    transform = nsgt(config, device)
-    for frames in transform.stream_magnitude_frames(blocks, config.frame_hop):
-        yield Spectra(frames, config)
+    return nsgt(config, device).stream_magnitude_frames(blocks, config.frame_hop)
 
 
-def spectra_to_audio(
-    spectra: Spectra, n_iter: int = 30, generator: torch.Generator | None = None
+def retrieve_phase(
+    magnitudes: torch.Tensor, config: SpectralConfig, n_iter: int, rng: torch.Generator
 ) -> torch.Tensor:
-    """Spectra -> audio (frames * frame_hop samples,) by phase retrieval, seeded by `generator`."""
-    config = spectra.config
-    magnitudes = frames_to_coefficients(spectra.magnitudes, config.frame_hop // config.hop)
-    n_samples = len(spectra) * config.frame_hop
-    return griffin_lim(
-        nsgt(config, spectra.magnitudes.device),
-        magnitudes,
-        n_samples,
-        n_iter=n_iter,
-        generator=generator,
-    )
+    """Magnitudes (frames, bins) -> audio (frames * frame_hop,) by `n_iter` Griffin-Lim iterations
+    from random phases.
+    """
+    coefficients = frames_to_coefficients(magnitudes, config.frame_hop // config.hop)
+    n_samples = len(magnitudes) * config.frame_hop
+    return griffin_lim(nsgt(config, magnitudes.device), coefficients, n_samples, n_iter, rng=rng)
 
 
 # --- magnitudes and features ----------------------------------------------------------------------
 
 
 def amplitude_to_db(amplitude: torch.Tensor) -> torch.Tensor:
-    """20 log10; the argument must be positive."""
+    """20 log10 of positive values."""
     return 20.0 * torch.log10(amplitude)
 
 
@@ -123,10 +103,10 @@ class Scaler:
     Attributes:
         kind: `absolute` (bins features) or `relative` (bins + 1, the level last).
         n_bins: bands of a frame.
-        range_db: the range below the reference (absolute) or the peak (relative) that features
-            resolve.
-        reference: magnitude of 0 dB; the largest of the data the scaler was fitted on.
-        mean_db, std_db: of the log-magnitudes; level_mean_db, level_std_db: of the levels.
+        range_db: range of the features below the reference (absolute) or the peak (relative).
+        reference: magnitude of 0 dB, the largest of the data that the scaler was fitted on.
+        mean_db, std_db: of the log-magnitudes.
+        level_mean_db, level_std_db: of the levels.
     """
 
     kind: str
@@ -149,31 +129,21 @@ class Scaler:
             raise ValueError(f"unknown features '{kind}'; known: {', '.join(FEATURES)}")
         reference = float(magnitudes.max()) if magnitudes.numel() else 0.0
         if not reference > 0:
-            raise ValueError("the frames to learn from are all silent")
-        unit = cls(kind, magnitudes.shape[-1], range_db, reference, 0.0, 1.0)
+            raise ValueError("the frames to fit the scaler on are all silent")
+        unit = cls(kind, magnitudes.shape[-1], range_db, reference, mean_db=0.0, std_db=1.0)
         features = unit.apply(magnitudes).double()
         shape, level = features[:, : unit.n_bins], features[:, unit.n_bins :]
+        scaler = replace(unit, mean_db=float(shape.mean()), std_db=float(shape.std()) or 1.0)
         if kind == "absolute":
-            return cls(
-                kind,
-                unit.n_bins,
-                range_db,
-                reference,
-                float(shape.mean()),
-                float(shape.std()) or 1.0,
-            )
-        # Most bins of a shape lie on its floor, and silence far below all levels: neither spread is
-        # a good unit. The level's is wide, so that it weighs little beside the shape: a pitch must
-        # not be guessed from it.
-        return cls(
-            kind,
-            unit.n_bins,
-            range_db,
-            reference,
-            float(shape.mean()),
-            range_db / SHAPE_UNITS,
-            float(level.mean()),
-            range_db,
+            return scaler
+        # Most bins of a shape are at its floor and silence is far below all other levels, so their
+        # spreads are no good units. That of the level is wide: the level has little weight beside
+        # the shape, since the pitch must not be guessed from it.
+        return replace(
+            scaler,
+            std_db=range_db / SHAPE_RANGE,
+            level_mean_db=float(level.mean()),
+            level_std_db=range_db,
         )
 
     @property
@@ -186,28 +156,28 @@ class Scaler:
         return 10.0 ** (-self.range_db / 20.0)
 
     def apply(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Magnitudes (..., bins) -> features (..., features)."""
+        """Magnitudes (..., bins) -> features (..., features).
+
+        Raises:
+            ValueError: another number of bins.
+        """
         if magnitudes.shape[-1] != self.n_bins:
             raise ValueError(f"expected {self.n_bins} bins, got {magnitudes.shape[-1]}")
         if self.kind == "absolute":
-            return (
-                amplitude_to_db(magnitudes / self.reference + self._floor) - self.mean_db
-            ) / self.std_db
+            return self._scaled(magnitudes / self.reference)
         lowest = self.reference * 10.0 ** (SILENT_LEVEL_DB / 20.0)
         peak = magnitudes.amax(dim=-1, keepdim=True).clamp_min(lowest)
-        shape = (amplitude_to_db(magnitudes / peak + self._floor) - self.mean_db) / self.std_db
         level = (amplitude_to_db(peak / self.reference) - self.level_mean_db) / self.level_std_db
-        return torch.cat([shape, level], dim=-1)
+        return torch.cat([self._scaled(magnitudes / peak), level], dim=-1)
+
+    def _scaled(self, ratios: torch.Tensor) -> torch.Tensor:
+        return (amplitude_to_db(ratios + self._floor) - self.mean_db) / self.std_db
 
     def invert(self, features: torch.Tensor) -> torch.Tensor:
         """Features (..., features) -> magnitudes (..., bins), not below zero."""
         shape = features[..., : self.n_bins] * self.std_db + self.mean_db
         magnitudes = (db_to_amplitude(shape) - self._floor).clamp_min(0.0)
-        if self.kind == "absolute":
-            return magnitudes * self.reference
-        level = features[..., self.n_bins :] * self.level_std_db + self.level_mean_db
-        return magnitudes * db_to_amplitude(level) * self.reference
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain values, for `config.json` and checkpoints."""
-        return asdict(self)
+        if self.kind == "relative":
+            level = features[..., self.n_bins :] * self.level_std_db + self.level_mean_db
+            magnitudes = magnitudes * db_to_amplitude(level)
+        return magnitudes * self.reference

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lt.audio.features import Spectra, spectra_to_audio
+from lt.audio.features import retrieve_phase
 from lt.config import SpectralConfig, SynthesisConfig
 from lt.seeds import torch_rng
 
@@ -93,7 +93,7 @@ def _griffin_lim(
 ) -> np.ndarray:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,)."""
     rng = torch_rng(config.seed, "phase", *key, device=magnitudes.device)
-    return spectra_to_audio(Spectra(magnitudes, front_end), config.n_iter, rng).cpu().numpy()
+    return retrieve_phase(magnitudes, front_end, config.n_iter, rng).cpu().numpy()
 
 
 def _fade_ends(audio: np.ndarray, n_fade: int) -> np.ndarray:

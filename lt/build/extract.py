@@ -99,12 +99,12 @@ def _spectra(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
     """(frames, bins), computed by one thread wherever it runs."""
     import torch  # two seconds, which `--help` does not have
 
-    from lt.audio.features import audio_to_spectra
+    from lt.audio.features import audio_to_magnitudes
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return audio_to_spectra(torch.from_numpy(audio), config).magnitudes.numpy()
+        return audio_to_magnitudes(torch.from_numpy(audio), config).numpy()
     finally:
         torch.set_num_threads(threads)
 

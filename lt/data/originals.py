@@ -17,7 +17,7 @@ from typing import Iterator, Sequence
 import numpy as np
 import torch
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import read_without_rumble, without_rumble
 from lt.audio.io import READABLE
 from lt.audio.soundfont import embedded_font, open_font
@@ -121,7 +121,7 @@ def _whole(path: Path, config: SpectralConfig) -> np.ndarray:
 def _fits(data: DataSet, note: int, audio: np.ndarray) -> bool:
     """Whether the sound gives the note's frames."""
     frames = np.asarray(data.magnitudes[data.starts[note] : data.starts[note + 1]])
-    found = audio_to_spectra(torch.from_numpy(audio), data.config).magnitudes.numpy()
+    found = audio_to_magnitudes(torch.from_numpy(audio), data.config).numpy()
     return (
         found.shape == frames.shape and ((found - frames) ** 2).sum() <= FITTING * (frames**2).sum()
     )

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.io import to_peak, write_audio
 from lt.audio.phase import magnitudes_to_audio
 from lt.config import PlayOptions, SynthesisConfig
@@ -264,8 +264,4 @@ def _write_transcription(run: Run, tracks: Sequence[Track], base: Path, name: st
 
 def _magnitudes(run: Run, audio: np.ndarray) -> np.ndarray:
     """Magnitudes (frames, bins) of audio (samples,), for a figure."""
-    return (
-        audio_to_spectra(torch.from_numpy(audio).to(run.device), run.front_end)
-        .magnitudes.cpu()
-        .numpy()
-    )
+    return audio_to_magnitudes(torch.from_numpy(audio).to(run.device), run.front_end).cpu().numpy()

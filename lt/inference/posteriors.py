@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.audio.features import nsgt, stream_spectra
+from lt.audio.features import nsgt, stream_magnitudes
 from lt.audio.filters import cut_rumble
 from lt.audio.io import stream_audio
 from lt.audio.tuning import TuningMeter, tune
@@ -250,10 +250,10 @@ def magnitude_blocks(run: Run, path: Path | str) -> Iterator[Tensor]:
     """Magnitudes (frames, bins) of a sound file's model frames, block by block, on the CPU. Raises
     as `lt.audio.io.stream_audio`.
     """
-    for spectra in stream_spectra(
+    for magnitudes in stream_magnitudes(
         _without_rumble(audio_blocks(run, path), run.front_end), run.front_end, run.device
     ):
-        yield spectra.magnitudes.cpu()
+        yield magnitudes.cpu()
 
 
 def _without_rumble(blocks: Iterable[Tensor], config: SpectralConfig) -> Iterator[Tensor]:

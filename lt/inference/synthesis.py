@@ -31,7 +31,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import magnitudes_to_audio_batch
 from lt.audio.tuning import tune
 from lt.config import SpectralConfig, SynthesisConfig
@@ -357,5 +357,5 @@ def rms_of_unit_norm(front_end: SpectralConfig) -> float:
     """Root mean square of a steady sine whose frames of magnitudes have the Euclidean norm 1."""
     rate = front_end.sample_rate
     sine = torch.sin(2 * torch.pi * 440 / rate * torch.arange(2 * rate))
-    norms = audio_to_spectra(sine, front_end).magnitudes[20:40].norm(dim=1)
+    norms = audio_to_magnitudes(sine, front_end)[20:40].norm(dim=1)
     return float(0.5**0.5 / norms.mean())

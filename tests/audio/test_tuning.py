@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.tuning import TuningMeter, tune
 from lt.config import SpectralConfig
 
@@ -25,7 +25,7 @@ def scale(semitones, level=0.1):
 
 @pytest.mark.parametrize("semitones", [-0.4, -0.15, 0.0, 0.2, 0.35])
 def test_a_scale_is_as_sharp_as_it_was_made(semitones):
-    magnitudes = audio_to_spectra(scale(semitones)).magnitudes
+    magnitudes = audio_to_magnitudes(scale(semitones))
     meter = TuningMeter(CONFIG)
     assert sum(len(block) for block in meter.watch(magnitudes.split(10))) == len(magnitudes)
     assert abs(meter.semitones - semitones) < 0.03

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from click.testing import CliRunner
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.config import SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
 from lt.labels import NoteLabels
@@ -37,9 +37,7 @@ def harmonic(number, seconds, level=0.2, n_partials=3):
 @functools.lru_cache
 def frames_of(number, level, n_partials):
     """(frames, bins) of a short note."""
-    return audio_to_spectra(
-        torch.from_numpy(harmonic(number, 0.3, level, n_partials))
-    ).magnitudes.numpy()
+    return audio_to_magnitudes(torch.from_numpy(harmonic(number, 0.3, level, n_partials))).numpy()
 
 
 def set_of_recordings(

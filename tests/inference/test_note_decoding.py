@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.config import SpectralConfig
 from lt.inference.note_decoding import (
     decode_states,
@@ -361,7 +361,7 @@ def test_fine_frames_are_means_over_a_model_frame_around_every_second_coefficien
     fine = torch.cat(list(fine_frames(iter(audio.split(7000)), config, torch.device("cpu"))))
     # model frame n covers coefficients 11n to 11n + 10, whose centre is 11n + 5: an even one where
     # n is odd
-    whole = audio_to_spectra(audio, config).magnitudes
+    whole = audio_to_magnitudes(audio, config)
     for frame in range(1, len(whole) - 1, 2):
         torch.testing.assert_close(fine[(11 * frame + 5) // 2], whole[frame], rtol=1e-4, atol=1e-6)
 

@@ -9,7 +9,7 @@ import torch
 from analysis_helpers import HOP, RATE, harmonic, set_of_recordings
 from sklearn.decomposition import PCA
 
-from lt.audio.features import audio_to_spectra
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import without_rumble
 from lt.audio.io import read_audio
 from lt.config import SpectralConfig
@@ -213,7 +213,7 @@ def test_notes_of_the_embedded_font_are_rendered_again(tmp_path):
     audio = without_rumble(
         SoundFont(embedded_font()).render_note(73, 69, 64, 0.4, 0.2), SpectralConfig()
     )
-    frames = audio_to_spectra(torch.from_numpy(audio)).magnitudes.numpy()
+    frames = audio_to_magnitudes(torch.from_numpy(audio)).numpy()
     table = NoteTable(
         np.array([[4, 9, 2]]),
         np.zeros(1, int),

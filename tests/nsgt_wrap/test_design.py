@@ -1,44 +1,49 @@
-"""Laws of the frame: what the nsgt library gives, through a shim that leaves no trace."""
+"""The frame: equal to the nsgt library's, which is left unchanged."""
 
+import ast
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lt.audio.features import nsgt as transform_of
+from lt.config import SpectralConfig
 from nsgt_wrap.design import NSGTDesign, import_nsgt, numpy_shim
 
+ROOT = Path(__file__).parent.parent.parent
+DESIGN = transform_of(SpectralConfig()).design
+ALL_BANDS = replace(DESIGN, all_bands=True)
 SMALL = NSGTDesign(
     sample_rate=8000, fmin=100.0, fmax=3900.0, bins_per_octave=12, slice_length=4096, hop=4
 )
 
 
 def test_the_default_design_has_410_bins_and_1408_coefficients():
-    design = NSGTDesign()
-    assert (design.n_bins, design.n_coefficients) == (410, 1408)
-    assert NSGTDesign(all_bands=True).n_bins == 412
-    assert len(design.windows) == len(design.duals) == len(design.frequencies) == 410
+    assert (DESIGN.n_bins, DESIGN.n_coefficients) == (410, 1408)
+    assert ALL_BANDS.n_bins == 412
+    assert len(DESIGN.frame.windows) == len(DESIGN.frame.duals) == len(DESIGN.frequencies) == 410
 
 
-@pytest.mark.parametrize("design", [SMALL, NSGTDesign(), NSGTDesign(all_bands=True)])
+@pytest.mark.parametrize("design", [SMALL, DESIGN, ALL_BANDS])
 def test_counts_and_frequencies_are_the_librarys_own(design):
     frequencies, _ = import_nsgt().OctScale(design.fmin, design.fmax, design.bins_per_octave)()
     ours = design.frequencies[1:-1] if design.all_bands else design.frequencies
     np.testing.assert_allclose(ours, frequencies, rtol=1e-12)
-    assert len(design.windows) == design.n_bins
+    assert len(design.frame.windows) == design.n_bins
 
 
 def test_centres_are_within_half_a_bin_of_the_scale_but_for_the_last_band():
-    design = NSGTDesign()
-    centres = design.frame.positions * design.sample_rate / design.slice_length
-    resolution = design.sample_rate / design.slice_length
-    assert np.abs(centres - design.frequencies)[:-1].max() <= resolution / 2 + 1e-9
+    resolution = DESIGN.sample_rate / DESIGN.slice_length
+    centres = DESIGN.frame.positions * resolution
+    assert np.abs(centres - DESIGN.frequencies)[:-1].max() <= resolution / 2 + 1e-9
     assert centres[-1] == pytest.approx(10933.73, abs=0.01)
 
 
 def test_windows_times_duals_sum_to_one_when_all_bands_are_there():
-    design = NSGTDesign(all_bands=True)
+    design, frame = ALL_BANDS, ALL_BANDS.frame
     total = np.zeros(design.slice_length)
-    frame = design.frame
     bands = zip(frame.windows, frame.duals, frame.positions, strict=True)
     for band, (window, dual, position) in enumerate(bands):
         places = position + np.arange(len(window)) - len(window) // 2
@@ -49,9 +54,9 @@ def test_windows_times_duals_sum_to_one_when_all_bands_are_there():
 
 
 def test_a_design_is_made_once_and_cannot_be_written_to():
-    assert NSGTDesign().frame is NSGTDesign().frame
+    assert DESIGN.frame is replace(DESIGN).frame
     with pytest.raises(ValueError, match="read-only"):
-        NSGTDesign().windows[0][0] = 1
+        DESIGN.frame.windows[0][0] = 1
 
 
 @pytest.mark.parametrize(
@@ -67,12 +72,12 @@ def test_a_design_is_made_once_and_cannot_be_written_to():
 )
 def test_impossible_settings_are_refused_in_a_sentence(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
-        NSGTDesign(**settings)
+        replace(DESIGN, **settings)
 
 
 def test_a_hop_too_long_for_the_windows_is_refused_with_one_that_is_not():
     with pytest.raises(ValueError, match="use a hop of at most 70"):
-        _ = NSGTDesign(hop=128).frame
+        _ = replace(DESIGN, hop=128).frame
 
 
 def test_the_shim_is_gone_after_the_call_even_when_it_fails():
@@ -98,4 +103,19 @@ def test_the_shim_changes_clip_with_an_infinite_bound_and_nothing_else():
 def test_a_missing_library_is_named_with_the_command_that_mends_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "nsgt", None)
     with pytest.raises(ImportError, match="make setup"):
-        _ = NSGTDesign(fmin=31.0).frame
+        _ = replace(DESIGN, fmin=31.0).frame
+
+
+def test_the_numbers_of_the_front_end_are_written_in_the_config_alone():
+    """Defaults such as the sample rate would otherwise differ sooner or later."""
+    config = SpectralConfig()
+    numbers = {config.sample_rate, config.slice_length, config.frame_hop}
+    for path in [*(ROOT / "lt").rglob("*.py"), *(ROOT / "nsgt_wrap").rglob("*.py")]:
+        if path != ROOT / "lt" / "config.py":
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                assert getattr(node, "value", None) not in numbers, f"{path.name}:{node.lineno}"
+    for path in (ROOT / "nsgt_wrap").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.arguments):
+                defaults = {getattr(value, "value", None) for value in node.defaults}
+                assert not defaults & {config.frame_hop // config.hop, config.hop}, path.name

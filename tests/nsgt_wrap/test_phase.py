@@ -3,15 +3,19 @@
 import pytest
 import torch
 
+from lt.audio.features import nsgt as transform_of
+from lt.config import SpectralConfig
 from nsgt_wrap import NSGT, frames_to_coefficients, griffin_lim, phase
 from nsgt_wrap.transform import magnitude
 
-RATE = 22050
+DESIGN = transform_of(SpectralConfig()).design
+RATE, FRAME_HOP = DESIGN.sample_rate, SpectralConfig.frame_hop
+FACTOR = FRAME_HOP // DESIGN.hop
 
 
 @pytest.fixture(scope="module")
 def nsgt():
-    return NSGT()
+    return NSGT(DESIGN)
 
 
 def melody(seconds):
@@ -67,7 +71,7 @@ def test_more_iterations_come_nearer_and_momentum_nearer_still(nsgt, tune):
 def test_the_same_seed_gives_the_same_audio_and_another_another(nsgt, tune):
     n_samples, magnitudes = tune
     one, again, other = (
-        griffin_lim(nsgt, magnitudes, n_samples, 2, generator=seeded(s)) for s in (1, 1, 2)
+        griffin_lim(nsgt, magnitudes, n_samples, 2, rng=seeded(s)) for s in (1, 1, 2)
     )
     assert torch.equal(one, again)
     assert not torch.allclose(one, other, atol=1e-3)
@@ -82,15 +86,15 @@ def test_magnitudes_with_silent_bins_and_times_give_finite_audio(nsgt, tune):
     gaps = magnitudes.clone()
     gaps[:100] = 0
     gaps[:, 500:1500] = 0
-    audio = griffin_lim(nsgt, gaps, n_samples, 5, generator=seeded())
+    audio = griffin_lim(nsgt, gaps, n_samples, 5, rng=seeded())
     assert torch.isfinite(audio).all()
     assert audio[60_000:80_000].square().mean() < 1e-4 * audio.square().mean()
 
 
 def test_level_is_kept(nsgt, tune):
     n_samples, magnitudes = tune
-    loud = griffin_lim(nsgt, magnitudes, n_samples, 5, generator=seeded())
-    quiet = griffin_lim(nsgt, magnitudes * 1e-4, n_samples, 5, generator=seeded())
+    loud = griffin_lim(nsgt, magnitudes, n_samples, 5, rng=seeded())
+    quiet = griffin_lim(nsgt, magnitudes * 1e-4, n_samples, 5, rng=seeded())
     assert torch.allclose(quiet * 1e4, loud, atol=1e-2 * float(loud.abs().max()))
 
 
@@ -112,7 +116,7 @@ def test_segments_join_without_a_seam(nsgt, monkeypatch):
     audio = melody(26)
     magnitudes = magnitude(nsgt(audio))
     monkeypatch.setattr(phase, "_SEGMENT_HALVES", 8)  # segments of 16 s, joined at 12 s and at 20 s
-    joined = griffin_lim(nsgt, magnitudes, len(audio), 30, generator=seeded())
+    joined = griffin_lim(nsgt, magnitudes, len(audio), 30, rng=seeded())
     errors = (magnitude(nsgt(joined)) - magnitudes).square().sum(0)
     half = nsgt.slices.half // nsgt.design.hop
     around = [errors[join * half - 100 : join * half + 100].mean() for join in (6, 10)]
@@ -123,23 +127,23 @@ def test_segments_join_without_a_seam(nsgt, monkeypatch):
 def test_unusable_arguments_are_refused_in_a_sentence(nsgt):
     ones = torch.ones(410, 2)
     with pytest.raises(ValueError, match="expected 410 bins and 2 coefficients"):
-        griffin_lim(nsgt, torch.ones(410, 3), 100)
+        griffin_lim(nsgt, torch.ones(410, 3), 100, 30)
     with pytest.raises(ValueError, match="finite and not negative"):
-        griffin_lim(nsgt, -ones, 100)
+        griffin_lim(nsgt, -ones, 100, 30)
     with pytest.raises(ValueError, match="finite and not negative"):
-        griffin_lim(nsgt, ones * float("nan"), 100)
+        griffin_lim(nsgt, ones * float("nan"), 100, 30)
     with pytest.raises(ValueError, match="n_iter >= 1"):
         griffin_lim(nsgt, ones, 100, n_iter=0)
     with pytest.raises(ValueError, match="finite and not negative"):
-        frames_to_coefficients(torch.full((3, 4), float("inf")))
+        frames_to_coefficients(torch.full((3, 4), float("inf")), FACTOR)
     with pytest.raises(ValueError, match=r"expected \(frames, bins\)"):
-        frames_to_coefficients(torch.ones(0, 4))
+        frames_to_coefficients(torch.ones(0, 4), FACTOR)
 
 
 def test_frames_come_back_as_the_means_they_were(nsgt, tune):
     n_samples, magnitudes = tune
     frames = magnitudes[:, : magnitudes.shape[1] // 11 * 11].unflatten(1, (-1, 11)).mean(2).T
-    between = frames_to_coefficients(frames)
+    between = frames_to_coefficients(frames, FACTOR)
     assert between.shape == (410, 11 * len(frames))
     assert (between >= 0).all()
     assert decibels(between.unflatten(1, (-1, 11)).mean(2).T, frames) < -35
@@ -150,22 +154,24 @@ def test_frames_come_back_as_the_means_they_were(nsgt, tune):
 
 def test_constant_frames_stay_constant_and_silent_ones_silent():
     frames = torch.rand(1, 5, generator=seeded()).expand(7, 5)
-    assert torch.allclose(frames_to_coefficients(frames), frames[0][:, None].expand(5, 77))
-    assert torch.allclose(frames_to_coefficients(frames[:1]), frames[0][:, None].expand(5, 11))
-    assert not frames_to_coefficients(torch.zeros(4, 5)).any()
+    assert torch.allclose(frames_to_coefficients(frames, FACTOR), frames[0][:, None].expand(5, 77))
+    assert torch.allclose(
+        frames_to_coefficients(frames[:1], FACTOR), frames[0][:, None].expand(5, 11)
+    )
+    assert not frames_to_coefficients(torch.zeros(4, 5), FACTOR).any()
 
 
 def test_audio_from_frames_has_those_frames(nsgt, tune):
     n_samples, _ = tune
-    n_samples -= n_samples % 704
-    frames = nsgt.magnitude_frames(melody(6)[:n_samples])
-    audio = griffin_lim(nsgt, frames_to_coefficients(frames), n_samples, generator=seeded())
-    assert decibels(nsgt.magnitude_frames(audio), frames) < -24
+    n_samples -= n_samples % FRAME_HOP
+    frames = nsgt.magnitude_frames(melody(6)[:n_samples], FRAME_HOP)
+    audio = griffin_lim(nsgt, frames_to_coefficients(frames, FACTOR), n_samples, 30, rng=seeded())
+    assert decibels(nsgt.magnitude_frames(audio, FRAME_HOP), frames) < -24
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_converges_as_the_cpu_does(nsgt, tune):
     n_samples, magnitudes = tune
-    audio = griffin_lim(NSGT().to("cuda"), magnitudes.cuda(), n_samples, generator=seeded())
+    audio = griffin_lim(NSGT(DESIGN).to("cuda"), magnitudes.cuda(), n_samples, 30, rng=seeded())
     assert audio.is_cuda
     assert convergence(nsgt, audio.cpu(), magnitudes) < -25
