@@ -3,18 +3,48 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lt import cli
 from lt.config import PlayOptions
-from lt.inference.modes import MODES
+
+if TYPE_CHECKING:
+    from lt.inference.play import PlayedFile
+    from lt.models.runs import Run
+
+logger = logging.getLogger("lt.play")
 
 EXAMPLE = """python3 lt_play.py audio -m saves/flute__Flute -i recording.wav
 python3 lt_play.py sequence -m saves/flute__Flute -i A4:mf C5:f rest E5:ff
 python3 lt_play.py morphing -m saves/flute__Flute -i 4 9 2 5 0 3 --interp_order 1"""
+
+# mode -> what it needs; which flags have a meaning in it: `lt.config.PlayOptions`
+MODES = {
+    "info": "info: no input. Prints the run's settings, networks and, after lt_analyze.py, its "
+    "scores.",
+    "midi": "midi: -i FILE.mid ... Plays MIDI files; for mixtures, one track per instrument, "
+    "matched by name or program.",
+    "audio": "audio: -i FILE.wav ... Reconstructs recordings and transcribes them to MIDI and CSV.",
+    "sequence": "sequence: -i LABELS, flat, one group per note in the model's label order (4 9 2 5 "
+    "0 3), or note names (A4:mf C5:f rest). Plays them one after another.",
+    "morphing": "morphing: -i LABELS as for sequence, at least --interp_order + 1 groups. Moves "
+    "through their latent distributions.",
+    "trajectory": "trajectory: no input. Moves through the latent space along --traj line, circle "
+    "or helix.",
+}
+FOLDERS = {
+    "midi": "midi_reconstructions",
+    "audio": "audio_reconstructions",
+    "sequence": "sequences",
+    "morphing": "morphings",
+    "trajectory": "trajectories",
+}
 
 
 @cli.command(
@@ -66,9 +96,81 @@ def main(
     if mode == "info":
         idle.append("output")
     cli.refuse_given(ctx, idle, f"the mode {mode}")
-    from lt.inference.modes import play
+    from lt.devices import device
+    from lt.files import check_folder, unique_names
+    from lt.models.runs import describe, load_run
 
-    play(mode, models, input, output, cuda, PlayOptions(**flags))
+    options = PlayOptions(**flags)
+    found = device(cuda)
+    names = unique_names(model.resolve().name for model in models)
+
+    def play_model(index: int) -> None:
+        if mode == "info":
+            click.echo(describe(load_run(models[index], device=found)))
+            return
+        folder = output or models[index] / FOLDERS[mode]
+        if output and len(models) > 1:
+            folder = output / names[index]
+        check_folder(folder)
+        play(mode, load_run(models[index], device=found), input, folder, options)
+
+    cli.for_each(range(len(models)), play_model)
+
+
+def play(mode: str, run: Run, inputs: Sequence[str], folder: Path, options: PlayOptions) -> None:
+    """Run a mode with one model."""
+    from lt.inference.play import play_morphing, play_sequence
+    from lt.labels import parse_symbols
+
+    if mode == "sequence":
+        log_written(play_sequence(run, parse_symbols(inputs, run.space), folder, options))
+    elif mode == "morphing":
+        log_written(play_morphing(run, parse_symbols(inputs, run.space), folder, options))
+    elif mode == "trajectory":
+        play_trajectories(run, folder, options)
+    else:
+        play_files(mode, run, [Path(path) for path in inputs], folder, options)
+
+
+def play_trajectories(run: Run, folder: Path, options: PlayOptions) -> None:
+    """Play `n_generations` trajectories of each type."""
+    from lt.inference.play import play_trajectory
+
+    types = list(dict.fromkeys(options.traj))
+    n_paths = len(types) * options.n_generations
+    with cli.progress(total=n_paths, desc="trajectory", unit="path") as bar:
+        for kind in types:
+            for number in range(options.n_generations):
+                log_written(play_trajectory(run, kind, number, folder, options))
+                bar.update()
+
+
+def play_files(
+    mode: str, run: Run, paths: Sequence[Path], folder: Path, options: PlayOptions
+) -> None:
+    """Play MIDI files or recordings; the failure of one leaves the others unaffected."""
+    from lt.files import refuse_overwriting_inputs, unique_stems
+    from lt.inference.play import SUFFIXES, beside, play_audio, play_midi
+
+    suffixes = (f".{options.format}", *SUFFIXES[mode])
+    play_one = play_midi if mode == "midi" else play_audio
+    stems = unique_stems(paths)
+    with cli.progress(total=len(paths), desc=mode, unit="file") as bar:
+
+        def play_file(index: int) -> None:
+            base = folder / stems[index]
+            try:
+                refuse_overwriting_inputs([beside(base, suffix) for suffix in suffixes], paths)
+                log_written(play_one(run, paths[index], base, options))
+            finally:
+                bar.update()
+
+        cli.for_each(range(len(paths)), play_file)
+
+
+def log_written(files: PlayedFile) -> None:
+    """Log the name of the sound file; the other files are beside it."""
+    logger.info("wrote %s", files.sound)
 
 
 if __name__ == "__main__":
