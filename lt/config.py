@@ -282,6 +282,32 @@ class SynthesisConfig:
 
 
 @dataclass(frozen=True)
+class TrimConfig:
+    """Constants for trimming the silence around a note (`lt.audio.trim`)."""
+
+    block: int = constant(128, unit="samples a level", origin="6 ms: shorter than an attack")
+    silence_db: float = constant(
+        -50.0, unit="dB relative to the loudest block", origin="set by hand on recorded notes"
+    )
+    floor_percentile: float = constant(
+        5.0, unit="percent of the blocks, by level", origin="noise in the pauses around a note"
+    )
+    floor_margin_db: float = constant(
+        6.0, unit="dB above the noise floor", origin="set by hand: twice the noise's amplitude"
+    )
+    loudest_floor_db: float = constant(
+        -30.0,
+        unit="dB relative to the loudest block",
+        origin="set by hand: quiet blocks louder than this are music",
+    )
+    pad_seconds: float = constant(
+        0.15, unit="s of silence kept on either side", origin="set by hand: five model frames"
+    )
+    shortest_seconds: float = constant(0.1, unit="s", origin="set by hand: three model frames")
+    silent_peak: float = constant(1e-4, unit="of full scale", origin="-80 dBFS, below 16-bit noise")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Settings of a training run: the flags of `lt_train.py`.
 
