@@ -26,9 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lt import cli
 from lt.audio.io import SAMPLE_RATE, read_audio, to_peak, write_audio
-from lt.audio.soundfont import open_font
-from lt.build.discover import survey_sources
-from lt.build.notes import BuildConfig, Recording, Rendering, Take, choose, instrument_name
+from lt.build.discover import index_sources
+from lt.build.extract import render
+from lt.build.naming import instrument_name
+from lt.build.notes import FontNote, Recording, SourceNote, select
+from lt.config import BuildConfig
 from lt.labels import dynamics_to_velocity
 from lt.midi import INSTRUMENTS, Note, Track, write_midi
 
@@ -46,21 +48,19 @@ ONSET_SHARE, OFFSET_SHARE = 0.25, 0.1  # of the envelope's peak
 ENVELOPE_SECONDS = 0.01
 
 
-def sound_of(take: Take) -> np.ndarray:
-    """The sound of a note as it is: (samples,)."""
-    sound = take.sound
-    if isinstance(sound, Rendering):
-        return open_font(sound.path, SAMPLE_RATE, sound.brightness).render_note(
-            sound.program, take.note_number, sound.velocity, sound.seconds, sound.release_seconds
-        )
-    if not isinstance(sound, Recording):
-        raise ValueError(f"{sound.path} is a data set, which holds no sound")
+def audio_of(note: SourceNote) -> np.ndarray:
+    """Unfiltered audio of a source note: (samples,)."""
+    location = note.location
+    if isinstance(location, FontNote):
+        return render(note, SAMPLE_RATE)
+    if not isinstance(location, Recording):
+        raise ValueError(f"{location.path} is a data set, which holds no sound")
     begin, end = (
-        None if at is None else round(at * SAMPLE_RATE) for at in (sound.onset, sound.offset)
+        None if at is None else round(at * SAMPLE_RATE) for at in (location.onset, location.offset)
     )
-    audio = read_audio(sound.path)[begin:end]
+    audio = read_audio(location.path)[begin:end]
     if not audio.any():
-        raise ValueError(f"{take.source} is silent")
+        raise ValueError(f"{note.source} is silent")
     return audio
 
 
@@ -98,21 +98,21 @@ def ended(one: Note, other: Note) -> Note:
 
 
 def tune_of(
-    takes: list[Take], style: str, draws: np.random.Generator
+    sources: list[SourceNote], style: str, draws: np.random.Generator
 ) -> tuple[np.ndarray, list[Note]]:
     """Sound (samples,) and notes of one tune."""
     (step, fade_seconds), at, number = (
         STYLES[style],
         0.5,
-        takes[draws.integers(len(takes))].note_number,
+        sources[draws.integers(len(sources))].note_number,
     )
     laid: list[tuple[int, np.ndarray]] = []
     notes: list[Note] = []
     for _ in range(NOTES_A_TUNE):
-        near = [take for take in takes if abs(take.note_number - number) <= WIDEST_STEP]
-        take = near[draws.integers(len(near))]
-        number, seconds = take.note_number, draws.uniform(*SECONDS)
-        piece = piece_of(sound_of(take), seconds, fade_seconds)
+        near = [note for note in sources if abs(note.note_number - number) <= WIDEST_STEP]
+        source = near[draws.integers(len(near))]
+        number, seconds = source.note_number, draws.uniform(*SECONDS)
+        piece = piece_of(audio_of(source), seconds, fade_seconds)
         onset, offset = edges(piece)
         start = round(at * SAMPLE_RATE) - onset
         laid.append((start, piece))
@@ -120,7 +120,7 @@ def tune_of(
             (start + onset) / SAMPLE_RATE,
             (start + offset) / SAMPLE_RATE,
             number,
-            int(dynamics_to_velocity(take.dynamics)),
+            int(dynamics_to_velocity(source.dynamics)),
         )
         notes = [*(ended(one, note) for one in notes), note]
         rest = draws.uniform(*REST_SECONDS) if draws.random() < REST_CHANCE else 0.0
@@ -133,19 +133,18 @@ def tune_of(
     return to_peak(audio), notes
 
 
-def notes_of(takes: tuple[Take, ...], instrument: str, half: str) -> list[Take]:
-    """The takes of an instrument, of every note or of every second (number and dynamics), so that
-    the other half is of other notes.
+def notes_of(sources: tuple[SourceNote, ...], instrument: str, half: str) -> list[SourceNote]:
+    """The source notes of an instrument, of every label (number and dynamics) or of every second
+    one, so that the other half has other labels.
     """
     own = sorted(
-        (take for take in takes if take.instrument == instrument),
-        key=lambda take: (take.note_number, take.dynamics, take.source),
+        (note for note in sources if note.instrument == instrument),
+        key=lambda note: (note.note_number, note.dynamics, note.source),
     )
-    notes = list(dict.fromkeys((take.note_number, take.dynamics) for take in own))
-    kept = set(notes[HALVES[half]])
+    kept = set(list(dict.fromkeys(note.labels for note in own))[HALVES[half]])
     if not kept:
         raise ValueError(f"there is no {half} half of one note of {instrument}")
-    return [take for take in own if (take.note_number, take.dynamics) in kept]
+    return [note for note in own if note.labels in kept]
 
 
 @cli.command(
@@ -179,12 +178,12 @@ def main(
             f"{output} is there already, and may hold other tunes; choose another --output"
         )
     draws, config = np.random.default_rng(seed), BuildConfig(instruments=instruments)
-    takes = choose(survey_sources([source], config), config).takes
+    sources = select(index_sources([source], config), config).notes
     names = [instrument_name(one.partition(":")[0]) for one in instruments]
     sounds, midi = output / "Recordings", output / "Aligned_files" / "mid_files"
     for index in range(n_tunes):
         name, style = names[index % len(names)], styles[index // len(names) % len(styles)]
-        audio, notes = tune_of(notes_of(takes, name, half), style, draws)
+        audio, notes = tune_of(notes_of(sources, name, half), style, draws)
         for folder in (sounds, midi):
             folder.mkdir(parents=True, exist_ok=True)
         stem, program = (

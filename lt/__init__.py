@@ -41,6 +41,8 @@ _MODULE_OF = {
     "read_audio": "audio.io",
     "write_audio": "audio.io",
     "read_data_set": "data.dataset",
+    "BuildConfig": "config",
+    "build_data_set": "build.builder",
     "load_run": "models.runs",
 }
 __all__ = ["__version__", *_MODULE_OF]

@@ -1,162 +1,141 @@
-"""Modulators: what a sound font says of how velocity opens a voice's filter, for a synthesiser that
-does not read it.
+"""SoundFont files: filters that velocity opens are written as they are at full velocity.
 
-tinysoundfont applies a font's generators, and none of its modulators. A font whose filters are
-nearly shut until velocity opens them (the piano of MuseScore_General) would sound as if through a
-wall. So its filters are written into the generators as they stand at full velocity; softer notes
-are darkened by `lt.audio.soundfont`, as of any font.
+tinysoundfont applies a font's generators but not its modulators. A font whose filters are nearly
+shut until velocity opens them (the piano of MuseScore_General) would sound muffled. Softer notes
+are darkened by `lt.audio.soundfont`, as those of any font.
 
 Chunks and records are those of the SoundFont 2.04 specification, sections 7 and 8. A zone is a list
-of generators and modulators; the first of a preset or an instrument may be global: what its other
-zones do not say themselves.
+of generators and modulators; the first zone of a preset or an instrument may be global: it holds
+the defaults of its other zones.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
-CUTOFF, ENVELOPE_TO_CUTOFF = 8, 11  # generators, in cents: initialFilterFc, modEnvToFilterFc
-OPEN_CENTS = 13500  # an instrument's cutoff where it says nothing
-MOST_CENTS = {CUTOFF: 13500, ENVELOPE_TO_CUTOFF: 12000}
-RANGES = (43, 44)  # of keys and velocities: generators that come first in a zone
-LAST = {
-    b"p": 41,
-    b"i": 53,
-}  # the generator that ends a zone that is not global: its instrument, its sample
-VELOCITY, KIND, FALLING = (
-    2,
-    0x00FF,
-    0x0100,
-)  # a modulator's source: which it is, whether 127 counts as 0
-MOST_RECORDS = 0xFFFF  # that a zone's index can reach
-_HEADERS = {
-    b"p": (b"phdr", 38, 24),
-    b"i": (b"inst", 22, 20),
-}  # chunk, bytes a record, where its first zone stands
+CUTOFF = 8  # generator initialFilterFc, in cents
+ENVELOPE_TO_CUTOFF = 11  # generator modEnvToFilterFc, in cents
+MAX_CENTS = {CUTOFF: 13500, ENVELOPE_TO_CUTOFF: 12000}
+RANGES = (43, 44)  # generators of keys and velocities, which come first in a zone
+MAX_GENERATORS = 0xFFFF  # that a zone's index can reach
+VELOCITY = 0x0002  # source of a modulator: velocity, rising
+SOURCE_MASK = 0x01FF  # its bits for the controller and the direction
+
 _BAG = np.dtype([("generator", "<u2"), ("modulator", "<u2")])
 _GENERATOR = np.dtype([("kind", "<u2"), ("amount", "<i2")])
 _MODULATOR = np.dtype(
     [("source", "<u2"), ("target", "<u2"), ("amount", "<i2"), ("by", "<u2"), ("transform", "<u2")]
 )
+# level -> chunk of its headers, bytes of a header, position of its first zone in it, the generator
+# that ends a zone which is not global, defaults of the generators
+_LEVELS = {
+    b"p": (b"phdr", 38, 24, 41, {CUTOFF: 0, ENVELOPE_TO_CUTOFF: 0}),
+    b"i": (b"inst", 22, 20, 53, {CUTOFF: 13500, ENVELOPE_TO_CUTOFF: 0}),
+}
 
-Zone = dict[int, int]  # cents by generator
+Cents = dict[int, int]  # by generator
 
 
 def at_full_velocity(font: bytes) -> bytes:
-    """A font file's content with its filters as velocity 127 sets them; the same object where
-    velocity opens none, or where it is no font as the specification describes (the synthesiser says
-    what is wrong with it).
+    """Content of a font file with its filters as velocity 127 sets them.
+
+    Returns:
+        The same object where velocity opens no filter, or where the font does not follow the
+        specification (the synthesiser reports what is wrong).
     """
     try:
-        head, chunks, tail = _pdta(font)
-        changed = {
-            name: chunk for level in _HEADERS for name, chunk in _opened(level, chunks).items()
-        }
+        start, end, chunks = _preset_data(font)
+        changed = {**_opened(b"p", chunks), **_opened(b"i", chunks)}
     except (KeyError, IndexError, ValueError, struct.error):
         return font
     if not changed:
         return font
-    content = b"pdta" + b"".join(
-        _chunk(name, changed.get(name, chunk)) for name, chunk in chunks.items()
-    )
-    body = head[8:] + _chunk(b"LIST", content) + tail
+    content = b"".join(_chunk(*item) for item in (chunks | changed).items())
+    body = font[8:start] + _chunk(b"LIST", b"pdta" + content) + font[end:]
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _opened(level: bytes, chunks: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The chunks of bags and generators of one level (presets or instruments) that change, by name."""
-    header, size, at = _HEADERS[level]
+    """Changed chunks of one level (presets or instruments), by name."""
+    header, size, position, last, defaults = _LEVELS[level]
     bags = np.frombuffer(chunks[level + b"bag"], _BAG)
     generators = np.frombuffer(chunks[level + b"gen"], _GENERATOR)
     modulators = np.frombuffer(chunks[level + b"mod"], _MODULATOR)
     firsts = [
-        int.from_bytes(chunks[header][row + at : row + at + 2], "little")
-        for row in range(0, len(chunks[header]), size)
+        first
+        for (first,) in struct.iter_unpack(f"<{position}xH{size - position - 2}x", chunks[header])
     ]
     if (np.diff(firsts) < 0).any() or (np.diff(bags["generator"].astype(int)) < 0).any():
-        raise ValueError("zones that overlap")  # a small file could ask for any amount of memory
-    lists = [
-        generators[one["generator"] : two["generator"]].tolist() for one, two in zip(bags, bags[1:])
-    ]
-    ways = [
-        _by_velocity(modulators[one["modulator"] : two["modulator"]])
-        for one, two in zip(bags, bags[1:])
-    ]
-    before = [list(one) for one in lists]
-    for first, end in zip(firsts, firsts[1:]):
-        has_global = first < end and (not lists[first] or lists[first][-1][0] != LAST[level])
-        shared, shared_way = (dict(lists[first]), ways[first]) if has_global else ({}, {})
+        raise ValueError("zones that overlap")  # copied, they could fill any memory
+    zones = [generators[start:end].tolist() for start, end in pairwise(bags["generator"])]
+    added = [_by_velocity(modulators[start:end]) for start, end in pairwise(bags["modulator"])]
+    opened = list(zones)
+    for first, end in pairwise(firsts):
+        has_global = first < end and (not zones[first] or zones[first][-1][0] != last)
+        shared = defaults | dict(zones[first]) if has_global else defaults
+        shared_added = added[first] if has_global else {}
         for zone in range(first + has_global, end):
-            default = {CUTOFF: OPEN_CENTS if level == b"i" else 0} | shared
-            lists[zone] = _with(lists[zone], shared_way | ways[zone], default)
-    if lists == before:
+            opened[zone] = _with_added(zones[zone], shared_added | added[zone], shared)
+    if opened == zones:
         return {}
-    starts = np.cumsum([0, *map(len, lists)])
-    if starts[-1] >= MOST_RECORDS:
-        raise ValueError("more generators than can be counted")
+    starts = np.cumsum([0, *map(len, opened)])
+    if starts[-1] >= MAX_GENERATORS:
+        raise ValueError("more generators than an index can reach")
     bags = bags.copy()
     bags["generator"] = starts
-    rows = np.array([*(row for one in lists for row in one), (0, 0)], _GENERATOR)
-    return {level + b"bag": bags.tobytes(), level + b"gen": rows.tobytes()}
+    rows = [*(row for zone in opened for row in zone), (0, 0)]
+    return {level + b"bag": bags.tobytes(), level + b"gen": np.array(rows, _GENERATOR).tobytes()}
 
 
-def _by_velocity(modulators: np.ndarray) -> Zone:
+def _by_velocity(modulators: np.ndarray) -> Cents:
     """What full velocity adds to the filter's generators."""
-    rising = ((modulators["source"] & (KIND | FALLING)) == VELOCITY) & (modulators["by"] == 0)
+    rising = (modulators["source"] & SOURCE_MASK == VELOCITY) & (modulators["by"] == 0)
+    rising = modulators[rising]
     return {
-        kind: int(modulators["amount"][rising & (modulators["target"] == kind)].sum())
-        for kind in (CUTOFF, ENVELOPE_TO_CUTOFF)
-        if (rising & (modulators["target"] == kind)).any()
+        kind: int(rising["amount"][rising["target"] == kind].sum())
+        for kind in MAX_CENTS
+        if kind in rising["target"]
     }
 
 
-def _with(zone: list[tuple[int, int]], added: Zone, default: Zone) -> list[tuple[int, int]]:
-    """A zone's generators with cents added to some; those that it does not have itself start at
-    their default.
-    """
-    own, moved = dict(zone), {}
-    for kind, cents in added.items():
-        if cents:
-            moved[kind] = int(
-                np.clip(
-                    own.get(kind, default.get(kind, 0)) + cents, -MOST_CENTS[kind], MOST_CENTS[kind]
-                )
-            )
+def _with_added(zone: list[tuple[int, int]], added: Cents, defaults: Cents) -> list:
+    """Generators of a zone with cents added; those that it lacks start at their default."""
+    own = dict(zone)
+    moved = {
+        kind: int(np.clip(own.get(kind, defaults[kind]) + cents, -MAX_CENTS[kind], MAX_CENTS[kind]))
+        for kind, cents in added.items()
+        if cents
+    }
     if not moved:
         return zone
-    ranges = {kind: own.pop(kind) for kind in RANGES if kind in own}
+    ranges = {kind: own[kind] for kind in RANGES if kind in own}
     return list((ranges | moved | own | moved).items())
 
 
 # --- chunks ---------------------------------------------------------------------------------------
 
 
-def _pdta(font: bytes) -> tuple[bytes, dict[bytes, bytes], bytes]:
-    """What lies before and behind a font's list of presets, and that list's chunks by name.
-
-    Raises:
-        ValueError: there is none.
-    """
+def _preset_data(font: bytes) -> tuple[int, int, dict[bytes, bytes]]:
+    """Where the list `pdta` of a font begins and ends, and its chunks by name."""
     if font[:4] != b"RIFF" or font[8:12] != b"sfbk":
         raise ValueError("no sound font")
     for name, start, end in _walk(font, 12, len(font)):
         if name == b"LIST" and font[start : start + 4] == b"pdta":
             chunks = {inner: font[first:last] for inner, first, last in _walk(font, start + 4, end)}
-            return font[: start - 8], chunks, font[end + end % 2 :]
+            return start - 8, end + end % 2, chunks
     raise ValueError("no presets")
 
 
-def _walk(font: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The chunks between two offsets: name, first byte and end of the content. They lie at even
-    offsets.
-    """
-    while at + 8 <= end:
-        name, size = struct.unpack("<4sI", font[at : at + 8])
-        yield name, at + 8, min(at + 8 + size, end)
-        at += 8 + size + size % 2
+def _walk(font: bytes, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Chunks between two positions: name, first byte and end of the content."""
+    while position + 8 <= end:
+        name, size = struct.unpack_from("<4sI", font, position)
+        yield name, position + 8, min(position + 8 + size, end)
+        position += 8 + size + size % 2  # chunks begin at even positions
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -1,124 +1,107 @@
 """Recordings with aligned MIDI, cut into their notes.
 
 `STEM.wav` goes with `STEM-lined.mid` or `STEM.mid`, anywhere below the source or below
-`--midiroot`. Notes that sound together with others are left out: what is wanted is the sound of
-one.
+`--midiroot`. Notes that sound together with others are skipped, since the data set holds single
+notes.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lt.audio.io import audio_seconds
-from lt.build.annotations import account
-from lt.build.filenames import Words, take_from
-from lt.build.notes import BuildConfig, Skipped, Survey, Take, instrument_in
+from lt.build.naming import instrument_in
+from lt.build.notes import Indexer, Manifest, NoteDescription, joined
 from lt.data.pairs import Folder, midi_pairs
 from lt.labels import DYNAMICS_NAMES, number_to_note_name, velocity_to_dynamics
-from lt.midi import Note, notes_in_range, read_midi
+from lt.midi import Note, Track, notes_in_range, read_midi
 
 OVERLAP_SECONDS = 0.05  # of two notes that a player joins; more is two notes at once
 SHORTEST_NOTE_SECONDS = 0.1
 
 
-def survey_midi(folder: Folder, config: BuildConfig) -> Survey:
-    """Recordings with aligned MIDI: their single notes, each where the MIDI says it sounds."""
-    root = Path(config.midiroot) if config.midiroot else folder.root
-    midi = Folder.of(root, folder.collection if root == folder.root else root.name)
-    takes, skips, pairs = [], [], midi_pairs(folder, midi)
+def index_midi(indexer: Indexer) -> Manifest:
+    """Index recordings with aligned MIDI: their single notes, with the times of the MIDI."""
+    folder = indexer.folder
+    midi_root = Path(indexer.config.midiroot or folder.root)
+    inside = midi_root == folder.root
+    midi = folder if inside else Folder.of(midi_root, midi_root.name)
+    pairs = midi_pairs(folder, midi)
     for sound, file in pairs.items():
-        try:
-            found, objections = _midi_takes(folder, sound, midi.root / file, config)
-            takes += found
-            skips += [Skipped(folder.name(sound), reason) for reason in objections]
-        except (ValueError, OSError) as error:
-            skips.append(
-                Skipped(
-                    folder.name(sound), str(error).replace(str(folder.root / sound), "the file")
-                )
-            )
-    survey = account(
-        folder,
-        takes,
-        skips,
-        [file for file in pairs.values() if midi.root == folder.root],
-        "no MIDI file of its stem",
-    )
-    outside = [file for file in sorted(set(pairs.values())) if midi.root != folder.root]
-    return survey + Survey(
-        indexes=tuple(map(midi.name, outside)), read=tuple(midi.root / file for file in outside)
+        with indexer.skipping(sound):
+            _add_notes(indexer, sound, midi_root / file)
+    manifest = indexer.manifest(list(pairs.values()) if inside else [], "no MIDI file of its stem")
+    if inside:
+        return manifest
+    files = sorted(set(pairs.values()))
+    names = tuple(midi.name(file) for file in files)
+    return joined(
+        [manifest, Manifest(index_files=names, inputs=tuple(midi_root / file for file in files))]
     )
 
 
-def _midi_takes(
-    folder: Folder, sound: str, midi: Path, config: BuildConfig
-) -> tuple[list[Take], list[str]]:
-    """The notes of one recording, and why others of its notes are left out."""
-    tracks, end = read_midi(midi), audio_seconds(folder.root / sound)
+def _add_notes(indexer: Indexer, sound: str, midi: Path) -> None:
+    """Add the single notes of one recording, and the reasons why others are skipped."""
+    tracks = read_midi(midi)
     drums = [note for track in read_midi(midi, drums=True) for note in track.notes]
+    end = audio_seconds(indexer.folder.root / sound)
     if not tracks:
         raise ValueError("its MIDI file has no notes" + (" but drums" if drums else ""))
-    instruments = {
-        track: config.instrument
+    named = [(_instrument(indexer, sound, track), track) for track in tracks]
+    pairs = [(note, instrument) for instrument, track in named for note in track.notes]
+    pairs.sort(key=lambda pair: pair[0])
+    spans = _note_spans([note for note, _ in pairs], drums, end)
+    for (note, instrument), (offset, reason) in zip(pairs, spans, strict=True):
+        with indexer.skipping(sound, f"note at {note.onset:.3f} s: "):
+            if reason:
+                raise ValueError(reason)
+            name = number_to_note_name(note.note_number)
+            dynamics = DYNAMICS_NAMES[int(velocity_to_dynamics(note.velocity))]
+            description = NoteDescription(instrument, name, dynamics)
+            indexer.add(sound, description, -1, round(note.onset, 6), round(offset, 6))
+
+
+def _instrument(indexer: Indexer, sound: str, track: Track) -> str:
+    """Instrument of a track: as configured, by its name, or by the path of the recording."""
+    instrument = (
+        indexer.config.instrument
         or instrument_in(track.name)
-        or instrument_in(folder.name(sound))
-        or ""
-        for track in tracks
-    }
-    if missing := [track.name for track in tracks if not instruments[track]]:
+        or instrument_in(indexer.folder.name(sound))
+    )
+    if not instrument:
         raise ValueError(
-            f"no instrument is named (track '{missing[0]}'); name it: --instrument Flute"
+            f"no instrument is named (track '{track.name}'); name it: --instrument Flute"
         )
-    notes = sorted(
-        ((note, track) for track in tracks for note in track.notes), key=lambda pair: pair[0]
-    )
-    takes, objections = [], []
-    for (note, track), piece in zip(
-        notes, _pieces([note for note, _ in notes], drums, end), strict=True
-    ):
-        try:
-            if isinstance(piece, str):
-                raise ValueError(piece)
-            words = Words(
-                instruments[track],
-                number_to_note_name(note.note_number),
-                DYNAMICS_NAMES[int(velocity_to_dynamics(note.velocity))],
-            )
-            takes.append(
-                take_from(
-                    folder, sound, words, config, -1, round(piece.onset, 6), round(piece.offset, 6)
-                )
-            )
-        except ValueError as reason:
-            objections.append(f"note at {note.onset:.3f} s: {reason}")
-    return takes, objections
+    return instrument
 
 
-def _pieces(notes: list[Note], drums: list[Note], end: float) -> Iterator[Note | str]:
-    """Each note until its end or the next one's onset; a reason in its place where it cannot be
-    used.
+def _note_spans(
+    notes: Sequence[Note], drums: Sequence[Note], end: float
+) -> Iterator[tuple[float, str]]:
+    """For each note of a recording of `end` seconds, notes sorted by onset: its offset, not after
+    the next onset, and the reason why it is skipped, if it is.
     """
-    drum_onsets, drum_offsets = (
-        sorted(drum.onset for drum in drums),
-        sorted(drum.offset for drum in drums),
-    )
-    latest = -math.inf  # the end of all notes before
+    onsets = np.array([note.onset for note in notes])
+    offsets = np.array([note.offset for note in notes])
+    next_onset = np.append(onsets[1:], np.inf)
+    previous_end = np.append(-np.inf, np.maximum.accumulate(offsets)[:-1])
+    overlap = np.maximum(previous_end - onsets, offsets - next_onset)
+    ends = np.minimum(offsets, next_onset).clip(max=end)
+    n_drums_begun = np.searchsorted(sorted(drum.onset for drum in drums), ends, "left")
+    n_drums_over = np.searchsorted(sorted(drum.offset for drum in drums), onsets, "right")
     for index, note in enumerate(notes):
-        following = notes[index + 1].onset if index + 1 < len(notes) else math.inf
-        offset = min(note.offset, following, end)
+        reason = ""
         if note.onset >= end:
-            yield "it begins after the end of its file"
-        elif latest - note.onset > OVERLAP_SECONDS or note.offset - following > OVERLAP_SECONDS:
-            yield "it sounds together with another"
-        elif bisect_left(drum_onsets, offset) > bisect_right(drum_offsets, note.onset):
-            yield "it sounds together with drums"
+            reason = "it begins after the end of its file"
+        elif overlap[index] > OVERLAP_SECONDS:
+            reason = "it sounds together with another"
+        elif n_drums_begun[index] > n_drums_over[index]:
+            reason = "it sounds together with drums"
         elif not notes_in_range([note]):
-            yield "outside C0-B8"
-        elif offset - note.onset < SHORTEST_NOTE_SECONDS:
-            yield f"shorter than {SHORTEST_NOTE_SECONDS} s"
-        else:
-            yield Note(note.onset, offset, note.note_number, note.velocity)
-        latest = max(latest, note.offset)
+            reason = "outside C0-B8"
+        elif ends[index] - note.onset < SHORTEST_NOTE_SECONDS:
+            reason = f"shorter than {SHORTEST_NOTE_SECONDS} s"
+        yield float(ends[index]), reason

@@ -1,212 +1,199 @@
 """Building data sets from sound fonts and recordings.
 
-    python3 -m lt.builders SOURCE --output data/my_set.npz
+    import lt
 
-A survey finds the notes (`lt.build.discover`), parts hold their frames (`lt.build.extract`,
-`lt.build.pool`), the data set is written whole, and `lt.build.summary` says what became of every
-file. The embedded set is the five instruments of `lt.audio.soundfont.EMBEDDED`, each over its
-range, at five dynamics.
+    summary = lt.build_data_set(["recordings/flute"], "data/flute.npz")
+    print(summary)
+
+Sources are indexed (`lt.build.discover`), their notes selected (`lt.build.notes`), their features
+extracted (`lt.build.extract`, `lt.build.pool`) and the data set is written whole.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from lt.audio.soundfont import check_font, embedded_font
-from lt.build.discover import survey_font
-from lt.build.extract import Part
-from lt.build.notes import (
-    BuildConfig,
-    Rendering,
-    Survey,
-    Take,
-)
-from lt.build.pool import (
-    FEW_JOBS,
-    Job,
-    do_jobs,
-    jobs_of,
-    parts_folder,
-    read_magnitudes,
-    start_processes,
-)
-from lt.build.summary import Account, Outcome
+from lt.build.discover import index_font, index_sources
+from lt.build.extract import ExtractedNote
+from lt.build.notes import FontNote, Manifest, select
+from lt.build.pool import Job, cache_folder, make_jobs, read_magnitudes, run_jobs
+from lt.build.summary import BuildSummary
+from lt.config import BuildConfig, SpectralConfig
 from lt.data.dataset import NoteTable, write_data_set
 from lt.files import fsync_path, refuse_overwriting_inputs
 from lt.labels import NoteLabels
+from lt.progress import Progress, silent
 
-ACCOUNT_SUFFIX = ".files.csv"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The takes that become notes, in order: `outcomes` of those, and where in which job's part
-    their frames lie.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    jobs: tuple[Job, ...]
-    starts: np.ndarray
+SUMMARY_SUFFIX = ".files.csv"
 
 
-def build(
-    survey: Survey,
-    output: Path,
-    config: BuildConfig,
-    built_from: dict[str, object],
+def build_data_set(
+    sources: Sequence[Path | str],
+    output: Path | str,
+    config: BuildConfig = BuildConfig(),  # noqa: B008
     processes: int = 0,
-    on_note: Callable[[], None] = lambda: None,
-) -> Account:
-    """Build a data set from what a survey found; equal sources give equal bytes.
+    progress: Progress = silent,
+) -> BuildSummary:
+    """Build a data set from sound fonts, folders of recordings or other data sets.
+
+    Writes `output` (see `lt.data.dataset`: spectra (frames, bins) float32 of whole notes, their
+    labels and tuning) and beside it NAME.files.csv, a row for every file of the sources. Equal
+    sources give equal bytes, whatever the number of processes. A build that was killed continues
+    where it stopped when it is called again.
 
     Args:
-        processes: 0: one a core. on_note: told of each note.
+        sources: sound fonts (.sf2, .sf3), folders, CSV files or data sets (.npz).
+        output: ends in .npz.
+        config: which notes are kept, and how they are rendered and filtered.
+        processes: 0: one a core.
+        progress: shows the notes as they are extracted.
+    Returns:
+        What happened to every file; `print` shows it as tables.
     Raises:
-        ValueError: no note can be used, or what was read would be replaced, also by the account
-        beside the output. IsADirectoryError: a folder is in the way of either. ImportError: fonts
-        cannot be rendered. OSError: it cannot be written.
+        FileNotFoundError: a source is missing.
+        ValueError: a source or a value of the config is not understood, no note can be used, or an
+            output would replace an input.
+        OSError: an output cannot be written; BlockingIOError: another process builds it.
+        ImportError: a library that a source needs is not installed.
+
+    Example::
+
+        summary = build_data_set(["TinySOL"], "data/winds.npz", BuildConfig(lowest="C4"))
+        print(len(summary.used), "notes")
     """
+    manifest = select(index_sources([Path(source) for source in sources], config), config)
+    summary = build_from_manifest(manifest, Path(output), config, processes, progress)
+    summary.write_csv(Path(output).with_suffix(SUMMARY_SUFFIX))
+    return summary
 
-    def on_job(job: Job) -> None:
-        for _ in job.takes:
-            on_note()
 
-    outputs = output, output.with_suffix(ACCOUNT_SUFFIX)
-    refuse_overwriting_inputs(outputs, {*(take.sound.path for take in survey.takes), *survey.read})
-    if folders := [
-        path for path in outputs if path.is_dir()
-    ]:  # known before the work and not after
-        raise IsADirectoryError(
-            f"{folders[0]} is a folder, not a file that can be replaced; choose another output"
-        )
-    for font in dict.fromkeys(
-        take.sound.path for take in survey.takes if isinstance(take.sound, Rendering)
-    ):
-        if font != embedded_font():
-            check_font(font)
-    processes = processes or _n_cores()
-    with parts_folder(output) as folder:
-        if len(survey.takes) >= 2 * FEW_JOBS:
-            start_processes(processes)
-        jobs = jobs_of(survey.takes, folder, config.front_end)
-        outcomes, chosen = _outcomes(
-            jobs, do_jobs(jobs, config.front_end, processes, on_job), config
-        )
-        account = Account(tuple(outcomes), survey.skipped, survey.indexes)
-        if chosen.outcomes:
-            starts = np.concatenate([[0], np.cumsum([one.n_frames for one in chosen.outcomes])])
-            whole = (
-                folder / f"whole-{output.name}"
-            )  # among the parts, so that what a kill leaves goes with them
+def build_from_manifest(
+    manifest: Manifest,
+    output: Path,
+    config: BuildConfig,
+    processes: int = 0,
+    progress: Progress = silent,
+) -> BuildSummary:
+    """Build a data set from the notes of a manifest; see `build_data_set`."""
+    _check_outputs(manifest, output)
+    fonts = {n.location.path for n in manifest.notes if isinstance(n.location, FontNote)}
+    for font in sorted(fonts - {embedded_font()}):
+        check_font(font)
+    front_end = config.front_end
+    with cache_folder(output) as folder:
+        jobs = make_jobs(manifest.notes, folder, front_end)
+        extracted = run_jobs(jobs, front_end, processes or _n_cores(), progress)
+        extracted = {path: _checked(notes, config) for path, notes in extracted.items()}
+        notes = tuple(note for job in jobs for note in extracted[job.path])
+        summary = BuildSummary(notes, manifest.skipped, manifest.index_files)
+        if summary.used:
+            whole = folder / f"whole-{output.name}"  # if killed now, it goes with the cache
+            starts = np.cumsum([0, *(note.n_frames for note in summary.used)])
+            magnitudes = _magnitudes(jobs, extracted, front_end)
+            settings = _settings(manifest, config)
             write_data_set(
-                whole,
-                _frames(chosen, config),
-                starts,
-                note_table(chosen.outcomes),
-                config.front_end,
-                built_from,
+                whole, magnitudes, starts, make_note_table(summary.used), front_end, settings
             )
             os.replace(whole, output)
             fsync_path(output.parent)
-    if not chosen.outcomes:  # of which nothing is kept
+    if not summary.used:
         raise ValueError(
-            f"none of the {account.n_files} files gives a note ({account.main_reason})"
+            f"none of the {summary.n_files} files gives a note ({summary.main_reason})"
         )
-    return account
+    return summary
+
+
+def _check_outputs(manifest: Manifest, output: Path) -> None:
+    """Find out before the long work whether the outputs can be written."""
+    outputs = output, output.with_suffix(SUMMARY_SUFFIX)
+    inputs = {*manifest.inputs, *(note.location.path for note in manifest.notes)}
+    refuse_overwriting_inputs(outputs, inputs)
+    for path in outputs:
+        if path.is_dir():
+            raise IsADirectoryError(
+                f"{path} is a folder, not a file that can be replaced; choose another output"
+            )
 
 
 def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _outcomes(
-    jobs: Sequence[Job], parts: dict[Path, Part], config: BuildConfig
-) -> tuple[list[Outcome], Chosen]:
-    """What became of every take, and those that become notes."""
-    every, chosen, origins, places = [], [], [], []
+def _checked(notes: Sequence[ExtractedNote], config: BuildConfig) -> tuple[ExtractedNote, ...]:
+    """Notes, those too far from their label left out."""
+    limit = config.max_detuning or np.inf
+    return tuple(
+        replace(note, reason=f"off by {note.cents:+.0f} cents (--max_detuning {limit:g})")
+        if abs(note.cents) > limit
+        else note
+        for note in notes
+    )
+
+
+def _magnitudes(
+    jobs: Sequence[Job],
+    extracted: Mapping[Path, Sequence[ExtractedNote]],
+    front_end: SpectralConfig,
+) -> Iterator[np.ndarray]:
+    """Frames (frames, bins) of each note that is used; one cache file in memory at a time."""
     for job in jobs:
-        part, at = parts[job.path], 0
-        for take, length, cents, reason in zip(
-            job.takes, part.lengths, part.cents, part.reasons, strict=True
-        ):
-            if not reason and config.max_detuning and abs(cents) > config.max_detuning:
-                reason = f"off by {cents:+.0f} cents (--max_detuning {config.max_detuning:g})"
-            every.append(Outcome(take, int(length), float(cents), str(reason)))
-            if not reason:
-                chosen.append(every[-1])
-                origins.append(job)
-                places.append(at)
-            at += int(length)
-    return every, Chosen(tuple(chosen), tuple(origins), np.array(places, np.int64))
+        notes = extracted[job.path]
+        if any(not note.reason for note in notes):
+            magnitudes = read_magnitudes(job, front_end)
+            ends = np.cumsum([note.n_frames for note in notes])
+            blocks = np.split(magnitudes, ends[:-1])
+            yield from (block for block, note in zip(blocks, notes, strict=True) if not note.reason)
 
 
-def _frames(chosen: Chosen, config: BuildConfig) -> Iterator[np.ndarray]:
-    """The frames of each note, each part read once."""
-    at, magnitudes = None, np.zeros((0, 0))
-    for outcome, job, start in zip(chosen.outcomes, chosen.jobs, chosen.starts, strict=True):
-        if job is not at:
-            at, magnitudes = job, read_magnitudes(job, config.front_end)
-        yield magnitudes[start : start + outcome.n_frames]
-
-
-def note_table(outcomes: Sequence[Outcome]) -> NoteTable:
-    """The note table of takes that became notes, in their order."""
-    takes = [outcome.take for outcome in outcomes]
-    names = tuple(dict.fromkeys(take.instrument for take in takes))
-    groups = {
-        group: index for index, group in enumerate(dict.fromkeys(take.group for take in takes))
-    }
+def make_note_table(notes: Sequence[ExtractedNote]) -> NoteTable:
+    """Labels, instruments, groups, folds, sources and tuning of notes, a row each."""
+    sources = [note.source for note in notes]
+    instruments = tuple(dict.fromkeys(source.instrument for source in sources))
+    groups = list(dict.fromkeys(source.group for source in sources))
+    group_index = {group: index for index, group in enumerate(groups)}
     labels = NoteLabels.from_notes(
-        np.array([take.note_number for take in takes]), np.array([take.dynamics for take in takes])
+        np.array([source.note_number for source in sources]),
+        np.array([source.dynamics for source in sources]),
     )
     return NoteTable(
         labels.table(),
-        np.array([names.index(take.instrument) for take in takes]),
-        names,
-        np.array([groups[take.group] for take in takes]),
-        np.array([take.fold for take in takes]),
-        np.array([take.source for take in takes]),
-        np.array([outcome.cents for outcome in outcomes]),
+        np.array([instruments.index(source.instrument) for source in sources]),
+        instruments,
+        np.array([group_index[source.group] for source in sources]),
+        np.array([source.fold for source in sources]),
+        np.array([source.source for source in sources]),
+        np.array([note.cents for note in notes]),
     )
+
+
+def _settings(manifest: Manifest, config: BuildConfig) -> dict[str, object]:
+    """What the data set stores about the build: no folders, dates or machines, so that equal sets
+    have equal bytes.
+    """
+    lists = {name: list(v) for name, v in asdict(config).items() if isinstance(v, tuple)}
+    midiroot = Path(config.midiroot).name
+    return {**asdict(config), **lists, "midiroot": midiroot, "sources": list(manifest.sources)}
 
 
 # --- the embedded set -----------------------------------------------------------------------------
 
 
-def font_notes(instruments: Sequence[str] = ()) -> tuple[Take, ...]:
-    """Every note that the embedded font gives at its five instruments, or at others."""
-    return survey_font(embedded_font(), BuildConfig(instruments=tuple(instruments))).takes
+def font_manifest(instruments: Sequence[str] = ()) -> Manifest:
+    """Manifest of the embedded font: every note of its five instruments, or of others."""
+    manifest = index_font(embedded_font(), BuildConfig(instruments=tuple(instruments)))
+    return replace(manifest, sources=(embedded_font().name,))
 
 
-def build_embedded_set(path: Path | str, on_note: Callable[[], None] = lambda: None) -> None:
-    """The set that `lt_train.py` trains on unless told otherwise, from the font that pretty_midi
-    carries.
+def build_embedded_set(path: Path | str, progress: Progress = silent) -> BuildSummary:
+    """Build the default data set of `lt_train.py` from the sound font that pretty_midi carries.
+
+    Its five instruments are `lt.audio.soundfont.EMBEDDED`, each over its range at five dynamics.
     """
     config = BuildConfig(kind="font")
-    build(
-        Survey(font_notes()),
-        Path(path),
-        config,
-        _built_from([embedded_font()], config),
-        on_note=on_note,
-    )
-
-
-def _built_from(sources: Sequence[Path], config: BuildConfig) -> dict[str, object]:
-    """What the data set says of its making; no folders, dates or machines, so that equal sets have
-    equal bytes.
-    """
-    settings = {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in asdict(config).items()
-    }
-    return {
-        **settings,
-        "midiroot": Path(config.midiroot).name,
-        "sources": [Path(os.path.abspath(source)).name for source in sources],
-    }
+    return build_from_manifest(font_manifest(), Path(path), config, progress=progress)

@@ -1,239 +1,246 @@
-"""Surveys: what kind of source a path is, and all the takes that several sources hold together.
+"""Indexing of sources: which kind a path is, and the manifest of the notes of several sources.
 
-A source is a sound font, a folder (with a CSV, good-sounds' index, aligned MIDI, or names like
-those of TinySOL or the Philharmonia), or another data set file. Nothing here reads sound.
+A source is a sound font, a folder (with a CSV, good-sounds' index, aligned MIDI, or file names like
+those of TinySOL or the Philharmonia), or another data set file. Nothing here reads audio.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from typing import Sequence
 
 from lt.audio.soundfont import EMBEDDED
-from lt.build.aligned_midi import survey_midi
+from lt.build.aligned_midi import index_midi
 from lt.build.annotations import (
     CSV_COLUMNS,
     GOOD_SOUNDS,
-    csv_rows,
-    survey_csv,
-    survey_good_sounds,
-    survey_mirdata,
+    index_csv,
+    index_good_sounds,
+    index_mirdata,
+    read_csv,
 )
 from lt.build.filenames import (
-    philharmonia_words,
-    survey_philharmonia,
-    survey_tinysol,
-    tinysol_words,
+    ANOTHER_NAME,
+    index_philharmonia,
+    index_tinysol,
+    parse_philharmonia,
+    parse_tinysol,
 )
+from lt.build.naming import dynamics_class, instrument_name, note_number_of
 from lt.build.notes import (
-    BuildConfig,
-    Rendering,
+    DataSetNote,
+    FontNote,
+    Indexer,
+    Manifest,
+    NoteDescription,
     Skipped,
-    Stored,
-    Survey,
-    Take,
-    instrument_name,
-    note_number_of,
+    SourceNote,
+    joined,
 )
+from lt.config import BuildConfig
+from lt.data.dataset import read_data_set
 from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.files import unique_names
 from lt.labels import DYNAMICS_VELOCITIES, octave_pitch_to_note_number
 from lt.midi import INSTRUMENTS, GeneralMidiInstrument
 
 FONTS = (".sf2", ".sf3")
-KINDS = (
-    "auto",
-    "font",
-    "set",
-    "csv",
-    "tinysol",
-    "orchideasol",
-    "philharmonia",
-    "good-sounds",
-    "midi",
-)
-MIRDATA = "mirdata:"  # and the loader's name
+INDEXERS = {
+    "csv": lambda indexer: index_csv(indexer, _find_csv(indexer.folder)),
+    "tinysol": index_tinysol,
+    "orchideasol": index_tinysol,
+    "philharmonia": index_philharmonia,
+    "good-sounds": index_good_sounds,
+    "midi": index_midi,
+}
+KINDS = ("auto", "font", "set", *INDEXERS)
+MIRDATA = "mirdata:"  # followed by the name of the loader
 
 
-def survey_sources(sources: Sequence[Path], config: BuildConfig) -> Survey:
-    """The surveys of all sources, one after another.
+def check_config(config: BuildConfig) -> None:
+    """Check the values that are words.
 
     Raises:
-        FileNotFoundError, ValueError, ImportError: a source is missing, or of no kind that is
-        known.
+        ValueError: a value is not understood; the message names its flag.
     """
+    if config.kind not in KINDS and not config.kind.startswith(MIRDATA):
+        raise ValueError(f"--kind '{config.kind}' is none of {' '.join(KINDS)}, {MIRDATA}LOADER")
+    for flag, parse, values in (
+        ("lowest", note_number_of, [config.lowest]),
+        ("highest", note_number_of, [config.highest]),
+        ("dynamics", dynamics_class, config.dynamics),
+        ("default_dynamics", dynamics_class, filter(None, [config.default_dynamics])),
+        ("instrument", instrument_name, filter(None, [config.instrument])),
+        ("instruments", instrument_name, [text.partition(":")[0] for text in config.instruments]),
+    ):
+        try:
+            for value in values:
+                parse(value)
+        except ValueError as error:
+            raise ValueError(f"--{flag}: {error}") from error
+
+
+def index_sources(sources: Sequence[Path], config: BuildConfig) -> Manifest:
+    """Index all sources, in their order; a note that two of them hold is listed once.
+
+    Raises:
+        FileNotFoundError: a source is missing.
+        ValueError: a source is of no known kind, or a value of the config is not understood.
+        ImportError: a source needs a library that is not installed.
+    """
+    check_config(config)
     for source in sources:
         if not source.exists():
             raise FileNotFoundError(f"no file or folder at {source}")
-    homes = (Path(os.path.abspath(source)) for source in sources)
+    absolute = [Path(os.path.abspath(source)) for source in sources]
     collections = unique_names(
-        (home.parent if home.suffix.lower() == ".csv" else home).name for home in homes
+        (path.parent if path.suffix.lower() == ".csv" else path).name for path in absolute
     )
-    survey = Survey()
-    for source, collection in zip(sources, collections, strict=True):
-        survey += _survey(source, collection, config)
-    return _each_once(survey)
+    manifests = [
+        _index_source(source, collection, config)
+        for source, collection in zip(sources, collections, strict=True)
+    ]
+    manifest = _without_duplicates(joined([Manifest(), *manifests]))
+    return replace(manifest, sources=tuple(path.name for path in absolute))
 
 
-def _each_once(survey: Survey) -> Survey:
-    """A survey in which no note is used twice, be it by another path, or from a data set and what
-    that was built from: it would be in two groups, and could be learnt from and tested on.
+def _without_duplicates(manifest: Manifest) -> Manifest:
+    """Skip notes listed before by another path, or in a data set and in what it was built from.
+
+    Such a note would be in two groups, so that a model could be trained and tested on it.
     """
-    sounds: dict[object, Take] = {}
-    names: dict[object, Take] = {}  # what else is known of notes in data sets
-    takes, skips, real_folder = [], list(survey.skipped), cache(os.path.realpath)
-    for take in survey.takes:
-        path = take.sound.path
-        real = (
-            os.path.realpath(path)
-            if path.is_symlink()
-            else os.path.join(real_folder(path.parent), path.name)
-        )
-        note = take.instrument, take.note_number, take.dynamics
-        rendered = note if isinstance(take.sound, Rendering) else ()
-        first = sounds.setdefault((replace(take.sound, path=real), rendered), take)
-        named = names.setdefault((take.source, note), take)
-        if (
-            first is take
-            and named.sound.path != take.sound.path
-            and Stored in (type(named.sound), type(take.sound))
-        ):
+    by_audio: dict[object, SourceNote] = {}
+    by_name: dict[object, SourceNote] = {}
+    kept: list[SourceNote] = []
+    repeated: list[Skipped] = []
+    real_folder = cache(os.path.realpath)
+    for note in manifest.notes:
+        path = note.location.path
+        folder = real_folder(path.parent)
+        real = os.path.realpath(path) if path.is_symlink() else os.path.join(folder, path.name)
+        rendered = note.labels if isinstance(note.location, FontNote) else ()
+        first = by_audio.setdefault((replace(note.location, path=real), rendered), note)
+        named = by_name.setdefault((note.source, note.labels), note)
+        from_data_set = DataSetNote in (type(named.location), type(note.location))
+        if first is note and from_data_set and named.location.path != path:
             first = named
-        if first is take:
-            takes.append(take)
+        if first is note:
+            kept.append(note)
         else:
-            skips.append(Skipped(take.file, f"the same recording as {first.source}", take.words))
-    return replace(survey, takes=tuple(takes), skipped=tuple(skips))
+            repeated.append(note.skipped(f"the same recording as {first.source}"))
+    return replace(manifest, notes=tuple(kept), skipped=(*manifest.skipped, *repeated))
 
 
-def _survey(source: Path, collection: str, config: BuildConfig) -> Survey:
-    """The survey of one source."""
+def _index_source(source: Path, collection: str, config: BuildConfig) -> Manifest:
     if source.is_file():
-        return _survey_file(source, collection, config)
+        return _index_file(source, collection, config)
     folder = Folder.of(source, collection)
+    indexer = Indexer(folder, config)
     if config.kind.startswith(MIRDATA):
-        return survey_mirdata(folder, config.kind.removeprefix(MIRDATA), config)
+        return index_mirdata(indexer, config.kind.removeprefix(MIRDATA))
     kind = recognise(folder, config) if config.kind == "auto" else config.kind
-    if kind in ("font", "set"):
+    if kind not in INDEXERS:
         raise ValueError(f"{source} is a folder; --kind {kind} takes files")
-    if kind == "csv":
-        return survey_csv(folder, _index(folder), config)
-    return {
-        "tinysol": survey_tinysol,
-        "orchideasol": survey_tinysol,
-        "philharmonia": survey_philharmonia,
-        "good-sounds": survey_good_sounds,
-        "midi": survey_midi,
-    }[kind](folder, config)
+    return INDEXERS[kind](indexer)
 
 
-def _survey_file(source: Path, collection: str, config: BuildConfig) -> Survey:
-    """A source that is a file: a font, a data set or a CSV, by its suffix."""
+def _index_file(source: Path, collection: str, config: BuildConfig) -> Manifest:
+    """Index a source that is a file: a font, a data set or a CSV, by its suffix."""
     suffix = source.suffix.lower()
     if suffix in FONTS and config.kind in ("auto", "font"):
-        return survey_font(source, config)
+        return index_font(source, config)
     if suffix == ".npz" and config.kind in ("auto", "set"):
-        return survey_set(source, collection, config)
+        return index_data_set(source, collection, config)
     if suffix == ".csv" and config.kind in ("auto", "csv"):
-        return survey_csv(Folder.of(source.parent, collection), source.name, config)
+        return index_csv(Indexer(Folder.of(source.parent, collection), config), source.name)
     raise ValueError(
         f"{source} is no source of kind {config.kind} (expected a folder, .sf2, .sf3, .csv or .npz)"
     )
 
 
 def recognise(folder: Folder, config: BuildConfig) -> str:
-    """The kind of a folder, from its index or from most of its names.
+    """The kind of a folder, by its index or by most of its file names.
 
     Raises:
-        ValueError: it cannot be told.
+        ValueError: it is of no known kind.
     """
     names = {Path(file).name for file in folder.files}
-    if any(names.issuperset(indexes) for indexes in GOOD_SOUNDS):
+    if any(names.issuperset(index_files) for index_files in GOOD_SOUNDS):
         return "good-sounds"
-    complaint = ""
     try:
-        _index(folder)
+        _find_csv(folder)
         return "csv"
     except ValueError as error:
-        complaint = str(error)
-    sounds = folder.sounds()
+        no_csv = error
+    parsers = {"tinysol": parse_tinysol, "philharmonia": parse_philharmonia}
     counts = {
-        kind: sum(_readable(reader, file) for file in sounds)
-        for kind, reader in (("tinysol", tinysol_words), ("philharmonia", philharmonia_words))
+        kind: sum(_is_named_so(parse, file) for file in folder.sounds())
+        for kind, parse in parsers.items()
     }
-    kind = max(counts, key=lambda kind: counts[kind])
+    kind = max(counts, key=counts.get)
     if counts[kind]:
         return kind
     if config.midiroot or midi_pairs(folder, folder):
         return "midi"
     if not folder.files:
         raise ValueError(f"{folder.root} holds no files")
-    midi = (
-        ", MIDI files" if any(file.lower().endswith(MIDI_SUFFIXES) for file in folder.files) else ""
-    )
+    has_midi = any(file.lower().endswith(MIDI_SUFFIXES) for file in folder.files)
     raise ValueError(
-        f"{folder.root}: what kind of source it is cannot be told from its {len(folder.files)} "
-        "files"
-        f"{midi} ({complaint}); add a CSV (file,instrument,note,dynamics) or name it: --kind KIND"
+        f"{folder.root}: its kind cannot be recognised from its {len(folder.files)} files"
+        f"{', MIDI files' if has_midi else ''} ({no_csv}); add a CSV "
+        "(file,instrument,note,dynamics) or name it: --kind KIND"
     )
 
 
-def _readable(reader: object, file: str) -> bool:
+def _is_named_so(parse: Callable[[str], NoteDescription], file: str) -> bool:
+    """Whether a file follows the naming scheme of a collection, used or not."""
     try:
-        reader(file)
-        return True
+        parse(file)
     except ValueError as error:
-        return "its name is not" not in str(error)
+        return not str(error).startswith(ANOTHER_NAME)
+    return True
 
 
-def _index(folder: Folder) -> str:
-    """The one CSV in a folder that has the columns of an index, the shallowest first.
+def _find_csv(folder: Folder) -> str:
+    """The CSV of a folder with the columns of an index, the shallowest first.
 
     Raises:
-        ValueError: there is none; the reason why the first is none, where there is one.
+        ValueError: there is none; why the first CSV is none, if there is a CSV.
     """
-    tables = [
+    files = [
         file
         for file in folder.files
         if file.lower().endswith(".csv") and not Path(file).name.startswith(".")
     ]
-    found = sorted(tables, key=lambda file: (file.count("/"), file))
-    complaints = []
-    for file in found:
+    reasons = []
+    for file in sorted(files, key=lambda file: (file.count("/"), file)):
         try:
-            csv_rows(folder.root / file)
+            read_csv(folder.root / file)
             return file
         except (ValueError, OSError) as error:
-            complaints.append(str(error))
-    raise ValueError(
-        complaints[0] if complaints else f"no CSV with the columns {','.join(CSV_COLUMNS)}"
-    )
+            reasons.append(str(error))
+    raise ValueError(reasons[0] if reasons else f"no CSV with the columns {','.join(CSV_COLUMNS)}")
 
 
 # --- sound fonts ----------------------------------------------------------------------------------
 
 
-def survey_font(path: Path, config: BuildConfig) -> Survey:
-    """Every note of the instruments' ranges at every dynamic, in order: instrument, note, dynamics.
+def index_font(path: Path, config: BuildConfig) -> Manifest:
+    """Index a font: every note of the instruments' ranges at every dynamic, in the order
+    instrument, note, dynamic.
 
     Raises:
-        ValueError: an instrument without a program.
+        ValueError: an instrument has no program.
     """
-    takes = [
-        Take(
+    seconds = config.note_seconds, config.release_seconds
+    notes = [
+        SourceNote(
             f"{path.name}:{instrument.program}:{number}:{velocity}",
             path.name,
-            Rendering(
-                path,
-                instrument.program,
-                velocity,
-                config.note_seconds,
-                config.release_seconds,
-                config.brightness,
-            ),
+            FontNote(path, instrument.program, velocity, *seconds, config.brightness),
             name,
             number,
             dynamics,
@@ -243,7 +250,7 @@ def survey_font(path: Path, config: BuildConfig) -> Survey:
         for number in range(instrument.lowest, instrument.highest + 1)
         for dynamics, velocity in enumerate(DYNAMICS_VELOCITIES)
     ]
-    return Survey(tuple(takes))
+    return Manifest(tuple(notes))
 
 
 def parse_instrument(text: str) -> tuple[str, GeneralMidiInstrument]:
@@ -257,62 +264,56 @@ def parse_instrument(text: str) -> tuple[str, GeneralMidiInstrument]:
     if not numbers and name not in INSTRUMENTS:
         raise ValueError(
             f"unknown instrument '{text}' (known: {', '.join(INSTRUMENTS)}; any other by its "
-            "General "
-            "MIDI program and range: Marimba:12:C3-C6)"
+            "General MIDI program and range: Marimba:12:C3-C6)"
         )
     known = INSTRUMENTS.get(name, GeneralMidiInstrument(0, 36, 96))
     try:
         program = int(numbers[0]) if numbers else known.program
-        limits = (
-            [note_number_of(one) for one in "-".join(numbers[1:]).split("-")]
-            if numbers[1:]
-            else [known.lowest, known.highest]
-        )
+        limits = [note_number_of(limit) for part in numbers[1:] for limit in part.split("-")]
     except ValueError as error:
         raise ValueError(f"instrument '{text}': {error}") from error
-    if not 0 <= program <= 127 or len(numbers) > 2 or len(limits) != 2 or limits[0] > limits[1]:
+    lowest, highest = limits if len(limits) == 2 else (known.lowest, known.highest)
+    if not 0 <= program <= 127 or len(numbers) > 2 or len(limits) not in (0, 2) or lowest > highest:
         raise ValueError(
             f"instrument '{text}' is not NAME:PROGRAM:LOWEST-HIGHEST with a program of 0-127"
         )
-    return name, GeneralMidiInstrument(program, *limits)
+    return name, GeneralMidiInstrument(program, lowest, highest)
 
 
 # --- other data sets ------------------------------------------------------------------------------
 
 
-def survey_set(path: Path, collection: str, config: BuildConfig) -> Survey:
-    """The notes of another data set, their groups and folds kept.
+def index_data_set(path: Path, collection: str, config: BuildConfig) -> Manifest:
+    """Index the notes of another data set; their groups and folds are kept.
 
     Raises:
-        ValueError: it is damaged, or its front end is not the one asked for.
+        ValueError: it is damaged, or its front end differs from the configured one.
     """
-    from lt.data.dataset import read_data_set
-
     data = read_data_set(path)
     if data.config != config.front_end:
-        other, ours = asdict(data.config), asdict(config.front_end)
+        theirs = asdict(data.config)
         differences = ", ".join(
-            f"{name} {other[name]:g}, here {number:g}"
-            for name, number in ours.items()
-            if other[name] != number
+            f"{name} {theirs[name]:g}, here {value:g}"
+            for name, value in asdict(config.front_end).items()
+            if theirs[name] != value
         )
         raise ValueError(
             f"{path} was built with other front-end settings ({differences}), so it cannot be "
             "merged"
         )
-    notes = data.notes
-    numbers = octave_pitch_to_note_number(notes.labels[:, 0], notes.labels[:, 1])
-    takes = [
-        Take(
-            str(notes.sources[n]),
+    table = data.notes
+    numbers = octave_pitch_to_note_number(table.labels[:, 0], table.labels[:, 1])
+    notes = [
+        SourceNote(
+            str(table.sources[n]),
             collection,
-            Stored(path, n),
-            notes.instruments[notes.instrument[n]],
+            DataSetNote(path, n),
+            table.instruments[table.instrument[n]],
             int(numbers[n]),
-            int(notes.labels[n, 2]),
-            f"{collection}#{notes.group[n]}",
-            int(notes.fold[n]),
+            int(table.labels[n, 2]),
+            f"{collection}#{table.group[n]}",
+            int(table.fold[n]),
         )
         for n in range(len(numbers))
     ]
-    return Survey(tuple(takes), (Skipped(collection, "holds no notes"),) if not takes else ())
+    return Manifest(tuple(notes), () if notes else (Skipped(collection, "holds no notes"),))

@@ -1,158 +1,141 @@
-"""Cutting: the sound of takes -> frames of spectra, silence trimmed, level kept, tuning measured.
+"""Feature extraction: source notes -> spectra of the trimmed notes, and their tuning.
 
-A note is looked for by its level in blocks of 6 ms. What lies more than 50 dB below the loudest
-block is silence; in a noisy recording, what lies less than 6 dB above its floor. Up to 0.15 s of
-silence stays on either side, so that models meet attacks and ends; not in noise, which the data set
-would take for the note. Levels are left as they are: dynamics live there.
+`lt.audio.trim` finds the note in its recording. Levels are left as they are, since dynamics depend
+on them.
 
-Names: `audio: (samples,)` float32; cents are of the sound relative to its label.
+Names: `audio: (samples,)` float32; `cents` is the deviation of the pitch from the label.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 
 from lt.audio.filters import read_without_rumble, without_rumble
+from lt.audio.pitch import detuning_cents
 from lt.audio.soundfont import open_font
 from lt.audio.trim import trim
-from lt.audio.tuning import detuning_cents
-from lt.build.notes import Recording, Rendering, Stored, Take
+from lt.build.notes import DataSetNote, Recording, SourceNote
 from lt.config import SpectralConfig
 from lt.data.dataset import DataSet, read_data_set
 
-FADE_SECONDS = 0.005  # where a note is cut out of others
+FADE_SECONDS = 0.005  # where a note is cut out of a longer recording
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A take heard: `audio` (samples,) without the silence around it, `cents` from its label, or
-    the reason why it is left out.
+class ExtractedNote:
+    """A source note with its number of frames and its `cents` (NaN where they are not known), or
+    with the reason why it is left out.
     """
 
-    audio: np.ndarray
+    source: SourceNote
+    n_frames: int
     cents: float
-    reason: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
-class Part:
-    """The frames of some takes, one after another.
+class Features:
+    """Spectra of some notes.
 
     Attributes:
-        magnitudes: (frames, bins) float32. lengths: (takes,) frames, 0 for those left out.
-        cents: (takes,) deviation from the label, NaN where none could be measured.
-        reasons: (takes,) why a take is left out, or nothing.
+        magnitudes: (frames, bins) float32, one note after another.
+        notes: with their numbers of frames.
     """
 
     magnitudes: np.ndarray
-    lengths: np.ndarray
-    cents: np.ndarray
-    reasons: np.ndarray
+    notes: tuple[ExtractedNote, ...]
 
 
-def cut_takes(takes: Sequence[Take], config: SpectralConfig, sounds: Sequence[Sound] = ()) -> Part:
-    """The part that takes of one file make; `sounds` are the takes, where they have been heard
-    before.
+def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
+    """Features of notes whose audio is in one file.
 
     Raises:
-        ValueError, OSError, ImportError: the file cannot be read, or a font not be used.
+        ValueError, OSError: the file cannot be read.
+        ImportError: tinysoundfont, which renders fonts, is not installed.
     """
-    pieces, cents, reasons = [], [], []
-    for index, take in enumerate(takes):
-        magnitudes, deviation, reason = np.zeros((0, config.n_bins), np.float32), np.nan, ""
-        if isinstance(take.sound, Stored):
-            magnitudes, deviation = _stored(take.sound)
+    location = notes[0].location
+    whole = read_without_rumble(location.path, config) if type(location) is Recording else None
+    blocks = []
+    extracted = []
+    for note in notes:
+        magnitudes = np.zeros((0, config.n_bins), np.float32)
+        cents = np.nan
+        reason = ""
+        if isinstance(note.location, DataSetNote):
+            magnitudes, cents = _from_data_set(note.location)
         else:
-            sound = sounds[index] if sounds else hear_take(take, config)
-            deviation, reason = sound.cents, sound.reason
+            if whole is None:
+                audio = render(note, config.sample_rate)
+                reason = "" if audio.any() else "the font renders silence"
+                audio = without_rumble(audio, config)
+            else:
+                audio, reason = _cut(whole, note, config)
             if not reason:
-                magnitudes = _spectra(sound.audio, config)
-        pieces.append(magnitudes)
-        cents.append(deviation)
-        reasons.append(reason)
-    return Part(
-        np.concatenate(pieces),
-        np.array([len(piece) for piece in pieces]),
-        np.array(cents),
-        np.array(reasons),
-    )
+                cents = detuning_cents(audio, config.sample_rate, note.note_number)
+                magnitudes = _magnitudes(audio, config)
+        blocks.append(magnitudes)
+        extracted.append(ExtractedNote(note, len(magnitudes), float(cents), reason))
+    return Features(np.concatenate(blocks), tuple(extracted))
 
 
-def hear_take(take: Take, config: SpectralConfig) -> Sound:
-    """The half of cutting a take, of a recording or a font, that needs no torch. Raises as
-    `cut_takes`.
-    """
-    audio, reason = _audio(take, config)
-    return Sound(
-        audio,
-        np.nan if reason else detuning_cents(audio, config.sample_rate, take.note_number),
-        reason,
-    )
-
-
-def _spectra(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
-    """(frames, bins), computed by one thread wherever it runs."""
-    import torch  # two seconds, which `--help` does not have
+def _magnitudes(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
+    """(frames, bins), computed by one thread: the result shall not depend on the machine."""
+    import torch  # takes two seconds, too long for `--help`
 
     from lt.audio.features import audio_to_magnitudes
 
-    threads = torch.get_num_threads()
+    n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return audio_to_magnitudes(torch.from_numpy(audio), config).numpy()
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(n_threads)
 
 
-def _stored(sound: Stored) -> tuple[np.ndarray, float]:
-    """A note's frames and cents, as the other data set has them."""
-    data = _data_set(sound.path, sound.path.stat().st_mtime_ns)
-    frames = data.magnitudes[data.starts[sound.index] : data.starts[sound.index + 1]]
-    return np.asarray(frames), float(data.notes.cents[sound.index])
+def _from_data_set(location: DataSetNote) -> tuple[np.ndarray, float]:
+    """Frames (frames, bins) and cents of a note of another data set."""
+    data = _open_data_set(location.path, location.path.stat().st_mtime_ns)
+    first, last = data.starts[location.index : location.index + 2]
+    return np.asarray(data.magnitudes[first:last]), data.notes.cents[location.index]
 
 
 @lru_cache(maxsize=2)
-def _data_set(path: Path, changed: int) -> DataSet:
-    """A data set, opened and checked once."""
+def _open_data_set(path: Path, mtime_ns: int) -> DataSet:
+    """A data set, checked once; a changed file is another one."""
     return read_data_set(path)
 
 
-def _audio(take: Take, config: SpectralConfig) -> tuple[np.ndarray, str]:
-    """The sound of a note, and the reason if it is none."""
-    sound = take.sound
-    if isinstance(sound, Rendering):
-        audio = open_font(sound.path, config.sample_rate, sound.brightness).render_note(
-            sound.program, take.note_number, sound.velocity, sound.seconds, sound.release_seconds
-        )
-        return without_rumble(audio, config), "" if np.abs(
-            audio
-        ).max() > 0 else "the font renders silence"
-    audio = _read(sound.path, config, sound.path.stat().st_mtime_ns)
-    if sound.onset * config.sample_rate >= len(audio):
-        return audio[:0], "it begins after the end of its file"
-    return trim(_stretch(audio, sound, config.sample_rate), config.sample_rate)
+def render(note: SourceNote, sample_rate: int) -> np.ndarray:
+    """Audio (samples,) of a font's note. Raises as `lt.audio.soundfont.SoundFont.render_note`."""
+    location = note.location
+    return open_font(location.path, sample_rate, location.brightness).render_note(
+        location.program,
+        note.note_number,
+        location.velocity,
+        location.seconds,
+        location.release_seconds,
+    )
 
 
-@lru_cache(maxsize=1)
-def _read(path: Path, config: SpectralConfig, changed: int) -> np.ndarray:
-    """A whole file, kept for the other notes in it; `changed` makes it another file."""
-    return read_without_rumble(path, config)
-
-
-def _stretch(audio: np.ndarray, sound: Recording, sample_rate: int) -> np.ndarray:
-    """The recording's part of a file, faded where it is cut."""
-    begin = round(sound.onset * sample_rate)
-    end = len(audio) if sound.offset is None else min(round(sound.offset * sample_rate), len(audio))
-    piece = audio[begin : max(begin, end)].copy()
-    n_fade = min(round(FADE_SECONDS * sample_rate), len(piece))
+def _cut(whole: np.ndarray, note: SourceNote, config: SpectralConfig) -> tuple[np.ndarray, str]:
+    """Audio of a note of a recording, faded where it is cut and trimmed, and the reason if it
+    cannot be used.
+    """
+    begin = round(note.location.onset * config.sample_rate)
+    offset = note.location.offset
+    end = len(whole) if offset is None else min(round(offset * config.sample_rate), len(whole))
+    if note.location.onset * config.sample_rate >= len(whole):
+        return whole[:0], "it begins after the end of its file"
+    audio = whole[begin : max(begin, end)].copy()
+    n_fade = min(round(FADE_SECONDS * config.sample_rate), len(audio))
     ramp = np.linspace(0, 1, n_fade, endpoint=False, dtype=np.float32)
     if begin > 0:
-        piece[:n_fade] *= ramp
-    if end < len(audio):
-        piece[len(piece) - n_fade :] *= ramp[::-1]
-    return piece
+        audio[:n_fade] *= ramp
+    if end < len(whole):
+        audio[len(audio) - n_fade :] *= ramp[::-1]
+    return trim(audio, config.sample_rate)

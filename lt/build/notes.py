@@ -1,120 +1,29 @@
-"""Takes: the single notes that a data set shall be built from, before any sound is read.
+"""Source notes: the index of the notes that a data set is built from, before any audio is read.
 
-A survey of a source (a folder, an index, a sound font) gives a `Take` for every note that can be
-used and a `Skipped` with the reason for every file that cannot. What instruments, notes and
-dynamics are called differs from publisher to publisher; here they become this project's names.
-Imports nothing heavy.
+Indexing a source (a folder, a table of labels, a sound font) gives a `SourceNote` for every usable
+note and a `Skipped` with the reason for every other file; together they are its `Manifest`.
 
-Names: `collection` names a source; `file` is the path below a source, with the collection in front.
+Names: `collection` is the name of a source; `file` is a path below a source, the collection first.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lt.config import SpectralConfig
-from lt.labels import (
-    DYNAMICS_NAMES,
-    FIRST_NOTE_NUMBER,
-    LAST_NOTE_NUMBER,
-    note_name_to_number,
-    number_to_note_name,
-)
+from lt.build.naming import dynamics_class, instrument_name, note_number_of
+from lt.config import BuildConfig
+from lt.data.pairs import Folder, not_a_sound
+from lt.labels import DYNAMICS_NAMES, number_to_note_name
 
-DYNAMICS_WORDS = {  # mp, which has no class of its own, is mf: the louder neighbour
-    "ppp": 0,
-    "pp": 0,
-    "molto-pianissimo": 0,
-    "pianissimo": 0,
-    "p": 1,
-    "piano": 1,
-    "mp": 2,
-    "mezzo-piano": 2,
-    "mf": 2,
-    "mezzo-forte": 2,
-    "f": 3,
-    "forte": 3,
-    "ff": 4,
-    "fortissimo": 4,
-    "fff": 4,
-    "molto-fortissimo": 4,
-    "0": 0,
-    "1": 1,
-    "2": 2,
-    "3": 3,
-    "4": 4,
-}
-INSTRUMENT_NAMES = {  # by their names and abbreviations elsewhere, in lower case, words joined by -
-    "Flute": "flute fl concert-flute",
-    "Piccolo": "piccolo picc",
-    "Piano": "piano pf grand-piano pianoforte",
-    "Alto-Sax": "alto-sax asax sax-alto alto-saxophone saxophone-alto saxophone",
-    "Soprano-Sax": "soprano-sax sax-soprano soprano-saxophone",
-    "Tenor-Sax": "tenor-sax sax-tenor tenor-saxophone",
-    "Baritone-Sax": "baritone-sax sax-baritone baritone-saxophone",
-    "Trumpet-C": "trumpet-c tpc trumpet trumpet-in-c",
-    "Violin": "violin vn",
-    "Viola": "viola va",
-    "Violoncello": "violoncello vc cello",
-    "Contrabass": "contrabass cb double-bass bass",
-    "Accordion": "accordion acc",
-    "Bass-Tuba": "bass-tuba btb tuba",
-    "Bassoon": "bassoon bn",
-    "Contrabassoon": "contrabassoon",
-    "Clarinet-Bb": "clarinet-bb clbb clarinet clarinet-in-b-flat",
-    "Bass-Clarinet": "bass-clarinet",
-    "English-Horn": "english-horn cor-anglais",
-    "Horn": "horn hn french-horn",
-    "Oboe": "oboe ob",
-    "Trombone": "trombone tbn",
-    "Guitar": "guitar",
-    "Banjo": "banjo",
-    "Mandolin": "mandolin",
-}
-_CANONICAL = {name: ours for ours, names in INSTRUMENT_NAMES.items() for name in names.split()}
-
-
-@dataclass(frozen=True)
-class BuildConfig:
-    """What a data set is built from and how; a field a flag of `python3 -m lt.builders`.
-
-    Attributes:
-        kind: of the sources; see lt.build.discover.KINDS. instruments: names, for sound fonts also
-        NAME:PROGRAM:LOWEST-HIGHEST; none: all (fonts: the five of the embedded set).
-        lowest, highest: notes outside are left out; names or MIDI numbers. dynamics: names to keep.
-        note_seconds, release_seconds, brightness: of sound fonts.
-        instrument, default_dynamics: where a source does not say. midiroot: of aligned MIDI, if not
-            the source.
-        max_detuning: cents; notes further from their label are left out (0: none is).
-        rumble: hertz; what lies below is cut from sounds (0: nothing is).
-    """
-
-    kind: str = "auto"
-    instruments: tuple[str, ...] = ()
-    lowest: str = "C0"
-    highest: str = "B8"
-    dynamics: tuple[str, ...] = DYNAMICS_NAMES
-    note_seconds: float = 1.5
-    release_seconds: float = 0.5
-    brightness: float = 1.0
-    instrument: str = ""
-    default_dynamics: str = ""
-    midiroot: str = ""
-    max_detuning: float = 0.0
-    rumble: float = SpectralConfig.rumble
-
-    @property
-    def front_end(self) -> SpectralConfig:
-        """What the data set's spectra are made by."""
-        return SpectralConfig(rumble=self.rumble)
+LATEST_SECONDS = 1e6  # the latest onset a note can have
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A stretch of a sound file, in seconds; `offset` None: to its end."""
+    """A part of a sound file, in seconds; `offset` None: to its end."""
 
     path: Path
     onset: float = 0.0
@@ -122,8 +31,8 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Rendering:
-    """A note of a sound font."""
+class FontNote:
+    """A note that a sound font renders; times in seconds."""
 
     path: Path
     program: int
@@ -134,7 +43,7 @@ class Rendering:
 
 
 @dataclass(frozen=True)
-class Stored:
+class DataSetNote:
     """Note number `index` of another data set file."""
 
     path: Path
@@ -142,17 +51,19 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Take:
-    """One note to be: where its sound is, and what it is called.
+class SourceNote:
+    """Labels of one note and the location of its audio.
 
     Attributes:
-        source: kept in the data set as where the note came from. file: that it is accounted under.
+        source: where the note comes from, as the data set stores it.
+        file: the file it is listed under in the summary.
+        location: of its audio or, for a note of a data set, its spectra.
         fold: the publisher's, or -1.
     """
 
     source: str
     file: str
-    sound: Recording | Rendering | Stored
+    location: Recording | FontNote | DataSetNote
     instrument: str
     note_number: int
     dynamics: int
@@ -160,8 +71,13 @@ class Take:
     fold: int = -1
 
     @property
-    def words(self) -> str:
-        """`Flute A4 mf@1.250`: a note, and where in its file it begins, if not at the beginning."""
+    def labels(self) -> tuple[str, int, int]:
+        """(instrument, note number, dynamics)."""
+        return self.instrument, self.note_number, self.dynamics
+
+    @property
+    def text(self) -> str:
+        """`Flute A4 mf`, followed by `@1.250` where the note is cut out of a longer file."""
         place = self.source.removeprefix(self.file) if self.source.startswith(self.file) else ""
         return (
             f"{self.instrument} {number_to_note_name(self.note_number)} "
@@ -170,140 +86,200 @@ class Take:
 
     @property
     def group(self) -> tuple[str, str, int, int]:
-        """Equal for takes of one note: a split keeps them together."""
-        return self.collection, self.instrument, self.note_number, self.dynamics
+        """Equal for recordings of the same note of a collection: a split keeps them together."""
+        return self.collection, *self.labels
+
+    def skipped(self, reason: str) -> Skipped:
+        """This note as one that is not used."""
+        return Skipped(self.file, reason, self.text)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file, or a note in one (in `words`), that is not used."""
+    """A file, or a note in it (`note`), that is not used."""
 
     file: str
     reason: str
-    words: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
-class Survey:
-    """All that a source holds. `indexes`: files that were read for labels; `read`: where they lie,
-    and where the sounds do that were not chosen: nothing of that may be replaced.
+class Manifest:
+    """Index of one or more sources.
+
+    Attributes:
+        notes, skipped: what is used and what is not.
+        index_files: names of the files that labels were read from.
+        inputs: paths, besides the audio of `notes`, that no output may replace.
+        sources: names of the sources.
     """
 
-    takes: tuple[Take, ...] = ()
+    notes: tuple[SourceNote, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    indexes: tuple[str, ...] = ()
-    read: tuple[Path, ...] = ()
+    index_files: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    sources: tuple[str, ...] = ()
 
-    def __add__(self, other: Survey) -> Survey:
-        return Survey(
-            self.takes + other.takes,
-            self.skipped + other.skipped,
-            self.indexes + other.indexes,
-            self.read + other.read,
+
+def joined(manifests: Sequence[Manifest]) -> Manifest:
+    """One manifest of several."""
+    columns = zip(*(vars(manifest).values() for manifest in manifests), strict=True)
+    return Manifest(*(sum(column, ()) for column in columns))
+
+
+# --- indexing a folder ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NoteDescription:
+    """Instrument, note and dynamics as a file name or a table row spells them."""
+
+    instrument: str
+    note: str
+    dynamics: str
+
+
+class Indexer:
+    """Gathers the source notes of a folder, and for each other file the reason why it is skipped.
+
+    Example::
+
+        for file in indexer.folder.files:
+            with indexer.skipping(file):
+                indexer.add(file, describe(file))
+    """
+
+    def __init__(self, folder: Folder, config: BuildConfig) -> None:
+        self.folder = folder
+        self.config = config
+        self.notes: list[SourceNote] = []
+        self.skipped: list[Skipped] = []
+
+    @contextmanager
+    def skipping(self, file: str, prefix: str = "") -> Iterator[None]:
+        """Turn a ValueError or OSError into the reason why `file` is skipped."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            reason = prefix + str(error).replace(str(self.folder.root / file), "the file")
+            self.skipped.append(Skipped(self.folder.name(file), reason))
+
+    def add(
+        self,
+        file: str,
+        description: NoteDescription,
+        fold: int = -1,
+        onset: float = 0.0,
+        offset: float | None = None,
+    ) -> None:
+        """Add a note of a file, from `onset` to `offset` in seconds.
+
+        Raises:
+            ValueError: a word of the description is not understood.
+        """
+        name = self.folder.name(file)
+        place = f"@{onset:.3f}" if onset > 0 or offset is not None else ""
+        note = SourceNote(
+            name + place,
+            name,
+            Recording(self.folder.root / file, onset, offset),
+            instrument_name(description.instrument or self.config.instrument),
+            note_number_of(description.note),
+            dynamics_class(description.dynamics, self.config.default_dynamics),
+            self.folder.collection,
+            fold,
+        )
+        self.notes.append(note)
+
+    def manifest(self, index_files: Sequence[str] = (), unlisted: str = "") -> Manifest:
+        """The manifest of the folder.
+
+        A recording listed twice is used once, or skipped if its labels contradict each other. Files
+        neither added nor skipped nor among `index_files` are skipped with the reason `unlisted`.
+        """
+        notes, contradictory = _distinct(self.notes)
+        skipped = [*self.skipped, *contradictory]
+        name = self.folder.name
+        listed = {entry.file for entry in (*notes, *skipped)} | set(map(name, index_files))
+        skipped += [
+            Skipped(name(file), not_a_sound(file) or unlisted)
+            for file in self.folder.files
+            if name(file) not in listed
+        ]
+        return Manifest(
+            tuple(notes),
+            tuple(skipped),
+            tuple(map(name, index_files)),
+            tuple(self.folder.root / file for file in index_files),
         )
 
 
-# --- names ----------------------------------------------------------------------------------------
+def _distinct(notes: Iterable[SourceNote]) -> tuple[list[SourceNote], list[Skipped]]:
+    """Each recording once, in the order of `notes`; recordings with contradictory labels."""
+    notes = list(dict.fromkeys(notes))
+    kept: set[SourceNote] = set()
+    contradictory: list[Skipped] = []
+    for same in _of_one_recording(notes):
+        if len({note.labels for note in same}) == 1:
+            kept.add(max(same, key=lambda note: note.fold))
+        else:
+            contradictory += [note.skipped("contradictory labels in the index") for note in same]
+    return [note for note in notes if note in kept], contradictory
 
 
-def instrument_name(text: str) -> str:
-    """A publisher's name of an instrument -> ours, where we have one (`Sax_Alto`, `asax` ->
-    `Alto-Sax`), else the same words joined by hyphens.
-
-    Raises:
-        ValueError: no letter in it.
-    """
-    words = re.findall(r"[^\W_]+", text)
-    if not words or not any(word[0].isalpha() for word in words):
-        raise ValueError(f"'{text}' is no name of an instrument")
-    key = "-".join(words).lower()
-    return _CANONICAL.get(
-        key, "-".join(word if word[0].isupper() else word.capitalize() for word in words)
-    )
-
-
-def instrument_in(text: str) -> str | None:
-    """The one known instrument whose full name stands in a text (`Cantos flute set` -> `Flute`), or
-    None.
-    """
-    words = "-" + "-".join(re.findall(r"[^\W_]+", text)).lower() + "-"
-    found = [
-        (key, ours) for key, ours in _CANONICAL.items() if len(key) > 3 and f"-{key}-" in words
-    ]
-    longest = [
-        ours for key, ours in found if not any(key != other and key in other for other, _ in found)
-    ]
-    return longest[0] if len(set(longest)) == 1 else None
+def _of_one_recording(notes: Iterable[SourceNote]) -> list[list[SourceNote]]:
+    """Notes of one file grouped where the shorter one shares more than half of its time."""
+    groups: list[list[SourceNote]] = []
+    latest = shortest = 0.0
+    for note in sorted(notes, key=lambda note: (note.file, note.location.onset)):
+        onset = note.location.onset
+        end = LATEST_SECONDS if note.location.offset is None else note.location.offset
+        shared = min(latest, end) - onset
+        same_file = groups and groups[-1][0].file == note.file
+        if same_file and shared > min(shortest, end - onset) / 2:
+            groups[-1].append(note)
+            latest = max(latest, end)
+            shortest = min(shortest, end - onset)
+        else:
+            groups.append([note])
+            latest = end
+            shortest = end - onset
+    return groups
 
 
-def dynamics_class(text: str, default: str = "") -> int:
-    """A word or sign for dynamics (`mf`, `mezzo-forte`, `2`) -> 0-4; nothing -> `default`.
-
-    Raises:
-        ValueError: nothing and no default, or no such word.
-    """
-    word = "-".join(text.lower().replace("_", " ").split()) or default
-    if not word:
-        raise ValueError("no dynamics given (--default_dynamics mf would take it as mf)")
-    if word not in DYNAMICS_WORDS:
-        raise ValueError(
-            f"'{text}' is no dynamics (expected {' '.join(DYNAMICS_NAMES)}, in words, or 0-4)"
-        )
-    return DYNAMICS_WORDS[word]
+# --- selecting ------------------------------------------------------------------------------------
 
 
-def note_number_of(text: str) -> int:
-    """`C#4`, `Cs4` or `61` -> 61.
+def select(manifest: Manifest, config: BuildConfig) -> Manifest:
+    """Keep the notes of the configured instruments, range and dynamics; the others are skipped.
 
     Raises:
-        ValueError: anything else, or outside C0-B8.
+        ValueError: no source has a configured instrument, or a limit is no note.
     """
-    text = text.strip()
-    if re.fullmatch(r"[0-9]+", text):
-        if not FIRST_NOTE_NUMBER <= int(text) <= LAST_NOTE_NUMBER:
-            raise ValueError(f"MIDI number {text} is outside C0-B8 (12-119)")
-        return int(text)
-    return note_name_to_number(re.sub(r"^([A-Ga-g])s(?=\d)", r"\1#", text))
-
-
-# --- choosing among takes -------------------------------------------------------------------------
-
-
-def choose(survey: Survey, config: BuildConfig) -> Survey:
-    """The takes of the instruments, range and dynamics that were asked for; the others are skipped.
-
-    Raises:
-        ValueError: an instrument that no source has, or a limit that is no note.
-    """
-    lowest, highest = note_number_of(config.lowest), note_number_of(config.highest)
-    wanted = {instrument_name(one.partition(":")[0]) for one in config.instruments}
-    present = sorted({take.instrument for take in survey.takes})
-    if unknown := sorted(wanted - set(present)):
+    lowest = note_number_of(config.lowest)
+    highest = note_number_of(config.highest)
+    dynamics = {dynamics_class(word) for word in config.dynamics}
+    wanted = {instrument_name(text.partition(":")[0]) for text in config.instruments}
+    present = {note.instrument for note in manifest.notes}
+    if unknown := sorted(wanted - present):
         raise ValueError(
             f"no source has the instrument {', '.join(unknown)} "
-            f"(there are: {', '.join(present) or 'none'})"
+            f"(there are: {', '.join(sorted(present)) or 'none'})"
         )
-    dynamics = {dynamics_class(one) for one in config.dynamics}
-
-    def objection(take: Take) -> str:
-        if wanted and take.instrument not in wanted:
-            return "another instrument than --instruments names"
-        if not lowest <= take.note_number <= highest:
-            return f"outside {config.lowest} to {config.highest}"
-        return "" if take.dynamics in dynamics else "other dynamics than --dynamics names"
-
-    objections = [objection(take) for take in survey.takes]
-    dropped = tuple(
-        {take.sound.path for take, why in zip(survey.takes, objections, strict=True) if why}
+    kept: list[SourceNote] = []
+    dropped: list[Skipped] = []
+    for note in manifest.notes:
+        if wanted and note.instrument not in wanted:
+            dropped.append(note.skipped("another instrument than --instruments names"))
+        elif not lowest <= note.note_number <= highest:
+            dropped.append(note.skipped(f"outside {config.lowest} to {config.highest}"))
+        elif note.dynamics not in dynamics:
+            dropped.append(note.skipped("other dynamics than --dynamics names"))
+        else:
+            kept.append(note)
+    return replace(
+        manifest,
+        notes=tuple(kept),
+        skipped=(*manifest.skipped, *dropped),
+        inputs=(*manifest.inputs, *{note.location.path for note in manifest.notes}),
     )
-    return Survey(
-        tuple(take for take, why in zip(survey.takes, objections, strict=True) if not why),
-        survey.skipped + skipped(zip(survey.takes, objections, strict=True)),
-        survey.indexes,
-        survey.read + dropped,
-    )
-
-
-def skipped(pairs: Iterable[tuple[Take, str]]) -> tuple[Skipped, ...]:
-    """Takes with a reason against them -> Skipped; those with an empty reason are left out."""
-    return tuple(Skipped(take.file, reason, take.words) for take, reason in pairs if reason)

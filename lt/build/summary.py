@@ -1,165 +1,154 @@
-"""Accounts: what became of every file that a data set was built from, as tables and as a CSV."""
+"""Summary of a build: what happened to every file, as tables and as a CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import click
 import numpy as np
 
-from lt.build.notes import Skipped, Survey, Take
+from lt.build.extract import ExtractedNote
+from lt.build.notes import Manifest, Skipped
 from lt.files import write_text
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
 
-OFF_CENTS = 50.0  # half a semitone: nearer to another note than to its label
-N_LISTED = 20  # of a kind, on the screen; the CSV has all
-N_EXAMPLES = 3
+FAR_CENTS = 50.0  # half a semitone: a note further from its label is nearer to another note
+N_LISTED = 20  # such notes in the printed summary; the CSV has all
+N_EXAMPLES = 3  # files named for each reason in the printed summary
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a take: `n_frames`, `cents` from its label (NaN: not measured), or the reason
-    why nothing.
-    """
+class SummaryRow(NamedTuple):
+    """A row of the CSV: status is `used`, `skipped` or `index`."""
 
-    take: Take
-    n_frames: int
-    cents: float
+    file: str
+    status: str
+    note: str = ""
+    cents: str = ""
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Account:
-    """Everything that the sources hold."""
+class BuildSummary:
+    """What happened to every file of the sources of a data set.
 
-    outcomes: tuple[Outcome, ...]
+    Attributes:
+        notes: every indexed note, with its number of frames or the reason why it is left out.
+        skipped: files, and notes in them, that were not read.
+        index_files: names of the files that labels were read from.
+    """
+
+    notes: tuple[ExtractedNote, ...]
     skipped: tuple[Skipped, ...]
-    indexes: tuple[str, ...]
+    index_files: tuple[str, ...]
 
     @classmethod
-    def foreseen(cls, survey: Survey) -> Account:
-        """Of a survey alone, before any sound is read."""
-        return cls(
-            tuple(Outcome(take, 0, float("nan")) for take in survey.takes),
-            survey.skipped,
-            survey.indexes,
-        )
+    def expected(cls, manifest: Manifest) -> BuildSummary:
+        """The summary of a build in which every indexed note can be used (a dry run)."""
+        notes = tuple(ExtractedNote(note, 0, float("nan")) for note in manifest.notes)
+        return cls(notes, manifest.skipped, manifest.index_files)
 
     @property
-    def used(self) -> list[Outcome]:
-        """The takes that became notes."""
-        return [outcome for outcome in self.outcomes if not outcome.reason]
+    def used(self) -> list[ExtractedNote]:
+        """The notes of the data set."""
+        return [note for note in self.notes if not note.reason]
 
     @property
     def reasons(self) -> dict[str, list[str]]:
-        """Reason -> what was skipped for it, the most frequent first."""
-        by_reason = defaultdict(list)
-        for skip in self.skipped:
-            by_reason[skip.reason].append(skip.file)
-        for outcome in self.outcomes:
-            if outcome.reason:
-                by_reason[outcome.reason].append(outcome.take.source)
-        return dict(sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0])))
+        """Reason -> the files or notes skipped for it, the most frequent first."""
+        files = defaultdict(list)
+        for skipped in self.skipped:
+            files[skipped.reason].append(skipped.file)
+        for note in self.notes:
+            if note.reason:
+                files[note.reason].append(note.source.source)
+        return dict(sorted(files.items(), key=lambda item: (-len(item[1]), item[0])))
 
     @property
     def main_reason(self) -> str:
-        """The most frequent reason, with its number; of what was chosen, where that came to
-        nothing.
-        """
-        reasons = Account(self.outcomes, (), ()).reasons or self.reasons
-        return next(
-            (f"{len(files)} x {reason}" for reason, files in reasons.items()), "there are no files"
-        )
+        """The most frequent reason and its count, of indexed notes where there are any."""
+        reasons = BuildSummary(self.notes, (), ()).reasons or self.reasons
+        counts = [f"{len(files)} x {reason}" for reason, files in reasons.items()]
+        return counts[0] if counts else "there are no files"
 
     @property
     def n_files(self) -> int:
-        """Different files, those read for labels among them."""
-        return len({row[0] for row in self.rows()})
+        """Number of different files, those read for labels included."""
+        return len({row.file for row in self.rows()})
 
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """(file, status, note, cents, reason) of every take, skipped file and index, sorted by
-        file.
-        """
+    def rows(self) -> list[SummaryRow]:
+        """A row for every note, skipped file and index, sorted by file."""
         rows = [
-            (
-                one.take.file,
-                "skipped" if one.reason else "used",
-                one.take.words,
-                "" if np.isnan(one.cents) else f"{one.cents:.1f}",
-                one.reason,
+            SummaryRow(
+                note.source.file,
+                "skipped" if note.reason else "used",
+                note.source.text,
+                "" if np.isnan(note.cents) else f"{note.cents:.1f}",
+                note.reason,
             )
-            for one in self.outcomes
+            for note in self.notes
         ]
-        rows += [(skip.file, "skipped", skip.words, "", skip.reason) for skip in self.skipped]
-        rows += [(index, "index", "", "", "") for index in self.indexes]
+        rows += [SummaryRow(s.file, "skipped", s.note, reason=s.reason) for s in self.skipped]
+        rows += [SummaryRow(file, "index") for file in self.index_files]
         return sorted(rows)
 
+    def write_csv(self, path: Path) -> None:
+        """Write `rows` as CSV."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([SummaryRow._fields, *self.rows()])
+        write_text(path, text.getvalue())
 
-def write_account(path: Path, account: Account) -> None:
-    """The account as CSV, a row a note or skipped file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([("file", "status", "note", "cents", "reason"), *account.rows()])
-    write_text(path, text.getvalue())
-
-
-def print_account(account: Account) -> None:
-    """The tables on stdout: notes by instrument, octave and dynamics; tuning; what was skipped and
-    why.
-    """
-    used = account.used
-    for instrument in dict.fromkeys(outcome.take.instrument for outcome in used):
-        _print_table(
-            instrument, [outcome for outcome in used if outcome.take.instrument == instrument]
+    def __str__(self) -> str:
+        """Tables of the notes by instrument, octave and dynamics; tuning; reasons of skipping."""
+        used = self.used
+        by_instrument = defaultdict(list)
+        for note in used:
+            by_instrument[note.source.instrument].append(note)
+        lines = [line for item in by_instrument.items() for line in _instrument_table(*item)]
+        lines += _far_from_label(used)
+        for reason, files in self.reasons.items():
+            names = list(dict.fromkeys(files))
+            examples = ", ".join(names[:N_EXAMPLES]) + (", ..." if len(names) > N_EXAMPLES else "")
+            lines.append(f"skipped {len(files)}: {reason} ({examples})")
+        n_used = len({note.source.file for note in used})
+        n_index = len(set(self.index_files))
+        lines.append(
+            f"{self.n_files} files: {n_used} used ({len(used)} notes, "
+            f"{sum(note.n_frames for note in used)} frames), "
+            f"{self.n_files - n_used - n_index} skipped, {n_index} read for labels"
         )
-    _print_off(used)
-    for reason, files in account.reasons.items():
-        names = list(dict.fromkeys(files))
-        examples = ", ".join(names[:N_EXAMPLES]) + (", ..." if len(names) > N_EXAMPLES else "")
-        click.echo(f"skipped {len(files)}: {reason} ({examples})")
-    n_files = len({outcome.take.file for outcome in used})
-    n_skipped = account.n_files - n_files - len(set(account.indexes))
-    n_frames = sum(outcome.n_frames for outcome in used)
-    click.echo(
-        f"{account.n_files} files: {n_files} used ({len(used)} notes, {n_frames} frames), "
-        f"{n_skipped} skipped, "
-        f"{len(set(account.indexes))} read for labels"
-    )
+        return "\n".join(lines)
 
 
-def _print_table(instrument: str, outcomes: list[Outcome]) -> None:
-    """Notes of one instrument by octave and dynamics, with the tuning."""
-    cents = np.array([outcome.cents for outcome in outcomes])
-    cents = cents[~np.isnan(cents)]
-    tuning = f", tuning {np.median(cents):+.1f} cents (median)" if len(cents) else ""
-    click.echo(f"{instrument}: {len(outcomes)} notes{tuning}")
-    counts = Counter(
-        (outcome.take.note_number // 12 - 1, outcome.take.dynamics) for outcome in outcomes
-    )
-    click.echo("".join(f"{word:>8}" for word in ("octave", *DYNAMICS_NAMES, "all")))
+def _instrument_table(instrument: str, notes: Sequence[ExtractedNote]) -> list[str]:
+    """Notes of one instrument by octave and dynamics, with the median tuning."""
+    cents = [note.cents for note in notes if not np.isnan(note.cents)]
+    tuning = f", tuning {np.median(cents):+.1f} cents (median)" if cents else ""
+    counts = Counter((note.source.note_number // 12 - 1, note.source.dynamics) for note in notes)
+    rows = [("octave", *DYNAMICS_NAMES, "all")]
     for octave in sorted({octave for octave, _ in counts}):
         row = [counts[octave, dynamics] for dynamics in range(len(DYNAMICS_NAMES))]
-        click.echo("".join(f"{number:8d}" for number in (octave, *row, sum(row))))
+        rows.append((octave, *row, sum(row)))
+    table = ["".join(f"{value:>8}" for value in row) for row in rows]
+    return [f"{instrument}: {len(notes)} notes{tuning}", *table]
 
 
-def _print_off(used: list[Outcome]) -> None:
-    """Notes nearer to another note than to their label."""
-    off = sorted(
-        (one for one in used if abs(one.cents) > OFF_CENTS), key=lambda one: -abs(one.cents)
-    )
-    if off:
-        click.echo(
-            f"off by more than half a semitone: {len(off)} (--max_detuning {OFF_CENTS:g} leaves "
-            "them out)"
-        )
-    for one in off[:N_LISTED]:
-        click.echo(
-            f"  {one.take.source}: {one.cents:+.0f} cents from "
-            f"{number_to_note_name(one.take.note_number)}"
-        )
-    if len(off) > N_LISTED:
-        click.echo(f"  ... and {len(off) - N_LISTED} more")
+def _far_from_label(used: Sequence[ExtractedNote]) -> list[str]:
+    """Notes that are nearer to another note than to their label, the furthest first."""
+    far = [note for note in used if abs(note.cents) > FAR_CENTS]
+    far.sort(key=lambda note: -abs(note.cents))
+    if not far:
+        return []
+    lines = [
+        f"off by more than half a semitone: {len(far)} (--max_detuning {FAR_CENTS:g} leaves "
+        "them out)"
+    ]
+    for note in far[:N_LISTED]:
+        label = number_to_note_name(note.source.note_number)
+        lines.append(f"  {note.source.source}: {note.cents:+.0f} cents from {label}")
+    return lines + [f"  ... and {len(far) - N_LISTED} more"] * (len(far) > N_LISTED)

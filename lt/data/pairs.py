@@ -12,11 +12,17 @@ from pathlib import Path
 
 from lt.audio.io import READABLE
 
+MIDI_SUFFIXES = (".mid", ".midi")
+
 
 @dataclass(frozen=True)
 class Folder:
-    """A source on disk: its files in order, below its root, and what they are called in the
-    account.
+    """A folder and all files below it.
+
+    Attributes:
+        root: the folder.
+        collection: its name in listings.
+        files: sorted paths relative to `root`, with / between folders.
     """
 
     root: Path
@@ -25,44 +31,35 @@ class Folder:
 
     @classmethod
     def of(cls, root: Path, collection: str) -> Folder:
-        """All files below `root`, sorted; separators are / everywhere. Pipes and devices, which
-        could be waited for for ever, are no files; links to folders are, so that they are accounted
-        for, and are not followed.
+        """List the files below `root`.
+
+        Pipes and devices, reading which may never end, are left out. Links to folders are listed as
+        files and not followed.
 
         Raises:
             OSError: a folder may not be read.
         """
-        found = (
+        paths = (
             os.path.join(folder, name)
             for folder, folders, names in os.walk(root, onerror=_raise)
             for name in (*folders, *names)
         )
-        return cls(
-            root,
-            collection,
-            tuple(
-                sorted(
-                    os.path.relpath(path, root).replace(os.sep, "/")
-                    for path in found
-                    if _may_be_read(path)
-                )
-            ),
-        )
+        files = [os.path.relpath(path, root) for path in paths if _is_file_or_link(path)]
+        return cls(root, collection, tuple(sorted(file.replace(os.sep, "/") for file in files)))
 
     def name(self, file: str) -> str:
-        """What a file is called in the account."""
+        """Name of a file in listings: the collection, then its path."""
         return f"{self.collection}/{file}"
 
     def sounds(self) -> tuple[str, ...]:
-        """The files that may be sound, by suffix."""
+        """The files that may be sound files, by their names."""
         return tuple(file for file in self.files if not not_a_sound(file))
 
 
-def _may_be_read(path: str) -> bool:
-    """Whether a path is a file or a link; a disk that does not say will say why when it is read."""
+def _is_file_or_link(path: str) -> bool:
     try:
         return os.path.islink(path) or stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
+    except OSError:  # reported when it is read
         return True
 
 
@@ -71,13 +68,10 @@ def _raise(error: OSError) -> None:
 
 
 def not_a_sound(file: str) -> str:
-    """Why a file cannot be a recording, by its name alone; or nothing."""
+    """Why a file cannot be a recording by its name; empty if it can."""
     if any(part.startswith(".") or part == "__MACOSX" for part in file.split("/")):
         return "a hidden file"
     return "" if file.lower().endswith(READABLE) else f"not a sound file ({', '.join(READABLE)})"
-
-
-MIDI_SUFFIXES = (".mid", ".midi")
 
 
 def midi_pairs(folder: Folder, midi: Folder) -> dict[str, str]:
@@ -86,17 +80,15 @@ def midi_pairs(folder: Folder, midi: Folder) -> dict[str, str]:
     for file in midi.files:
         if file.lower().endswith(MIDI_SUFFIXES):
             by_stem[Path(file).stem].append(file)
-
-    def distance(sound: str, file: str) -> tuple[int, str]:
-        shared = sum(
-            one == other for one, other in zip(Path(sound).parts, Path(file).parts, strict=False)
-        )
-        return -shared, file
-
     pairs = {}
     for sound in folder.sounds():
         stem = Path(sound).stem
-        found = by_stem[stem + "-lined"] or by_stem[stem]
-        if found:
-            pairs[sound] = min(found, key=lambda file, sound=sound: distance(sound, file))
+        if found := by_stem[f"{stem}-lined"] or by_stem[stem]:
+            pairs[sound] = min(found, key=lambda file, sound=sound: (-_n_shared(file, sound), file))
     return pairs
+
+
+def _n_shared(file: str, other: str) -> int:
+    """Number of equal path components at equal depth."""
+    parts = zip(Path(file).parts, Path(other).parts, strict=False)
+    return sum(part == other_part for part, other_part in parts)

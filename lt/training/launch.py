@@ -20,7 +20,7 @@ import torch
 
 from lt import cli
 from lt.audio.features import Scaler
-from lt.build.builder import build_embedded_set, font_notes
+from lt.build.builder import build_embedded_set
 from lt.config import DEFAULT_DATA_SET, RunConfig, fields_with
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.mixing import Mixer
@@ -209,8 +209,7 @@ def _open_data(config: RunConfig) -> DataSet:
             f"{config.dbroot} is not there: building it from the sound font that pretty_midi "
             "carries"
         )
-        with cli.progress(len(font_notes()), "rendering notes", unit="note") as bar:
-            build_embedded_set(config.dbroot, bar.update)
+        build_embedded_set(config.dbroot, cli.progress)
     return read_data_set(config.dbroot)
 
 

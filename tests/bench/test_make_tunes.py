@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from bench import make_tunes
 from lt.audio.io import SAMPLE_RATE, read_audio
-from lt.build.discover import survey_sources
-from lt.build.notes import BuildConfig
+from lt.build.discover import index_sources
+from lt.config import BuildConfig
 from lt.midi import read_midi
 
 NOTES = ("A4", "B4", "C5", "D5", "E5")
@@ -99,9 +99,9 @@ def test_notes_of_one_number_are_apart_and_a_seed_says_all(notes, tmp_path, styl
 
 
 def test_halves_share_no_note(notes):
-    takes = survey_sources([notes], BuildConfig()).takes
+    sources = index_sources([notes], BuildConfig()).notes
     even, odd = (
-        {(take.note_number, take.dynamics) for take in make_tunes.notes_of(takes, "Flute", half)}
+        {(note.note_number, note.dynamics) for note in make_tunes.notes_of(sources, "Flute", half)}
         for half in ("even", "odd")
     )
     assert len(even) == len(odd) == len(NOTES) and not even & odd

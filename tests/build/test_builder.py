@@ -3,6 +3,7 @@ same bytes.
 """
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -14,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from builder_helpers import accounted, build_at, labels_of, run, tone
+from builder_helpers import build_at, labels_of, run, statuses_of, tone
 
 from lt.audio.soundfont import EMBEDDED, embedded_font
-from lt.build.builder import build, font_notes
-from lt.build.discover import parse_instrument, survey_sources
-from lt.build.notes import BuildConfig, Survey
-from lt.config import SpectralConfig
+from lt.build.builder import build_data_set, build_from_manifest, font_manifest
+from lt.build.discover import index_sources, parse_instrument
+from lt.build.notes import Manifest
+from lt.config import BuildConfig, SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
 from lt.labels import PITCH_NAMES
 from lt.midi import INSTRUMENTS
@@ -148,7 +149,7 @@ def test_what_was_chosen_and_failed_is_the_reason_why_nothing_came_of_it(tmp_pat
     )
 
 
-def test_notes_that_are_not_kept_are_of_their_file(tmp_path):
+def test_notes_that_are_left_out_are_listed_under_their_file(tmp_path):
     _, stdout, _ = run(embedded_font(), "--dry_run", 1, "--lowest", "A4", "--instruments", "Flute")
     assert (
         stdout.splitlines()[-1].startswith("1 files: 1 used")
@@ -156,14 +157,14 @@ def test_notes_that_are_not_kept_are_of_their_file(tmp_path):
     )
 
 
-@pytest.mark.parametrize("account", [False, True])
-def test_nothing_that_is_read_is_written_over(tmp_path, account):
+@pytest.mark.parametrize("summary", [False, True])
+def test_nothing_that_is_read_is_written_over(tmp_path, summary):
     root = tmp_path / "s"
     tone(root / "a.wav", "A4")
-    labels = root / ("x.files.csv" if account else "x.csv")
+    labels = root / ("x.files.csv" if summary else "x.csv")
     labels.write_text("file,instrument,note,dynamics\na.wav,Flute,A4,mf\n")
     before = labels.read_text()
-    if account:
+    if summary:
         code, _, stderr = run(root, "--output", root / "x.npz")
         assert code == 1 and "would replace the input" in stderr
         assert sorted(os.listdir(root)) == ["a.wav", "x.files.csv"]
@@ -184,7 +185,7 @@ def test_nothing_that_is_read_is_written_over(tmp_path, account):
     assert labels.read_text() == before
 
 
-def test_an_account_that_cannot_be_written_is_found_beforehand(tmp_path):
+def test_a_summary_that_cannot_be_written_is_found_beforehand(tmp_path):
     (tmp_path / "x.files.csv").mkdir()
     code, _, stderr = run(notes_folder(tmp_path / "s"), "--output", tmp_path / "x.npz")
     assert code == 1 and "x.files.csv is a folder" in stderr and not (tmp_path / "x.npz").exists()
@@ -199,23 +200,23 @@ def test_a_lock_that_is_a_link_leads_nowhere(tmp_path):
     assert code == 1 and "lock" in stderr and (tmp_path / "mine").read_text() == "mine"
 
 
-def test_a_folder_of_parts_that_is_a_link_is_not_followed(tmp_path):
+def test_a_cache_folder_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / ".x.npz.parts").symlink_to(tmp_path / "mine")
     code, _, stderr = run(notes_folder(tmp_path / "s", ["A4"]), "--output", tmp_path / "x.npz")
     assert code == 1 and "is a link" in stderr and os.listdir(tmp_path / "mine") == []
 
 
-def test_a_part_of_other_takes_is_made_again(tmp_path, monkeypatch):
+def test_a_cache_file_of_other_notes_is_made_again(tmp_path, monkeypatch):
     root, output = notes_folder(tmp_path / "s", ["A4"]), tmp_path / "x.npz"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("lt.build.builder.write_data_set", stopped)
-        build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
-    (part,) = (tmp_path / ".x.npz.parts").glob("*.npz")
-    with np.load(part) as members:
-        magnitudes, takes = members["magnitudes"], members["takes"]
-    np.savez(part, magnitudes=magnitudes, takes=np.concatenate([takes, takes]))
-    build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
+        build_data_set([root], output, processes=1)
+    (cached,) = (tmp_path / ".x.npz.parts").glob("*.npz")
+    with np.load(cached) as members:
+        magnitudes, rows = members["magnitudes"], json.loads(str(members["notes"]))
+    np.savez(cached, magnitudes=magnitudes, notes=json.dumps(rows + rows))
+    build_data_set([root], output, processes=1)
     assert len(read_data_set(output).lengths) == 1
 
 
@@ -223,7 +224,7 @@ def stopped(*_):
     raise KeyboardInterrupt
 
 
-def test_a_full_disk_keeps_no_half_parts_and_is_named(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_no_half_cache_files_and_is_named(tmp_path, monkeypatch):
     def no_room(stream, **arrays):
         stream.write(b"half")
         raise OSError(28, "No space left on device")
@@ -268,11 +269,11 @@ def test_a_constant_and_rows_beyond_all_bounds_are_skipped(tmp_path):
     code, stdout, stderr = run(root, "--output", tmp_path / "x.npz")
     assert code == 0, stderr
     assert "1 notes" in stdout and len(read_data_set(tmp_path / "x.npz").lengths) == 1
-    assert sum(status == "skipped" for status, _ in accounted(tmp_path / "x.npz").values()) == 2
+    assert sum(status == "skipped" for status, _ in statuses_of(tmp_path / "x.npz").values()) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
-def test_names_in_another_encoding_are_accounted_for(tmp_path):
+def test_names_in_another_encoding_are_listed(tmp_path):
     root = notes_folder(tmp_path / "s")
     for name in ("flute_D5_1_forte_normal.wav", "other.wav"):
         tone(root / "old" / name, "D5")
@@ -281,7 +282,7 @@ def test_names_in_another_encoding_are_accounted_for(tmp_path):
     assert code == 0, stderr
     found = {
         file: status
-        for file, (status, _) in accounted(tmp_path / "x.npz").items()
+        for file, (status, _) in statuses_of(tmp_path / "x.npz").items()
         if "\\udce9" in file
     }
     assert sorted(found.values()) == ["skipped", "used"]
@@ -291,12 +292,11 @@ def test_names_in_another_encoding_are_accounted_for(tmp_path):
 
 
 def test_the_embedded_set_is_five_instruments_over_their_ranges():
-    takes = font_notes()
-    assert {take.instrument for take in takes} == set(EMBEDDED) and len(
-        {take.group for take in takes}
-    ) == len(takes)
+    notes = font_manifest().notes
+    assert {note.instrument for note in notes} == set(EMBEDDED)
+    assert len({note.group for note in notes}) == len(notes)
     for name in EMBEDDED:
-        numbers = {take.note_number for take in takes if take.instrument == name}
+        numbers = {note.note_number for note in notes if note.instrument == name}
         assert numbers == set(range(INSTRUMENTS[name].lowest, INSTRUMENTS[name].highest + 1))
 
 
@@ -308,13 +308,15 @@ def test_instruments_of_a_font_by_program_and_range():
 
 
 def test_font_notes_do_not_depend_on_their_order_and_gaps_are_filled(tmp_path):
-    takes = [
-        take
-        for take in font_notes(["Alto-Sax"])
-        if take.note_number in (63, 64) and take.dynamics in (0, 4)
+    notes = [
+        note
+        for note in font_manifest(["Alto-Sax"]).notes
+        if note.note_number in (63, 64) and note.dynamics in (0, 4)
     ]
-    for name, order in (("there", takes), ("back", takes[::-1])):
-        build(Survey(tuple(order)), tmp_path / f"{name}.npz", BuildConfig(), {}, processes=1)
+    for name, order in (("there", notes), ("back", notes[::-1])):
+        build_from_manifest(
+            Manifest(tuple(order)), tmp_path / f"{name}.npz", BuildConfig(), processes=1
+        )
     there, back = (read_data_set(tmp_path / f"{name}.npz") for name in ("there", "back"))
     assert (
         np.maximum.reduceat(there.peaks, there.starts[:-1]) > 0
@@ -333,7 +335,7 @@ def test_font_notes_do_not_depend_on_their_order_and_gaps_are_filled(tmp_path):
 
 def command(*arguments, cwd=ROOT):
     return subprocess.Popen(
-        [sys.executable, "-m", "lt.build.builder", *map(str, arguments)],
+        [sys.executable, "-m", "lt.build", *map(str, arguments)],
         cwd=cwd,
         text=True,
         stdout=subprocess.PIPE,
@@ -397,7 +399,7 @@ def test_a_disk_without_locks_is_built_on_with_a_note(tmp_path, monkeypatch):
     assert code == 0 and "has no locks" in stderr and (tmp_path / "x.npz").is_file()
 
 
-def test_what_a_kill_leaves_while_the_set_is_written_goes_with_the_parts(tmp_path, monkeypatch):
+def test_what_a_kill_leaves_while_the_set_is_written_goes_with_the_cache(tmp_path, monkeypatch):
     root, output = notes_folder(tmp_path / "s", ["A4"]), tmp_path / "x.npz"
 
     def killed(path, *_):
@@ -406,9 +408,9 @@ def test_what_a_kill_leaves_while_the_set_is_written_goes_with_the_parts(tmp_pat
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("lt.build.builder.write_data_set", killed)
-        build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
-    build(survey_sources([root], BuildConfig()), output, BuildConfig(), {}, processes=1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "x.npz"]
+        build_data_set([root], output, processes=1)
+    build_data_set([root], output, processes=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "x.files.csv", "x.npz"]
 
 
 def test_a_font_that_crashes_the_synthesiser_is_named(tmp_path):
@@ -428,7 +430,7 @@ def test_merging_opens_a_set_once_and_takes_it_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "lt.build.extract.read_data_set", lambda path: opened.append(path) or read_data_set(path)
     )
-    monkeypatch.setattr("lt.build.pool.STORED_NOTES", 2)
+    monkeypatch.setattr("lt.build.pool.DATA_SET_NOTES", 2)
     build_at(tmp_path / "one.npz", tmp_path)
     assert len(opened) == 1
     assert (
@@ -437,7 +439,7 @@ def test_merging_opens_a_set_once_and_takes_it_in_pieces(tmp_path, monkeypatch):
     ).all()
 
 
-def test_a_changed_file_is_heard_anew(tmp_path):
+def test_a_changed_file_is_read_again(tmp_path):
     root = notes_folder(tmp_path / "s", ["A4"])
     build_at(root, tmp_path)
     before = read_data_set(tmp_path / "out.npz").peaks.max()
@@ -460,11 +462,11 @@ def test_the_help_is_quick():
 @pytest.mark.skipif(
     "LT_SHARED_DATA" not in os.environ, reason="LT_SHARED_DATA names no folder of recordings"
 )
-def test_real_flute_notes_are_all_accounted_for():
+def test_real_flute_notes_are_all_indexed():
     root = Path(os.environ["LT_SHARED_DATA"]) / "flute_notes"
-    survey = survey_sources([root], BuildConfig())
-    assert (len(survey.takes), len(survey.skipped)) == (458, 0)
-    assert {take.instrument for take in survey.takes} == {"Flute"}
+    manifest = index_sources([root], BuildConfig())
+    assert (len(manifest.notes), len(manifest.skipped)) == (458, 0)
+    assert {note.instrument for note in manifest.notes} == {"Flute"}
 
 
 @pytest.mark.long
@@ -475,7 +477,7 @@ def test_larger_fonts_build_all_five_instruments(tmp_path, font):
     process = command(font, "--output", tmp_path / "x.npz")
     assert process.wait() == 0, process.stderr.read()
     data = read_data_set(tmp_path / "x.npz")
-    assert data.notes.instruments == EMBEDDED and len(data.lengths) == len(font_notes())
+    assert data.notes.instruments == EMBEDDED and len(data.lengths) == len(font_manifest().notes)
 
 
 @pytest.mark.long
@@ -527,11 +529,11 @@ def whole_build(root, output):
 
 def killed_build(root, output):
     """A build killed at each of KILLS points, as far from one another as from begin and end."""
-    parts = output.parent / f".{output.name}.parts"
-    for n_parts in range(3000 // (KILLS + 1), 3000, 3000 // (KILLS + 1)):
+    cache = output.parent / f".{output.name}.parts"
+    for n_files in range(3000 // (KILLS + 1), 3000, 3000 // (KILLS + 1)):
         build = command(root, "--output", output)
         while (
-            not parts.exists() or len(os.listdir(parts)) < n_parts
+            not cache.exists() or len(os.listdir(cache)) < n_files
         ):  # looking must cost nothing: both cores are busy
             time.sleep(0.1)
         build.send_signal(signal.SIGKILL)

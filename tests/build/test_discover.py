@@ -1,4 +1,4 @@
-"""Every layout of recordings: names are read or refused with a reason, each file is accounted for,
+"""Every layout of recordings: names are read or refused with a reason, each file is listed,
 labels are right.
 """
 
@@ -13,21 +13,16 @@ import mido
 import numpy as np
 import pytest
 import soundfile
-from builder_helpers import accounted, build_at, labels_of, run, tone
+from builder_helpers import build_at, labels_of, run, statuses_of, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lt.audio.soundfont import embedded_font
-from lt.build.discover import survey_font, survey_sources
-from lt.build.filenames import philharmonia_words, tinysol_words
-from lt.build.notes import (
-    BuildConfig,
-    dynamics_class,
-    instrument_in,
-    instrument_name,
-    note_number_of,
-)
-from lt.build.summary import Account
+from lt.build.discover import index_font, index_sources
+from lt.build.filenames import parse_philharmonia, parse_tinysol
+from lt.build.naming import dynamics_class, instrument_in, instrument_name, note_number_of
+from lt.build.summary import BuildSummary
+from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
 from lt.labels import DYNAMICS_NAMES, PITCH_NAMES, note_name_to_number
 from lt.midi import Note, Track, write_midi
@@ -48,11 +43,11 @@ UNHURRIED = settings(deadline=None)  # other work on the machine shall fail no t
     instance=st.sampled_from(("N", "1c", "alt2")),
 )
 def test_tinysol_names_are_read(pitch, octave, dynamics, instrument, instance):
-    words = tinysol_words(
+    description = parse_tinysol(
         f"Winds/X/ordinario/{instrument}-ord-{pitch}{octave}-{dynamics}-{instance}-T14d.wav"
     )
-    assert note_number_of(words.note) == note_name_to_number(f"{pitch}{octave}")
-    assert (instrument_name(words.instrument), dynamics_class(words.dynamics)) == (
+    assert note_number_of(description.note) == note_name_to_number(f"{pitch}{octave}")
+    assert (instrument_name(description.instrument), dynamics_class(description.dynamics)) == (
         {
             "Fl": "Flute",
             "ASax": "Alto-Sax",
@@ -75,13 +70,13 @@ def test_tinysol_names_are_read(pitch, octave, dynamics, instrument, instance):
     ),
 )
 def test_philharmonia_names_are_read(pitch, octave, length, dynamics):
-    words = philharmonia_words(
+    description = parse_philharmonia(
         f"deep/er/cor anglais_{pitch.replace('#', 's')}{octave}_{length}_{dynamics}_normal.mp3"
     )
-    assert note_number_of(words.note) == note_name_to_number(f"{pitch}{octave}")
-    assert instrument_name(words.instrument) == "English-Horn"
+    assert note_number_of(description.note) == note_name_to_number(f"{pitch}{octave}")
+    assert instrument_name(description.instrument) == "English-Horn"
     assert (
-        dynamics_class(words.dynamics)
+        dynamics_class(description.dynamics)
         == [0, 1, 2, 2, 3, 4][
             ("pianissimo", "piano", "mezzo-piano", "mezzo-forte", "forte", "fortissimo").index(
                 dynamics
@@ -94,8 +89,8 @@ def test_philharmonia_names_are_read(pitch, octave, length, dynamics):
 @given(st.text(max_size=30))
 def test_any_name_is_read_or_refused_with_a_reason(name):
     for reader in (
-        tinysol_words,
-        philharmonia_words,
+        parse_tinysol,
+        parse_philharmonia,
         instrument_name,
         note_number_of,
         dynamics_class,
@@ -118,7 +113,7 @@ def test_instruments_are_found_in_words_around_them():
     assert instrument_in("duo for Flute and Violin") is None
 
 
-# --- layouts --------------------------------------------------------------------------------------
+# --- sources --------------------------------------------------------------------------------------
 
 
 def test_tinysol_as_unpacked_with_folds(tmp_path):
@@ -140,8 +135,8 @@ def test_tinysol_as_unpacked_with_folds(tmp_path):
     data = read_data_set(output)
     folds = dict(zip(map(str, data.notes.sources), data.notes.fold.tolist(), strict=True))
     assert folds == {f"{root.name}/{name}": fold for fold, name in enumerate(names)}
-    statuses = [status for status, _ in accounted(output).values()]
-    assert sorted(statuses) == ["index", "skipped", "skipped", "used", "used", "used"]
+    found = [status for status, _ in statuses_of(output).values()]
+    assert sorted(found) == ["index", "skipped", "skipped", "used", "used", "used"]
 
 
 def test_philharmonia_with_everything_that_goes_wrong(tmp_path):
@@ -170,10 +165,13 @@ def test_philharmonia_with_everything_that_goes_wrong(tmp_path):
     soundfile.write(root / "flute_F5_05_forte_normal.wav", np.zeros(9000), 22050)
     tone(root / "flute_G5_05_forte_normal.wav", "G5", seconds=0.03, silence=0.2)
     output = build_at(root, tmp_path)
-    account = {Path(file).name: row for file, row in accounted(output).items()}
-    assert len(account) == len(skips) + 3
+    statuses = {Path(file).name: row for file, row in statuses_of(output).items()}
+    assert len(statuses) == len(skips) + 3
     for name, reason in skips.items():
-        assert account[name][0] == "skipped" and reason in account[name][1], (name, account[name])
+        assert statuses[name][0] == "skipped" and reason in statuses[name][1], (
+            name,
+            statuses[name],
+        )
     assert set(labels_of(output).values()) == {("Flute", 4, 10, 3), ("Flute", 5, 0, 2)}
     data = read_data_set(output)
     assert len(set(data.notes.group[:2].tolist())) == 1 and len(set(data.notes.group.tolist())) == 2
@@ -210,12 +208,12 @@ def test_a_folder_with_a_csv(tmp_path):
         "mine/a b #ü.wav@0.500": ("Flute", 4, 9, 3),
         "mine/two.wav": ("Violin", 4, 0, 3),
     }
-    account = accounted(output)
+    statuses = statuses_of(output)
     assert (
-        "line 6: no such file" in account["mine/gone.wav"][1]
-        and "H4" in account["mine/unnamed.wav"][1]
+        "line 6: no such file" in statuses["mine/gone.wav"][1]
+        and "H4" in statuses["mine/unnamed.wav"][1]
     )
-    assert account["mine/labels.csv"][0] == "index"
+    assert statuses["mine/labels.csv"][0] == "index"
 
 
 def test_contradictory_labels_leave_the_file_out(tmp_path):
@@ -224,7 +222,7 @@ def test_contradictory_labels_leave_the_file_out(tmp_path):
     write_csv(tmp_path / "s", ["a.wav,Flute,A4,mf,,", "a.wav,Flute,B4,mf,,", "b.wav,Flute,B4,mf,,"])
     output = build_at(tmp_path / "s", tmp_path)
     assert list(labels_of(output)) == ["s/b.wav"]
-    assert "contradictory" in accounted(output)["s/a.wav"][1]
+    assert "contradictory" in statuses_of(output)["s/a.wav"][1]
 
 
 def test_a_csv_without_a_column_is_an_error(tmp_path):
@@ -268,16 +266,14 @@ def test_good_sounds_by_its_index(tmp_path, index):
                     [tuple(row.values()) for row in rows],
                 )
         database.close()
-    survey = survey_sources([root], BuildConfig())
-    assert [(take.instrument, take.note_number, take.dynamics) for take in survey.takes] == [
-        ("Alto-Sax", 60, 2)
-    ]
-    reasons = " ".join(skip.reason for skip in survey.skipped)
+    manifest = index_sources([root], BuildConfig())
+    assert [note.labels for note in manifest.notes] == [("Alto-Sax", 60, 2)]
+    reasons = " ".join(skip.reason for skip in manifest.skipped)
     assert (
         "a scale" in reasons and "not called a good" in reasons and "--default_dynamics" in reasons
     )
-    assert Account.foreseen(survey).n_files == 4 + (2 if index == "json" else 1)
-    assert len(survey_sources([root], BuildConfig(default_dynamics="mf")).takes) == 2
+    assert BuildSummary.expected(manifest).n_files == 4 + (2 if index == "json" else 1)
+    assert len(index_sources([root], BuildConfig(default_dynamics="mf")).notes) == 2
 
 
 def test_a_loader_of_mirdata(tmp_path, monkeypatch):
@@ -296,10 +292,10 @@ def test_a_loader_of_mirdata(tmp_path, monkeypatch):
         list_datasets=lambda: ["tinysol"], initialize=lambda name, data_home: loaded
     )
     monkeypatch.setitem(sys.modules, "mirdata", fake)
-    (take,) = survey_sources([tmp_path], BuildConfig(kind="mirdata:tinysol")).takes
-    assert (take.instrument, take.note_number, take.dynamics, take.fold) == ("Trumpet-C", 69, 0, 3)
+    (note,) = index_sources([tmp_path], BuildConfig(kind="mirdata:tinysol")).notes
+    assert (note.instrument, note.note_number, note.dynamics, note.fold) == ("Trumpet-C", 69, 0, 3)
     with pytest.raises(ValueError, match="no loader"):
-        survey_sources([tmp_path], BuildConfig(kind="mirdata:nothing"))
+        index_sources([tmp_path], BuildConfig(kind="mirdata:nothing"))
 
 
 def test_aligned_midi_is_cut_into_its_notes(tmp_path):
@@ -321,20 +317,20 @@ def test_aligned_midi_is_cut_into_its_notes(tmp_path):
     output = build_at(root, tmp_path)
     assert set(labels_of(output).values()) == {("Flute", 4, 9, 2), ("Flute", 5, 0, 4)}
     assert read_data_set(output).lengths.tolist() == [16, 16]
-    account = accounted(output)
-    assert "no MIDI" in account["flute set/Recordings/alone.wav"][1]
-    assert account["flute set/mid/x-lined.mid"][0] == "index"
+    statuses = statuses_of(output)
+    assert "no MIDI" in statuses["flute set/Recordings/alone.wav"][1]
+    assert statuses["flute set/mid/x-lined.mid"][0] == "index"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
-def test_pipes_are_no_files_and_links_to_folders_are_accounted_for(tmp_path):
+def test_pipes_are_no_files_and_links_to_folders_are_listed(tmp_path):
     tone(tmp_path / "s" / "flute_A4_1_forte_normal.wav", "A4")
     for name in ("index.csv", "a.mid", "b.wav"):
         os.mkfifo(tmp_path / "s" / name)
     (tmp_path / "more").mkdir()
     (tmp_path / "s" / "linked").symlink_to(tmp_path / "more")
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    assert len(survey.takes) == 1 and [skip.file for skip in survey.skipped] == ["s/linked"]
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert len(manifest.notes) == 1 and [skip.file for skip in manifest.skipped] == ["s/linked"]
 
 
 def test_an_index_without_end_is_refused(tmp_path):
@@ -348,7 +344,7 @@ def test_an_index_without_end_is_refused(tmp_path):
         )
     database.close()
     with pytest.raises(ValueError, match="no tables"):
-        survey_sources([tmp_path / "s"], BuildConfig())
+        index_sources([tmp_path / "s"], BuildConfig())
 
 
 def test_an_index_of_endless_depth_is_refused(tmp_path):
@@ -356,7 +352,7 @@ def test_an_index_of_endless_depth_is_refused(tmp_path):
     for name in ("sounds", "takes"):
         (tmp_path / "s" / f"{name}.json").write_text("[" * 200_000)
     with pytest.raises(ValueError, match="no index of good-sounds, or damaged"):
-        survey_sources([tmp_path / "s"], BuildConfig())
+        index_sources([tmp_path / "s"], BuildConfig())
 
 
 @pytest.mark.parametrize(
@@ -371,7 +367,7 @@ def test_folds_that_cannot_be_read_are_an_error_that_names_the_file(tmp_path, co
     tone(tmp_path / "s" / "Fl-ord-C4-mf-N-T14d.wav", "C4")
     (tmp_path / "s" / "TinySOL_metadata.csv").write_bytes(content)
     with pytest.raises(ValueError, match="TinySOL_metadata.csv"):
-        survey_sources([tmp_path / "s"], BuildConfig(kind="tinysol"))
+        index_sources([tmp_path / "s"], BuildConfig(kind="tinysol"))
 
 
 def test_an_odd_entry_of_an_index_is_skipped_alone(tmp_path):
@@ -395,8 +391,8 @@ def test_an_odd_entry_of_an_index_is_skipped_alone(tmp_path):
         ),
     ):
         (tmp_path / "s" / f"{name}.json").write_text(json.dumps(content))
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    assert len(survey.takes) == 1 and [skip.file for skip in survey.skipped] == ["s/b.wav"]
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert len(manifest.notes) == 1 and [skip.file for skip in manifest.skipped] == ["s/b.wav"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
@@ -405,17 +401,17 @@ def test_links_to_pipes_and_to_nothing_among_indexes_are_passed_by(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "s" / "endless.csv").symlink_to(tmp_path / "pipe")  # would be waited for for ever
     (tmp_path / "s" / "old.csv").symlink_to(tmp_path / "nothing")
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    assert len(survey.takes) == 1 and len(survey.skipped) == 2
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert len(manifest.notes) == 1 and len(manifest.skipped) == 2
 
 
 def test_a_recording_in_two_sources_is_used_once(tmp_path):
     for name in ("A4", "C5"):
         tone(tmp_path / "s" / "in" / f"flute_{name}_1_forte_normal.wav", name)
-    survey = survey_sources([tmp_path / "s", tmp_path / "s" / "in"], BuildConfig())
-    assert len(survey.takes) == 2
-    assert [skip.reason for skip in survey.skipped if "same recording" in skip.reason] == [
-        f"the same recording as {take.source}" for take in survey.takes
+    manifest = index_sources([tmp_path / "s", tmp_path / "s" / "in"], BuildConfig())
+    assert len(manifest.notes) == 2
+    assert [skip.reason for skip in manifest.skipped if "same recording" in skip.reason] == [
+        f"the same recording as {note.source}" for note in manifest.notes
     ]
 
 
@@ -426,11 +422,11 @@ def test_csv_files_as_sources_keep_their_names_apart(tmp_path):
         (folder / "labels.csv").write_text(
             f"file,instrument,note,dynamics\n\nx.wav,Flute,{note},mf\n\ny.wav,,,\n"
         )
-    survey = survey_sources(
+    manifest = index_sources(
         [tmp_path / str(number) / "notes" / "labels.csv" for number in range(2)], BuildConfig()
     )
-    assert [take.source for take in survey.takes] == ["notes/x.wav", "notes_2/x.wav"]
-    assert all(skip.reason.startswith("line 5:") for skip in survey.skipped)  # blank lines count
+    assert [note.source for note in manifest.notes] == ["notes/x.wav", "notes_2/x.wav"]
+    assert all(skip.reason.startswith("line 5:") for skip in manifest.skipped)  # blank lines count
 
 
 def test_a_bad_row_of_good_sounds_is_skipped_alone(tmp_path):
@@ -448,8 +444,8 @@ def test_a_bad_row_of_good_sounds_is_skipped_alone(tmp_path):
             {"1": {"filename": "a.wav", "sound_id": 1}, "2": {"filename": "b.wav", "sound_id": 77}}
         )
     )
-    survey = survey_sources([tmp_path / "s"], BuildConfig(default_dynamics="mf"))
-    assert len(survey.takes) == 1 and len(survey.skipped) == 1
+    manifest = index_sources([tmp_path / "s"], BuildConfig(default_dynamics="mf"))
+    assert len(manifest.notes) == 1 and len(manifest.skipped) == 1
 
 
 def test_one_recording_by_two_names_in_an_index_is_left_out(tmp_path):
@@ -475,9 +471,9 @@ def test_one_recording_by_two_names_in_an_index_is_left_out(tmp_path):
             }
         )
     )
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    assert [take.source for take in survey.takes] == ["s/b.wav"]
-    assert [(skip.file, skip.words, skip.reason) for skip in survey.skipped] == [
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert [note.source for note in manifest.notes] == ["s/b.wav"]
+    assert [(skip.file, skip.note, skip.reason) for skip in manifest.skipped] == [
         ("s/a.wav", f"Flute {note} mf", "contradictory labels in the index")
         for note in ("A4", "B4")
     ]
@@ -500,12 +496,12 @@ def test_stretches_that_are_mostly_the_same_sound_are_one(tmp_path):
         ],
         "file,instrument,note,dynamics,onset,offset,fold",
     )
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    assert [(take.file, take.sound.onset, take.fold) for take in survey.takes] == [
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert [(note.file, note.location.onset, note.fold) for note in manifest.notes] == [
         ("s/a.wav", 1.001, -1),
         ("s/c.wav", 0.0, 3),
     ]
-    assert sorted(skip.file for skip in survey.skipped) == ["s/a.wav"] * 2 + ["s/b.wav"] * 2
+    assert sorted(skip.file for skip in manifest.skipped) == ["s/a.wav"] * 2 + ["s/b.wav"] * 2
 
 
 def test_no_note_is_used_twice(tmp_path):
@@ -516,16 +512,16 @@ def test_no_note_is_used_twice(tmp_path):
     (tmp_path / "again.npz").write_bytes(built.read_bytes())
     (tmp_path / "linked.npz").symlink_to(built)
     for other in (tmp_path / "s", tmp_path / "again.npz", tmp_path / "linked.npz"):
-        survey = survey_sources([built, other], BuildConfig())
+        manifest = index_sources([built, other], BuildConfig())
         assert (
-            len(survey.takes) == 2
-            and sum("same recording" in skip.reason for skip in survey.skipped) == 2
+            len(manifest.notes) == 2
+            and sum("same recording" in skip.reason for skip in manifest.skipped) == 2
         )
     (tmp_path / "s" / "flute_A4_15_forte_normal.wav").symlink_to(
         tmp_path / "s" / "flute_A4_1_forte_normal.wav"
     )
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    assert len(survey.takes) == 2 and "same recording" in survey.skipped[0].reason
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert len(manifest.notes) == 2 and "same recording" in manifest.skipped[0].reason
 
 
 def test_midi_without_notes_is_said_to_be_so(tmp_path):
@@ -536,8 +532,8 @@ def test_midi_without_notes_is_said_to_be_so(tmp_path):
         [Track("Flute", 73, (Note(0.0, 0.9, 69, 64), Note(50.0, 51.0, 70, 64)))],
     )
     mido.MidiFile(tracks=[mido.MidiTrack()]).save(tmp_path / "s" / "empty.mid")
-    survey = survey_sources([tmp_path / "s"], BuildConfig())
-    reasons = {skip.file: skip.reason for skip in survey.skipped}
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    reasons = {skip.file: skip.reason for skip in manifest.skipped}
     assert (
         "no notes" in reasons["s/empty.wav"]
         and "after the end of its file" in reasons["s/flute.wav"]
@@ -556,10 +552,10 @@ def test_notes_over_drums_are_not_alone(tmp_path):
     )
     file.tracks.append(mido.MidiTrack(drums))
     file.save(tmp_path / "s" / "flute.mid")
-    survey = survey_sources([tmp_path / "s"], BuildConfig(kind="midi"))
-    assert [take.sound.onset for take in survey.takes] == [0.0, 1.0]
+    manifest = index_sources([tmp_path / "s"], BuildConfig(kind="midi"))
+    assert [note.location.onset for note in manifest.notes] == [0.0, 1.0]
     assert "note at 0.500 s: it sounds together with drums" in {
-        skip.reason for skip in survey.skipped
+        skip.reason for skip in manifest.skipped
     }
 
 
@@ -572,7 +568,6 @@ def test_a_note_after_the_end_of_its_file_is_said_to_be_there(tmp_path):
 
 def test_an_instrument_named_twice_gives_each_note_once():
     once, twice = (
-        survey_font(embedded_font(), BuildConfig(instruments=("Flute",) * times))
-        for times in (1, 2)
+        index_font(embedded_font(), BuildConfig(instruments=("Flute",) * times)) for times in (1, 2)
     )
-    assert once.takes == twice.takes
+    assert once.notes == twice.notes

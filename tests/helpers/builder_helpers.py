@@ -1,6 +1,4 @@
-"""What the tests of building data sets share: notes as files, the command in this process, what
-came of it.
-"""
+"""Helpers of the tests of building data sets."""
 
 import csv
 
@@ -9,10 +7,9 @@ import soundfile
 from click.testing import CliRunner
 
 from lt.build.__main__ import main
-from lt.build.builder import build
-from lt.build.discover import survey_sources
-from lt.build.notes import BuildConfig, note_number_of
-from lt.build.summary import write_account
+from lt.build.builder import build_data_set
+from lt.build.naming import note_number_of
+from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
 
 
@@ -28,16 +25,15 @@ def tone(path, note, seconds=0.4, level=0.3, sample_rate=22050, channels=1, sile
 
 
 def run(*arguments):
-    """Run the command in this process: (exit code, stdout, stderr). It starts no others, since from
-    the server that forks them the children of other tests would be forked as well, which must not
-    have its threads.
+    """Run the command in this process: (exit code, stdout, stderr). It starts no others: the
+    server that forks them would fork those of other tests as well.
     """
     result = CliRunner().invoke(main, [*map(str, arguments), "--jobs", "1"])
     return result.exit_code, result.stdout, result.stderr
 
 
-def accounted(output):
-    """File -> (status, reason) of every row of the account; notes of one file agree."""
+def statuses_of(output):
+    """File -> (status, reason) of every row of the summary; notes of one file agree."""
     with open(output.with_suffix(".files.csv"), newline="", encoding="utf-8") as stream:
         return {row["file"]: (row["status"], row["reason"]) for row in csv.DictReader(stream)}
 
@@ -55,8 +51,6 @@ def labels_of(output):
 
 def build_at(folder, tmp_path, **flags):
     """Build one folder in this process -> the output; `flags` of BuildConfig."""
-    config = BuildConfig(**flags)
     output = tmp_path / "out.npz"
-    account = build(survey_sources([folder], config), output, config, {}, processes=1)
-    write_account(output.with_suffix(".files.csv"), account)
+    build_data_set([folder], output, BuildConfig(**flags), processes=1)
     return output
