@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,13 +32,13 @@ PANEL, SMALL_PANEL = 2.6, 1.7  # inches
 
 def plot_sound(
     path: Path,
-    spectra: dict[str, np.ndarray],
+    spectra: Mapping[str, np.ndarray],
     front_end: SpectralConfig,
     tracks: Sequence[Track] | None = None,
     probabilities: Sequence[np.ndarray] = (),
     space: LabelSpace | None = None,
-) -> Path:
-    """Plot spectrograms, notes and class probabilities below one another, and return the path.
+) -> None:
+    """Plot spectrograms, notes and class probabilities below one another.
 
     Args:
         path: of the figure, .png or .pdf.
@@ -68,7 +68,6 @@ def plot_sound(
     with warnings.catch_warnings():  # names of files may have letters that the font lacks
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         save_figure(figure, path)
-    return path
 
 
 def _draw_tracks(axes: Axes, tracks: Sequence[Track], seconds: float) -> None:

@@ -52,11 +52,6 @@ class Region:
         signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
         return cls(mean, (axes * (signs * lengths / np.sqrt(len(points)))[:, None])[:n_dims])
 
-    @property
-    def n_dims(self) -> int:
-        """Dimensions of the coordinates that `to_latent` takes."""
-        return len(self.axes)
-
     def to_latent(self, path: np.ndarray) -> np.ndarray:
         """Path (frames, dimensions) -> (frames, latent)."""
         return self.mean + path @ self.axes

@@ -12,7 +12,7 @@ import hashlib
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -87,14 +87,18 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
     probabilities = [group.numpy() for group in symbol_probabilities(run, magnitudes, tuning)]
     reconstruction = reconstruct_magnitudes(run, magnitudes, tuning, config)
     audio = magnitudes_to_audio(reconstruction, run.front_end, config, run.device)
-    spectra = {path.name: magnitudes.numpy(), "reconstruction": reconstruction.numpy()}
-    return PlayedFile(
-        write_sound(run, audio, base, options),
-        _write_transcription(run, tracks, base, path.name),
-        _write_labels(run, probabilities, base),
-        plot_sound(beside(base, ".png"), spectra, run.front_end, tracks)
-        if options.graphs
-        else None,
+    files = write_sound(
+        run,
+        audio,
+        base,
+        options,
+        {path.name: magnitudes, "reconstruction": reconstruction},
+        tracks,
+    )
+    return replace(
+        files,
+        midi=_write_transcription(run, tracks, base, path.name),
+        labels=_write_labels(run, probabilities, base),
     )
 
 
@@ -110,12 +114,7 @@ def play_midi(run: Run, path: Path, base: Path, options: PlayOptions) -> PlayedF
         logger.info("%s: %s", path.name, remark)
     events = tracks_to_events(arrangement.tracks, run.space)
     audio = events_to_audio(run, events, synthesis_config(options))
-    sound = write_sound(run, audio, base, options)
-    if not options.graphs:
-        return PlayedFile(sound)
-    spectra = {path.name: _magnitudes(run, audio)}
-    figure = plot_sound(beside(base, ".png"), spectra, run.front_end, arrangement.tracks)
-    return PlayedFile(sound, figure=figure)
+    return write_sound(run, audio, base, options, {path.name: None}, arrangement.tracks)
 
 
 # --- symbols and latent paths to files ------------------------------------------------------------
@@ -128,20 +127,18 @@ def play_sequence(run: Run, classes: np.ndarray, folder: Path, options: PlayOpti
         ValueError: the transposition or the dynamics do not suit them.
     """
     classes = _transformed(classes, run.space, options)
-    config, base = synthesis_config(options), folder / f"sequence_{classes_name(classes)}"
     seconds = (options.n_steps or FRAMES_PER_SYMBOL) * run.front_end.frame_seconds
     events = classes_to_events(classes, seconds)
-    audio = events_to_audio(run, events, config)
-    sound = write_sound(run, audio, base, options)
-    if not options.graphs:
-        return PlayedFile(sound)
-    spectra = {"sequence": _magnitudes(run, audio)}
-    tracks = _classes_to_tracks(classes, run.space, seconds)
-    probabilities = event_probabilities(run, events, config)
-    figure = plot_sound(
-        beside(base, ".png"), spectra, run.front_end, tracks, probabilities, run.space
+    config = synthesis_config(options)
+    return write_sound(
+        run,
+        events_to_audio(run, events, config),
+        folder / f"sequence_{classes_name(classes)}",
+        options,
+        {"sequence": None},
+        _classes_to_tracks(classes, run.space, seconds),
+        event_probabilities(run, events, config),
     )
-    return PlayedFile(sound, figure=figure)
 
 
 @torch.no_grad()
@@ -162,7 +159,7 @@ def play_morphing(run: Run, classes: np.ndarray, folder: Path, options: PlayOpti
     noise = slow_noise(run, n_frames, synthesis_config(options))
     z = mean if noise is None else mean + stddev.clamp_min(0) * noise[-1].cpu()
     base = folder / f"sequence_{classes_name(classes)}"
-    return _play_path(run, z, base, options, "morphing")
+    return _play_path(run, z, base, options, "morphing", decode_probabilities(run, z))
 
 
 def play_trajectory(
@@ -173,29 +170,27 @@ def play_trajectory(
     """
     region = occupied_region(run)
     n_frames = options.n_steps or FRAMES_PER_PATH
-    path = TRAJECTORIES[kind](n_frames, region.n_dims, options.seed, number)
+    path = TRAJECTORIES[kind](n_frames, len(region.axes), options.seed, number)
     z = torch.from_numpy(region.to_latent(path)).float()
-    base = folder / f"{kind}_{number}"
-    files = _play_path(run, z, base, options, f"{kind} {number}")
-    labels = _write_labels(run, decode_probabilities(run, z), base)
-    return replace(files, labels=labels)
+    base, probabilities = folder / f"{kind}_{number}", decode_probabilities(run, z)
+    files = _play_path(run, z, base, options, f"{kind} {number}", probabilities)
+    return replace(files, labels=_write_labels(run, probabilities, base))
 
 
-def _play_path(run: Run, z: Tensor, base: Path, options: PlayOptions, title: str) -> PlayedFile:
+def _play_path(
+    run: Run,
+    z: Tensor,
+    base: Path,
+    options: PlayOptions,
+    title: str,
+    probabilities: Sequence[np.ndarray],
+) -> PlayedFile:
     """Decode top latents (frames, latent): sound and figure."""
     magnitudes = decode_magnitudes(run, z)
     audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(options), run.device)
-    sound = write_sound(run, audio, base, options)
-    if not options.graphs:
-        return PlayedFile(sound)
-    figure = plot_sound(
-        beside(base, ".png"),
-        {title: magnitudes.cpu().numpy()},
-        run.front_end,
-        probabilities=decode_probabilities(run, z),
-        space=run.space,
+    return write_sound(
+        run, audio, base, options, {title: magnitudes.cpu()}, probabilities=probabilities
     )
-    return PlayedFile(sound, figure=figure)
 
 
 def classes_name(classes: np.ndarray) -> str:
@@ -234,13 +229,40 @@ def beside(base: Path, suffix: str) -> Path:
     return base.parent / (base.name + suffix)
 
 
-def write_sound(run: Run, audio: np.ndarray, base: Path, options: PlayOptions) -> Path:
-    """Write sound at the level it was learnt at, attenuated only where its peak would pass -1
-    dBFS.
+def write_sound(
+    run: Run,
+    audio: np.ndarray,
+    base: Path,
+    options: PlayOptions,
+    spectra: Mapping[str, Tensor | None],
+    tracks: Sequence[Track] | None = None,
+    probabilities: Sequence[np.ndarray] = (),
+) -> PlayedFile:
+    """Write a sound and, with `options.graphs`, its figure.
+
+    Args:
+        audio: (samples,); attenuated only where its peak would pass -1 dBFS, so that levels
+            compare across files.
+        spectra, tracks, probabilities: as `lt.inference.figures.plot_sound`; magnitudes that are
+            None are those of the audio.
     """
-    path = beside(base, f".{options.format}")
-    write_audio(path, to_peak(audio), run.front_end.sample_rate)
-    return path
+    sound = beside(base, f".{options.format}")
+    write_audio(sound, to_peak(audio), run.front_end.sample_rate)
+    if not options.graphs:
+        return PlayedFile(sound)
+    panels = {
+        title: (_magnitudes(run, audio) if magnitudes is None else magnitudes).numpy()
+        for title, magnitudes in spectra.items()
+    }
+    path = beside(base, ".png")
+    plot_sound(path, panels, run.front_end, tracks, probabilities, run.space)
+    return PlayedFile(sound, figure=path)
+
+
+def _magnitudes(run: Run, audio: np.ndarray) -> Tensor:
+    """Magnitudes (frames, bins) of audio (samples,), on the CPU."""
+    on_device = torch.from_numpy(audio).to(run.device)
+    return audio_to_magnitudes(on_device, run.front_end).cpu()
 
 
 def _write_labels(run: Run, probabilities: Sequence[np.ndarray], base: Path) -> Path:
@@ -260,8 +282,3 @@ def _write_transcription(run: Run, tracks: Sequence[Track], base: Path, name: st
     path = beside(base, ".mid")
     write_midi(path, tracks)
     return path
-
-
-def _magnitudes(run: Run, audio: np.ndarray) -> np.ndarray:
-    """Magnitudes (frames, bins) of audio (samples,), for a figure."""
-    return audio_to_magnitudes(torch.from_numpy(audio).to(run.device), run.front_end).cpu().numpy()

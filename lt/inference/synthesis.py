@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Iterator, Sequence
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -179,10 +179,11 @@ def event_probabilities(
     """Class probabilities (frames, classes) per group along events that follow one another, as the
     symbol decoder gives them for their latents.
     """
-    margin, paths = config.margin_frames, []
-    for index, event in enumerate(events):
-        n_frames = round(event.seconds / run.front_end.frame_seconds)
-        paths.append(event_latents(run, event, config, index)[margin : margin + n_frames])
+    margin = config.margin_frames
+    paths = [
+        event_latents(run, event, config, index)[margin:-margin]
+        for index, event in enumerate(events)
+    ]
     return decode_probabilities(run, torch.cat(paths))
 
 
@@ -289,17 +290,17 @@ def events_to_audio(
 
 def _batches(
     front_end: SpectralConfig, events: Sequence[Event], config: SynthesisConfig
-) -> Iterator[list[Event]]:
+) -> list[list[Event]]:
     """Events in batches of about `chunk_frames` frames, which bounds the memory."""
-    batch: list[Event] = []
-    n_frames = 0
+    batches: list[list[Event]] = []
+    n_frames = config.chunk_frames
     for event in events:
-        batch.append(event)
-        n_frames += _n_frames(front_end, event, config)
-        if n_frames >= config.chunk_frames or event is events[-1]:
-            yield batch
-            batch = []
+        if n_frames >= config.chunk_frames:
+            batches.append([])
             n_frames = 0
+        batches[-1].append(event)
+        n_frames += _n_frames(front_end, event, config)
+    return batches
 
 
 @torch.no_grad()

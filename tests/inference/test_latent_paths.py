@@ -66,15 +66,15 @@ def test_a_region_is_where_its_points_are():
     points = rng.standard_normal((4000, 2)) @ axes + [1, 2, 3, 4]
     region = Region.around(points)
     np.testing.assert_allclose(region.mean, [1, 2, 3, 4], atol=0.2)
-    assert region.n_dims in (1, 2)
+    assert len(region.axes) in (1, 2)
     np.testing.assert_allclose(np.linalg.norm(region.axes[0]), 3, rtol=0.1)
-    outside = region.to_latent(rng.standard_normal((100, region.n_dims)))[:, 3]
+    outside = region.to_latent(rng.standard_normal((100, len(region.axes))))[:, 3]
     np.testing.assert_allclose(outside, 4, atol=1e-6)
 
 
 def test_a_region_of_equal_points_is_a_point():
     region = Region.around(np.ones((10, 3)))
-    np.testing.assert_allclose(region.to_latent(np.ones((2, region.n_dims))), 1, atol=1e-6)
+    np.testing.assert_allclose(region.to_latent(np.ones((2, len(region.axes)))), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", TRAJECTORIES)
@@ -82,7 +82,7 @@ def test_trajectories_sound_like_notes_that_the_model_has(kind):
     model = organ()
     model.model.signal_to_symbol = lambda features: KnownNotes()
     region = occupied_region(model)
-    path = region.to_latent(TRAJECTORIES[kind](100, region.n_dims, 0, 0))
+    path = region.to_latent(TRAJECTORIES[kind](100, len(region.axes), 0, 0))
     octaves = path[:, 0]
     assert 2.0 < octaves.min() and octaves.max() < 7.0
 
