@@ -323,6 +323,20 @@ class SynthesisConfig:
 
 
 @dataclass(frozen=True)
+class TrajectoryConfig:
+    """Constants of trajectories in the latent space (`lt.inference.latent_paths`)."""
+
+    helix_turns: float = constant(4, "turns", "hand-set")
+    radius: float = constant(
+        0.8, "sqrt(dimensions)", "hand-set: inside the sphere near which a standard normal lies"
+    )
+    variance_fraction: float = constant(
+        0.95, "of the variance of the data's latents", "hand-set: dimensions that the model uses"
+    )
+    n_symbols: int = constant(2000, "random symbols", "many times the latent dimensions")
+
+
+@dataclass(frozen=True)
 class TrimConfig:
     """Constants for trimming the silence around a note (`lt.audio.trim`)."""
 
@@ -817,13 +831,16 @@ class CrossConfig:
         "1: evaluate the baseline in MODEL/test_classifier.t7, trained by lt_analyze.py",
         kind="switch",
     )
-    griffinlim_iters: int = flag(30, "iterations of phase retrieval", kind=NOT_NEGATIVE)
+    griffinlim_iters: int = flag(
+        SynthesisConfig.n_iter, "iterations of phase retrieval", kind=NOT_NEGATIVE
+    )
     jobs: int = flag(
         0, "recordings processed at once; 0: as many as there are cores", kind=NOT_NEGATIVE
     )
     seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
 
 
+FRAMES_PER_SYMBOL, FRAMES_PER_PATH = 50, 500  # of a sequence; of a morphing or trajectory
 SYMBOL_MODES = ("midi", "sequence", "morphing")
 SOUND_MODES = (*SYMBOL_MODES, "audio", "trajectory")
 
@@ -852,11 +869,13 @@ class PlayOptions:
         None,
         "frames",
         kind=COUNT,
-        default_text="500 in all; sequence: 50 per label",
+        default_text=f"{FRAMES_PER_PATH} in all; sequence: {FRAMES_PER_SYMBOL} per label",
         modes=("sequence", "morphing", "trajectory"),
     )
     n_generations: int = flag(10, "trajectories of each type", kind=COUNT, modes=("trajectory",))
-    griffinlim_iters: int = flag(30, "iterations of phase retrieval", kind=COUNT, modes=SOUND_MODES)
+    griffinlim_iters: int = flag(
+        SynthesisConfig.n_iter, "iterations of phase retrieval", kind=COUNT, modes=SOUND_MODES
+    )
     interp_order: int = flag(
         1,
         "spline between labels: 0 hold, 1 linear, 2, 3 cubic",

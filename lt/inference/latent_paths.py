@@ -17,14 +17,10 @@ import numpy as np
 import torch
 from scipy.interpolate import make_interp_spline
 
+from lt.config import TrajectoryConfig
 from lt.labels import N_CLASSES
 from lt.models.runs import Run
 from lt.seeds import numpy_rng
-
-HELIX_TURNS = 4
-RADIUS = 0.8  # of trajectories, relative to sqrt(dimensions)
-VARIANCE_FRACTION = 0.95  # of the data's variance that a region keeps
-REGION_CLASSES = 2000  # random symbols from which the region is computed
 
 
 @dataclass(frozen=True)
@@ -40,14 +36,12 @@ class Region:
     axes: np.ndarray
 
     @classmethod
-    def around(cls, points: np.ndarray) -> Region:
-        """The fewest principal axes of points (points, latent) that hold VARIANCE_FRACTION of their
-        variance.
-        """
+    def around(cls, points: np.ndarray, config: TrajectoryConfig = TrajectoryConfig()) -> Region:
+        """The fewest principal axes of points (points, latent) that hold most of their variance."""
         mean = points.mean(axis=0)
         _, lengths, axes = np.linalg.svd(points - mean, full_matrices=False)
         explained = np.cumsum(lengths**2) / max(float((lengths**2).sum()), 1e-30)
-        n_dims = min(int(np.searchsorted(explained, VARIANCE_FRACTION)) + 1, len(lengths))
+        n_dims = min(int(np.searchsorted(explained, config.variance_fraction)) + 1, len(lengths))
         # the sign of a singular vector is arbitrary: its largest entry is made positive
         signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
         return cls(mean, (axes * (signs * lengths / np.sqrt(len(points)))[:, None])[:n_dims])
@@ -58,7 +52,7 @@ class Region:
 
 
 @torch.no_grad()
-def occupied_region(run: Run) -> Region:
+def occupied_region(run: Run, config: TrajectoryConfig = TrajectoryConfig()) -> Region:
     """The region of latents of symbols that the run recognises in its own sound of them.
 
     Other symbols, such as octaves that it was not trained on, say nothing about where sounds lie;
@@ -66,7 +60,9 @@ def occupied_region(run: Run) -> Region:
     """
     sizes = [N_CLASSES[label] for label in run.space.labels] * len(run.space.instruments)
     rng = numpy_rng(0, "latent", 2)
-    classes = torch.from_numpy(rng.integers(0, sizes, (REGION_CLASSES, len(sizes)))).to(run.device)
+    classes = torch.from_numpy(rng.integers(0, sizes, (config.n_symbols, len(sizes)))).to(
+        run.device
+    )
     per_instrument = classes.unflatten(1, (len(run.space.instruments), -1))
     points = run.model.encode_symbol(per_instrument).top.mean
     predicted = run.model.signal_to_symbol(run.model.signal.decode(points).mean).probabilities()
@@ -79,7 +75,7 @@ def occupied_region(run: Run) -> Region:
     ).all(dim=0)
     if recognised.sum() >= 2 * points.shape[1]:
         points = points[recognised]
-    return Region.around(points.cpu().numpy())
+    return Region.around(points.cpu().numpy(), config)
 
 
 def spline_path(points: np.ndarray, n_frames: int, order: int) -> np.ndarray:
@@ -104,27 +100,45 @@ def spline_path(points: np.ndarray, n_frames: int, order: int) -> np.ndarray:
     return make_interp_spline(np.arange(n_points), points, k=order)(positions)
 
 
-def line(n_frames: int, n_dims: int, seed: int, number: int) -> np.ndarray:
+def line(
+    n_frames: int,
+    n_dims: int,
+    seed: int,
+    number: int,
+    config: TrajectoryConfig = TrajectoryConfig(),
+) -> np.ndarray:
     """A straight line through the region from one side to the other, past the origin."""
     along, aside = _directions(2, n_dims, seed, 1, number)
     position = np.linspace(-1, 1, n_frames)[:, None]
-    return RADIUS * np.sqrt(n_dims) * (np.sqrt(0.75) * position * along + 0.5 * aside)
+    return config.radius * np.sqrt(n_dims) * (np.sqrt(0.75) * position * along + 0.5 * aside)
 
 
-def circle(n_frames: int, n_dims: int, seed: int, number: int) -> np.ndarray:
+def circle(
+    n_frames: int,
+    n_dims: int,
+    seed: int,
+    number: int,
+    config: TrajectoryConfig = TrajectoryConfig(),
+) -> np.ndarray:
     """A great circle, closed: the frame after the last would be the first."""
     first, second = _directions(2, n_dims, seed, 2, number)
     angle = 2 * np.pi * np.arange(n_frames)[:, None] / n_frames
-    return RADIUS * np.sqrt(n_dims) * (np.cos(angle) * first + np.sin(angle) * second)
+    return config.radius * np.sqrt(n_dims) * (np.cos(angle) * first + np.sin(angle) * second)
 
 
-def helix(n_frames: int, n_dims: int, seed: int, number: int) -> np.ndarray:
+def helix(
+    n_frames: int,
+    n_dims: int,
+    seed: int,
+    number: int,
+    config: TrajectoryConfig = TrajectoryConfig(),
+) -> np.ndarray:
     """Turns around an axis while moving along it, on a sphere."""
     first, second, axis = _directions(3, n_dims, seed, 3, number)
-    angle = 2 * np.pi * HELIX_TURNS * np.linspace(0, 1, n_frames)[:, None]
+    angle = 2 * np.pi * config.helix_turns * np.linspace(0, 1, n_frames)[:, None]
     position = np.linspace(-0.8, 0.8, n_frames)[:, None]
     turn = np.cos(angle) * first + np.sin(angle) * second
-    return RADIUS * np.sqrt(n_dims) * (position * axis + np.sqrt(1 - position**2) * turn)
+    return config.radius * np.sqrt(n_dims) * (position * axis + np.sqrt(1 - position**2) * turn)
 
 
 TRAJECTORIES = {"line": line, "circle": circle, "helix": helix}

@@ -21,7 +21,7 @@ from torch import Tensor
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.io import to_peak, write_audio
 from lt.audio.phase import magnitudes_to_audio
-from lt.config import PlayOptions, SynthesisConfig
+from lt.config import FRAMES_PER_PATH, FRAMES_PER_SYMBOL, PlayOptions, SynthesisConfig
 from lt.inference.figures import plot_sound
 from lt.inference.latent_paths import TRAJECTORIES, occupied_region, spline_path
 from lt.inference.note_decoding import transcribe
@@ -48,8 +48,6 @@ from lt.labels import LabelSpace, set_dynamics, transpose
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.models.runs import Run
 
-FRAMES_PER_SYMBOL = 50  # of a sequence
-FRAMES_PER_PATH = 500  # of a morphing or a trajectory
 LONGEST_NAME = 60  # characters of a file name made of classes
 SUFFIXES = {"midi": (".png",), "audio": (".mid", ".csv", ".png")}  # of the files beside the sound
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from playing_helpers import organ
 
+from lt.config import TrajectoryConfig
 from lt.inference.latent_paths import (
-    REGION_CLASSES,
     TRAJECTORIES,
     Region,
     occupied_region,
@@ -92,7 +92,7 @@ class KnownNotes:
 
     def probabilities(self):
         rng = numpy_rng(0, "latent", 2)
-        classes = torch.from_numpy(rng.integers(0, (9, 12, 5), (REGION_CLASSES, 3)))
+        classes = torch.from_numpy(rng.integers(0, (9, 12, 5), (TrajectoryConfig().n_symbols, 3)))
         known = (classes[:, 0] >= 4) & (classes[:, 0] <= 5)
         wrong = (classes + 1) % torch.tensor((9, 12, 5))
         predicted = torch.where(known[:, None], classes, wrong)
