@@ -37,7 +37,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lt.audio.tuning import TuningMeter, tune
+from lt.audio.tuning import estimate_tuning, tune
 from lt.config import AnalysisConfig
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.splits import Split
@@ -217,9 +217,7 @@ def tuned_frames(run: Run, data: DataSet, note: int) -> torch.Tensor:
     magnitudes = sounding_frames(data, note)
     if not run.config.retune:
         return magnitudes
-    meter = TuningMeter(run.front_end)
-    meter.add(magnitudes)
-    return tune(magnitudes, -meter.semitones, run.front_end)
+    return tune(magnitudes, -estimate_tuning(magnitudes, run.front_end), run.front_end)
 
 
 def in_mixtures(folder: Path) -> float:

@@ -44,6 +44,7 @@ _MODULE_OF = {
     "BuildConfig": "config",
     "build_data_set": "build.builder",
     "load_run": "models.runs",
+    "transcribe": "inference.note_decoding",
 }
 __all__ = ["__version__", *_MODULE_OF]
 

@@ -1,78 +1,46 @@
-"""The tuning of a recording: how far its semitones lie from those of A = 440 Hz, read from its
-spectra.
+"""Tuning: the deviation of a recording, or of one note, from equal temperament at A = 440 Hz.
 
-The loudest partial of each frame lies near a semitone; its distance from there is measured between
-bins, by the parabola through the logarithms of the peak and its neighbours. Distances are angles (a
-semitone is a full turn), so their mean is a circular one.
+The tuning of a recording is the circular mean, over its loud frames, of the deviation of the
+loudest partial from the nearest semitone (a semitone is a full turn). The frequency of the partial
+is interpolated between bins by a parabola through the logarithms of the peak and its neighbours.
 """
 
 from __future__ import annotations
-
-from typing import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lt.config import SpectralConfig
-from lt.rows import Rows
 
-REFERENCE_HZ = 440.0
-LOWEST_HZ, HIGHEST_HZ = (
-    180.0,
-    4000.0,
-)  # below, bins of neighbouring partials overlap; above, partials stretch
+LOWEST_HZ = 180.0  # below, bins of neighbouring partials overlap
+HIGHEST_HZ = 4000.0  # above, partials of strings are sharp
 QUIETEST_DB = -30.0  # frames further below the loudest are not measured
 
 
-class TuningMeter:
-    """Gathers the tuning from blocks of spectra that pass by."""
+def estimate_tuning(magnitudes: Tensor, config: SpectralConfig) -> float:
+    """Semitones in [-0.5, 0.5) by which a recording is above A = 440 Hz; 0 for silence.
 
-    def __init__(self, config: SpectralConfig) -> None:
-        self._config, self._deviations, self._peaks = config, Rows(), Rows()
-
-    def add(self, magnitudes: Tensor) -> None:
-        """Measure frames (frames, bins)."""
-        config = self._config
-        low, high = (
-            int(config.bins_per_octave * np.log2(hertz / config.fmin))
-            for hertz in (LOWEST_HZ, HIGHEST_HZ)
-        )
-        peak, at = magnitudes[:, low:high].max(dim=1)
-        at = at + low
-        around = torch.stack(
-            [magnitudes.gather(1, (at + step)[:, None])[:, 0] for step in (-1, 0, 1)]
-        )
-        before, middle, after = around.clamp_min(1e-12).log()
-        curve = before - 2 * middle + after
-        offset = torch.where(
-            curve < 0, 0.5 * (before - after) / curve, torch.zeros_like(curve)
-        ).clamp(-0.5, 0.5)
-        origin = config.bins_per_octave * np.log2(REFERENCE_HZ / config.fmin)
-        self._deviations.add(((at + offset - origin) / bins_per_semitone(config)).cpu().numpy())
-        self._peaks.add(peak.cpu().numpy())
-
-    def watch(self, blocks: Iterable[Tensor]) -> Iterable[Tensor]:
-        """Pass blocks (frames, bins) on, measuring them."""
-        for block in blocks:
-            self.add(block)
-            yield block
-
-    @property
-    def semitones(self) -> float:
-        """The deviation in semitones, within half a semitone; 0 where nothing sounded."""
-        peaks, deviations = (
-            torch.from_numpy(rows.array()) for rows in (self._peaks, self._deviations)
-        )
-        loud = (
-            peaks > max(float(peaks.max()) * 10 ** (QUIETEST_DB / 20), 1e-9)
-            if len(peaks)
-            else peaks > 0
-        )
-        if not loud.any():
-            return 0.0
-        turns = torch.exp(2j * torch.pi * deviations[loud].double())
-        return float(turns.mean().angle() / (2 * torch.pi))
+    Args:
+        magnitudes: (frames, bins) of the whole recording.
+    """
+    low, high = (
+        int(config.bins_per_octave * np.log2(hertz / config.fmin))
+        for hertz in (LOWEST_HZ, HIGHEST_HZ)
+    )
+    peaks, bins = magnitudes[:, low:high].max(dim=1)
+    loud = peaks > max(float(peaks.max()) * 10 ** (QUIETEST_DB / 20), 1e-9)
+    if not loud.any():
+        return 0.0
+    frames, bins = loud.nonzero()[:, 0], bins[loud] + low
+    before, peak, after = (
+        magnitudes[frames, bins + step].clamp_min(1e-12).log() for step in (-1, 0, 1)
+    )
+    curvature = before - 2 * peak + after
+    offset = torch.where(curvature < 0, 0.5 * (before - after) / curvature, 0.0).clamp(-0.5, 0.5)
+    origin = config.bins_per_octave * np.log2(440.0 / config.fmin)
+    semitones = (bins + offset - origin).double() / bins_per_semitone(config)
+    return float(torch.exp(2j * torch.pi * semitones).mean().angle() / (2 * torch.pi))
 
 
 def tune(magnitudes: Tensor, semitones: float, config: SpectralConfig) -> Tensor:
@@ -91,7 +59,7 @@ def bins_per_semitone(config: SpectralConfig) -> int:
 
 
 def shift_bins(magnitudes: Tensor, shift: Tensor) -> Tensor:
-    """Move each row up by `shift` (batch,) bins, fractions by linear interpolation; zeros come in."""
+    """Move rows (batch, bins) up by `shift` (batch,) bins, interpolated linearly; zeros come in."""
     n_bins = magnitudes.shape[-1]
     position = torch.arange(n_bins, device=magnitudes.device) - shift[:, None]
     below = position.floor()

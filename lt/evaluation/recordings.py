@@ -37,15 +37,12 @@ from lt.evaluation.metrics import (
     unmatched_notes,
 )
 from lt.evaluation.scoring import FramePredictions, concatenated, predict_batch
-from lt.inference.note_decoding import transcribe
+from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import (
-    STRIDE,
-    Hearing,
-    audio_blocks,
-    file_tuning,
-    hear,
-    magnitude_blocks,
-    symbol_probabilities,
+    BLOCK_FRAMES,
+    Posteriors,
+    RecordingAnalysis,
+    analyse_recording,
     write_labels_csv,
 )
 from lt.inference.synthesis import (
@@ -104,12 +101,10 @@ class Frames:
     """A recording's model frames, one after another; pictures are thinned out.
 
     Attributes:
-        probabilities: class probabilities (frames, classes), one a group.
         pictures: title -> magnitudes of every `every`-th frame.
     """
 
     predictions: FramePredictions | None
-    probabilities: list[np.ndarray]
     pictures: dict[str, np.ndarray]
     every: int
 
@@ -127,22 +122,20 @@ def evaluate_recording(
         cannot be written.
     """
     reference = read_reference(pair.midi, run.space)
-    sharp = file_tuning(run, pair.audio)
-    hearing = hear(run, audio_blocks(run, pair.audio), sharp)
-    heard = _transcribe(run, hearing, folder / f"transcriptions/{pair.stem}.mid")
-    n_frames = len(hearing) * STRIDE * run.front_end.hop // run.front_end.frame_hop + 1
-    del hearing  # of an hour it is large
-    frames = _frames(run, classifier, pair, sharp, reference, n_frames, config.seed)
-    seconds = len(frames.probabilities[0]) * run.front_end.frame_seconds
+    analysis = analyse_recording(run, pair.audio)
+    posteriors = analysis.posteriors
+    heard = _transcribe(run, posteriors, folder / f"transcriptions/{pair.stem}.mid")
+    frames = _frames(run, classifier, pair, analysis, reference, config.seed)
+    seconds = len(analysis.magnitudes) * run.front_end.frame_seconds
     write_labels_csv(
         folder / f"transcriptions/{pair.stem}.csv",
-        frames.probabilities,
+        posteriors.probabilities,
         run.space,
         run.front_end.frame_seconds,
     )
     remarks = [*reference.remarks, *against_recording(reference, seconds)]
     if config.resynthesize:
-        remarks += _resynthesise(run, reference, pair, sharp, seconds, folder, config)
+        remarks += _resynthesise(run, reference, pair, analysis, seconds, folder, config)
     if config.plot:
         plot_comparison(
             frames.pictures,
@@ -162,7 +155,7 @@ def evaluate_recording(
     )
 
 
-def _transcribe(run: Run, hearing: Hearing, path: Path) -> list[Track] | None:
+def _transcribe(run: Run, posteriors: Posteriors, path: Path) -> list[Track] | None:
     """Write the notes heard, and read them again as any program would; None for a model without
     pitch.
 
@@ -170,7 +163,7 @@ def _transcribe(run: Run, hearing: Hearing, path: Path) -> list[Track] | None:
     """
     if "pitch" not in run.space.labels:
         return None
-    write_midi(path, transcribe(hearing))
+    write_midi(path, posteriors_to_tracks(posteriors))
     written = {track.name: track for track in read_midi(path)}
     return [written.get(name, Track(name, 0, ())) for name in run.space.instruments]
 
@@ -205,30 +198,22 @@ def _frames(
     run: Run,
     classifier: PcaClassifier | None,
     pair: Pair,
-    sharp: float,
+    analysis: RecordingAnalysis,
     reference: Reference,
-    n_frames: int,
     seed: int,
 ) -> Frames:
-    """Judge every model frame of a recording, block by block.
-
-    Args:
-        sharp: semitones above its nominal pitch, from which the model hears it moved away.
-            n_frames: at least as many as there are.
-    """
+    """Judge every model frame of a recording, block by block."""
     place = zlib.crc32(
         pair.stem.encode()
     )  # draws do not depend on which other recordings there are
+    n_frames, tuning = len(analysis.magnitudes), analysis.tuning
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     every = max(1, -(-n_frames // MOST_FRAMES))
-    probabilities = [Rows() for _ in run.space.group_sizes]
     predictions, pictures, first = [], {title: Rows() for title in TITLES}, 0
-    for number, magnitudes in enumerate(magnitude_blocks(run, pair.audio)):
+    for number, magnitudes in enumerate(analysis.magnitudes.split(BLOCK_FRAMES)):
         rows = slice(first, first + len(magnitudes))
         own, judgeable = classes[rows], known[rows]
-        tuned = tune(magnitudes, -sharp, run.front_end)
-        for gathered, group in zip(probabilities, symbol_probabilities(run, tuned)):
-            gathered.add(group.numpy())
+        tuned = tune(magnitudes, -tuning, run.front_end)
         if judgeable.any():
             predicted = _predict(
                 run, classifier, tuned[judgeable], own[judgeable], seed, place, number
@@ -240,7 +225,7 @@ def _frames(
             TITLES,
             (
                 magnitudes[thin],
-                reconstruct_magnitudes(run, magnitudes[thin], sharp),
+                reconstruct_magnitudes(run, magnitudes[thin], tuning),
                 _transfer(run, own[thin], judgeable[thin]),
             ),
         ):
@@ -248,7 +233,6 @@ def _frames(
         first += len(magnitudes)
     return Frames(
         concatenated(predictions) if predictions else None,
-        [gathered.array() for gathered in probabilities],
         {title: rows.array() for title, rows in pictures.items()},
         every,
     )
@@ -290,7 +274,7 @@ def _resynthesise(
     run: Run,
     reference: Reference,
     pair: Pair,
-    sharp: float,
+    analysis: RecordingAnalysis,
     seconds: float,
     folder: Path,
     config: CrossConfig,
@@ -300,12 +284,10 @@ def _resynthesise(
     """
     rate = run.front_end.sample_rate
     synthesis = SynthesisConfig(config.griffinlim_iters, config.seed, sample=False)
-    magnitudes = torch.cat(list(magnitude_blocks(run, pair.audio)))
-    sound = magnitudes_to_audio(
-        reconstruct_magnitudes(run, magnitudes, sharp), run.front_end, synthesis, run.device
-    )
+    reconstruction = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning)
+    sound = magnitudes_to_audio(reconstruction, run.front_end, synthesis, run.device)
     write_audio(folder / f"reconstructions/{pair.stem}.wav", to_peak(sound), rate)
-    del sound, magnitudes  # an hour is half a gigabyte
+    del sound, reconstruction  # an hour is half a gigabyte
     try:
         events = [
             replace(event, seconds=min(event.seconds, seconds - event.onset))

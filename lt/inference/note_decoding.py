@@ -1,34 +1,30 @@
-"""Transcription: from what a run hears to notes.
+"""Note decoding: from the posteriors of a recording to notes.
 
-The ladder: sound -> `lt.inference.posteriors.Hearing` -> segments between changes -> the most
-probable path of silence and notes through them (a hidden Markov model, librosa's Viterbi) -> notes
-with exact edges -> tracks of a file.
+Three passes for each instrument. First the recording is divided into segments, and a hidden Markov
+model (Viterbi decoding) finds the most probable sequence of notes and silence through them
+(`decode_regions`). Then the onset of each note is refined (`refine_onsets`). Then repeated notes
+are separated and offsets are refined (`refine_offsets`).
 
-What divides a sound (rests, dips) is read from its level without rumble, which would fill them.
-Where a note begins and ends is read from the whole level, since aligned references are made from
-envelopes of the whole; beneath rumble as loud as the notes their edges are less exact for it.
+Segments are found in the level after the high-pass, since low-frequency noise would fill rests and
+dips. Onsets and offsets are read from the level of the whole sound, because aligned references are
+made from its envelope; under low-frequency noise as loud as the notes they are less exact.
 
-Names: `probabilities: (frames, classes)`, one a group; `level_db: (frames,)`; times in seconds.
+Thresholds are fields of `lt.config.DecoderConfig`. Frames are those of the fine grid of
+`lt.inference.posteriors`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from lt.inference.onsets import (
-    FULL_NOVELTY,
-    NOVELTY_SECONDS,
-    ONSET_DB,
-    RINGING_ONSET_DB,
-    Segmenter,
-    Voice,
-    offset_frame,
-)
-from lt.inference.posteriors import BATCH, Hearing, hear_file
+from lt.config import DecoderConfig
+from lt.inference.onsets import InstrumentLevel, Onset, OnsetDetector, Region
+from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.labels import (
     DEFAULT_DYNAMICS,
     DEFAULT_OCTAVE,
@@ -40,206 +36,239 @@ from lt.labels import (
 from lt.midi import INSTRUMENTS, Note, Track
 from lt.models.runs import Run
 
-# odds of one change of state, from segment to segment, that are expected; fewer would smooth a
-# trill away
-CHANGE = 0.1
-CHANGE_IN_MIXTURE = 1e-4  # where segments are many, since other instruments' changes are heard too
-DOUBT = 0.003  # added to probabilities: no frame can rule a note out
-LEAST_WEIGHT = 0.05  # of frames in which two notes mix
-HOPELESS = 20.0  # nats below a segment's likeliest state, where others are not looked at
-SHORTEST_SECONDS = 0.06  # of a note
-QUIETEST_DB = -60.0  # below the loudest frame of a recording nothing is heard
-SILENT_DB = -96.0  # nor below this, relative to full scale: the last bit of 16
+# --- from posteriors to notes ---------------------------------------------------------------------
 
 
-def note_probabilities(hearing: Hearing, instrument: int) -> tuple[np.ndarray, np.ndarray]:
-    """One instrument's states: their note numbers (states,), `SILENCE` first, and probabilities
-    (frames, states).
+def transcribe(run: Run, path: Path | str, config: DecoderConfig = DecoderConfig()) -> list[Track]:
+    """Transcribe a sound file -> one track per instrument of the run.
 
-    Octave and pitch are independent given the latent, so a note's probability is their product;
-    labels that the model lacks are taken as octave 4.
+    Raises:
+        FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
     """
-    labels = hearing.space.labels
-    groups = dict(
-        zip(
-            labels, hearing.probabilities[instrument * len(labels) : (instrument + 1) * len(labels)]
-        )
-    )
-    pitch = groups["pitch"][:, : N_CLASSES["pitch"]]
-    if "octave" in groups:
-        octave, octaves = groups["octave"][:, : N_CLASSES["octave"]], np.arange(N_CLASSES["octave"])
-    else:
-        octave, octaves = np.ones((len(hearing), 1)), np.array([DEFAULT_OCTAVE])
-    notes = (octave[:, :, None] * pitch[:, None, :]).reshape(len(hearing), -1)
-    silence = np.zeros((len(hearing), 1))
-    if hearing.space.silence:
-        silence = np.prod(
-            [groups[label][:, -1:] for label in ("octave", "pitch") if label in groups], axis=0
-        )
-    numbers = octave_pitch_to_note_number(
-        octaves[:, None], np.arange(N_CLASSES["pitch"])[None]
-    ).ravel()
-    states = np.concatenate([silence, notes], axis=1) + 1e-6
-    return np.concatenate([[SILENCE], numbers]), states / states.sum(axis=1, keepdims=True)
+    return posteriors_to_tracks(analyse_recording(run, path).posteriors, config)
 
 
-def decode_states(probabilities: np.ndarray, stay: float) -> np.ndarray:
-    """Most probable path (frames,) through states that last: probabilities (frames, states), chance
-    to stay.
-    """
-    from librosa.sequence import transition_loop, viterbi
-
-    n_states = probabilities.shape[1]
-    if n_states == 1 or not len(probabilities):
-        return np.zeros(len(probabilities), np.int64)
-    return viterbi(probabilities.T, transition_loop(n_states, stay))
-
-
-def hearing_to_notes(hearing: Hearing, instrument: int = 0) -> list[Note]:
-    """Hearing -> the notes of one instrument."""
-    if "pitch" not in hearing.space.labels or not len(hearing):
-        return []
-    others = [index for index in range(len(hearing.space.instruments)) if index != instrument]
-    onset_db, voice = (
-        RINGING_ONSET_DB if others else ONSET_DB,
-        Voice(hearing, [_likeliest(hearing, i) for i in others]),
-    )
-    segmenter, notes = (
-        Segmenter(hearing.spectra(instrument), hearing.clear_db, hearing.step, onset_db),
-        [],
-    )
-    dynamics = _dynamics(hearing, instrument)
-    runs = voice.join_decays(_runs(*_heard_segments(hearing, segmenter, instrument), len(hearing)))
-    before = [(0, 0), *((last, first) for _, first, last in runs)]
-    onsets = [
-        segmenter.onset(voice.level_db(*run), *run[1:], *other) for run, other in zip(runs, before)
-    ]
-    following = [*onsets[1:], (len(hearing), False)]
-    for (number, first, last), (start, _), (next_start, beneath) in zip(runs, onsets, following):
-        if not beneath:  # the run may end in the next note's attack
-            last = max(start + 1, first + 1, min(last, next_start))
-        level_db = voice.level_db(number, first, last)
-        clear_db = level_db if others else hearing.clear_db
-        strikes = [first + strike for strike in segmenter.strikes(clear_db[first:last])]
-        strikes = [
-            strike for strike in strikes if (strike - start) * hearing.step >= SHORTEST_SECONDS
-        ]
-        for at, end in zip([start, *strikes], [*strikes, last]):
-            begin = at if at == start else segmenter.attack(level_db, at, end)
-            alone = min(
-                first + segmenter.frames(NOVELTY_SECONDS), end - 1
-            )  # the one before has ended
-            end = offset_frame(level_db, max(begin, alone), max(end, begin + 1))
-            onset, offset = hearing.times[begin], hearing.times[end - 1] + hearing.step
-            notes.append(
-                Note(float(onset), float(offset), int(number), _velocity(dynamics[begin:end]))
-            )
-    return [note for note in _apart(notes) if note.offset - note.onset >= SHORTEST_SECONDS]
-
-
-def _apart(notes: list[Note]) -> list[Note]:
-    """Notes in order, each cut where the next of its number begins, as MIDI has it."""
-    apart, following = [], {}
-    for note in sorted(notes, reverse=True):
-        end = following.get(note.note_number, note.offset)
-        apart.append(replace(note, offset=min(note.offset, end)))
-        following[note.note_number] = note.onset
-    return apart[::-1]
-
-
-def _heard_segments(
-    hearing: Hearing, segmenter: Segmenter, instrument: int
-) -> tuple[np.ndarray, list[int]]:
-    """The note number of each segment (segments,), `SILENCE` in rests, and the segments' first
-    frames.
-    """
-    sounding = hearing.clear_db >= max(hearing.clear_db.max() + QUIETEST_DB, SILENT_DB)
-    novelty = segmenter.novelty()
-    bounds = segmenter.bounds(novelty, sounding)
-    # neighbouring frames share most of their samples: together they weigh as much as one model
-    # frame
-    weight = hearing.weight * np.clip(1 - novelty / FULL_NOVELTY, LEAST_WEIGHT, 1)
-    numbers, evidence = _evidence(hearing, instrument, weight, bounds)
-    # states that may be heard at all: the others cost time and change nothing
-    used = np.flatnonzero((evidence > evidence.max(axis=1, keepdims=True) - HOPELESS).any(axis=0))
-    likelihood = np.exp(evidence[:, used] - evidence[:, used].max(axis=1, keepdims=True))
-    change = CHANGE if len(hearing.space.instruments) == 1 else CHANGE_IN_MIXTURE
-    path = decode_states(
-        likelihood / likelihood.sum(axis=1, keepdims=True), 1 / (1 + (len(used) - 1) * change)
-    )
-    # a change may be heard a little before the silence that comes before the note: most of a
-    # segment must sound
-    n_sounding = np.add.reduceat(sounding.astype(int), bounds)
-    sounds = 2 * n_sounding >= np.diff([*bounds, len(hearing)])
-    return np.where(sounds, numbers[used[path]], SILENCE), bounds
-
-
-def _evidence(
-    hearing: Hearing, instrument: int, weight: np.ndarray, bounds: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Note numbers (states,) and the log-likelihood of each in each segment (segments, states)."""
-    segment, evidence = np.repeat(np.arange(len(bounds)), np.diff([*bounds, len(hearing)])), None
-    for first in range(0, len(hearing), BATCH):
-        rows = slice(first, first + BATCH)
-        numbers, probabilities = note_probabilities(hearing.part(rows), instrument)
-        if evidence is None:
-            evidence = np.zeros((len(bounds), len(numbers)))
-        starts = np.flatnonzero(np.diff(segment[rows], prepend=-1))
-        logs = np.log(probabilities + DOUBT) * weight[rows, None]
-        evidence[segment[rows][starts]] += np.add.reduceat(logs, starts, axis=0)
-    return numbers, evidence
-
-
-def _runs(numbers: np.ndarray, bounds: list[int], n_frames: int) -> Iterator[tuple[int, int, int]]:
-    """Segments of one number, one after another, joined: (number, start, end) of those that sound."""
-    first = np.flatnonzero(np.diff(numbers, prepend=SILENCE - 1))
-    starts = np.array(bounds)[first]
-    for number, start, end in zip(numbers[first], starts, [*starts[1:], n_frames]):
-        if number != SILENCE:
-            yield int(number), int(start), int(end)
-
-
-def _likeliest(hearing: Hearing, instrument: int) -> np.ndarray:
-    """(frames,) an instrument's most probable note numbers, each frame by itself."""
-    found = np.full(len(hearing), SILENCE)
-    for first in range(0, len(hearing), BATCH):
-        numbers, probabilities = note_probabilities(
-            hearing.part(slice(first, first + BATCH)), instrument
-        )
-        found[first : first + BATCH] = numbers[probabilities.argmax(axis=1)]
-    return found
-
-
-def _dynamics(hearing: Hearing, instrument: int) -> np.ndarray:
-    """(frames,) dynamics heard; mf from a model without them."""
-    labels = hearing.space.labels
-    if "dynamics" not in labels:
-        return np.full(len(hearing), DEFAULT_DYNAMICS)
-    group = hearing.probabilities[instrument * len(labels) + labels.index("dynamics")]
-    return group[:, : N_CLASSES["dynamics"]].argmax(axis=1)
-
-
-def _velocity(dynamics: np.ndarray) -> int:
-    return int(dynamics_to_velocity(int(np.bincount(dynamics).argmax())))
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-def transcribe(hearing: Hearing) -> list[Track]:
-    """Hearing -> one track an instrument, named and with its General MIDI program where that is
-    known.
-    """
+def posteriors_to_tracks(
+    posteriors: Posteriors, config: DecoderConfig = DecoderConfig()
+) -> list[Track]:
+    """One track per instrument, with its name and General MIDI program (0 if that is unknown)."""
     return [
         Track(
             name,
             INSTRUMENTS[name].program if name in INSTRUMENTS else 0,
-            tuple(hearing_to_notes(hearing, index)),
+            tuple(posteriors_to_notes(posteriors, index, config)),
         )
-        for index, name in enumerate(hearing.space.instruments)
+        for index, name in enumerate(posteriors.space.instruments)
     ]
 
 
-def transcribe_file(run: Run, path: Path | str) -> list[Track]:
-    """A sound file -> one track an instrument. Raises as `lt.audio.io.stream_audio`."""
-    return transcribe(hear_file(run, path))
+def posteriors_to_notes(
+    posteriors: Posteriors, instrument: int = 0, config: DecoderConfig = DecoderConfig()
+) -> list[Note]:
+    """The notes of one instrument, in order; those of one note number do not overlap. None for a
+    model without the label `pitch`.
+    """
+    if "pitch" not in posteriors.space.labels:
+        return []
+    others = [
+        _most_probable_notes(posteriors, index)
+        for index in range(len(posteriors.space.instruments))
+        if index != instrument
+    ]
+    level = InstrumentLevel(posteriors, others, config)
+    detector = OnsetDetector(
+        _spectra(posteriors, instrument),
+        posteriors.clear_db,
+        posteriors.step,
+        config,
+        config.onset_db_in_mixture if others else config.onset_db,
+    )
+    regions = level.join_decays(decode_regions(posteriors, instrument, detector))
+    onsets = refine_onsets(regions, level, detector)
+    notes = [
+        _note(region, posteriors, instrument)
+        for region in refine_offsets(regions, onsets, level, detector)
+    ]
+    notes = _without_overlaps(notes)
+    return [note for note in notes if note.offset - note.onset >= config.shortest_note]
+
+
+def _spectra(posteriors: Posteriors, instrument: int) -> np.ndarray:
+    """(frames, features) whose changes divide an instrument's notes: semitone bands; in a mixture,
+    where loud instruments mask the changes of soft ones, the instrument's own posteriors.
+    """
+    if posteriors.bands is not None and len(posteriors.space.instruments) == 1:
+        return posteriors.bands
+    return posteriors.interpolation @ np.concatenate(
+        list(posteriors.groups(instrument).values()), axis=1
+    )
+
+
+def _note(region: Region, posteriors: Posteriors, instrument: int) -> Note:
+    """A region as a note in seconds, its velocity by the most frequent dynamics."""
+    dynamics = DEFAULT_DYNAMICS
+    groups = posteriors.groups(instrument)
+    if "dynamics" in groups:
+        frames = posteriors.model_frames[region.start : region.end]
+        classes = groups["dynamics"][frames, : N_CLASSES["dynamics"]].argmax(axis=1)
+        dynamics = int(np.bincount(classes).argmax())
+    return Note(
+        region.start * posteriors.step,
+        region.end * posteriors.step,
+        region.note_number,
+        int(dynamics_to_velocity(dynamics)),
+    )
+
+
+def _without_overlaps(notes: Sequence[Note]) -> list[Note]:
+    """Notes in order, each cut where the next of the same number begins, as MIDI requires."""
+    separated: list[Note] = []
+    next_onset: dict[int, float] = {}
+    for note in sorted(notes, reverse=True):
+        offset = min(note.offset, next_onset.get(note.note_number, note.offset))
+        separated.append(replace(note, offset=offset))
+        next_onset[note.note_number] = note.onset
+    return separated[::-1]
+
+
+# --- 1. which notes -------------------------------------------------------------------------------
+
+
+def decode_regions(
+    posteriors: Posteriors, instrument: int, detector: OnsetDetector
+) -> list[Region]:
+    """The regions of an instrument's notes: segments of equal notes joined, silence left out."""
+    config, n_frames = detector.config, len(posteriors)
+    clear_db = posteriors.clear_db
+    sounding = clear_db >= max(clear_db.max() + config.quietest_db, config.silent_db)
+    novelty = detector.novelty()
+    starts = detector.segment_starts(novelty, sounding)
+    # Neighbouring frames share most of their samples: together they weigh as much as a model frame.
+    overlap = min(1.0, posteriors.step / posteriors.frame_seconds)
+    weight = overlap * np.clip(1 - novelty / config.full_novelty, config.least_weight, 1)
+    path = _segment_notes(posteriors, instrument, weight, starts, config)
+    # A change may be found a little before the silence that precedes the note: most of a segment
+    # must sound.
+    n_sounding = np.add.reduceat(sounding.astype(int), starts)
+    lengths = np.diff([*starts, n_frames])
+    path = np.where(2 * n_sounding >= lengths, path, SILENCE)
+    first = np.flatnonzero(np.diff(path, prepend=SILENCE - 1))
+    bounds = [*np.array(starts)[first], n_frames]
+    return [
+        Region(int(number), int(start), int(end))
+        for number, start, end in zip(path[first], bounds, bounds[1:])
+        if number != SILENCE
+    ]
+
+
+def _segment_notes(
+    posteriors: Posteriors,
+    instrument: int,
+    weight: np.ndarray,
+    starts: Sequence[int],
+    config: DecoderConfig,
+) -> np.ndarray:
+    """The most probable note number of each segment (segments,), `SILENCE` among them.
+
+    Args:
+        weight: (frames,) of each fine frame as evidence.
+        starts: first frames of the segments.
+    """
+    n_frames = len(posteriors)
+    segments = np.repeat(np.arange(len(starts)), np.diff([*starts, n_frames]))
+    numbers, states = note_probabilities(posteriors, instrument)
+    frames = posteriors.model_frames
+    weights = csr_array((weight, (segments, frames)), shape=(len(starts), len(states)))
+    evidence = weights @ np.log(states + config.least_probability)
+    best = evidence.max(axis=1, keepdims=True)
+    used = np.flatnonzero((evidence > best - config.beam).any(axis=0))  # others only cost time
+    likelihood = np.exp(evidence[:, used] - best)
+    likelihood /= likelihood.sum(axis=1, keepdims=True)
+    mixture = len(posteriors.space.instruments) > 1
+    change = config.change_odds_in_mixture if mixture else config.change_odds
+    return numbers[used[decode_states(likelihood, 1 / (1 + (len(used) - 1) * change))]]
+
+
+def note_probabilities(posteriors: Posteriors, instrument: int) -> tuple[np.ndarray, np.ndarray]:
+    """The states of one instrument: note numbers (states,), `SILENCE` first, and probabilities
+    (model frames, states).
+
+    Octave and pitch are independent given the latent, so a note's probability is their product. A
+    model without octaves has all its notes in octave 4.
+    """
+    groups = posteriors.groups(instrument)
+    pitch = groups["pitch"]
+    octave, octaves = np.ones((len(pitch), 1)), np.array([DEFAULT_OCTAVE])
+    if "octave" in groups:
+        octave, octaves = groups["octave"], np.arange(N_CLASSES["octave"])
+    pitches = np.arange(N_CLASSES["pitch"])
+    notes = octave[:, : len(octaves), None] * pitch[:, None, : len(pitches)]
+    silence = np.zeros((len(pitch), 1))
+    if posteriors.space.silence:
+        silence = pitch[:, -1:] * (octave[:, -1:] if "octave" in groups else 1)
+    numbers = octave_pitch_to_note_number(octaves[:, None], pitches).ravel()
+    states = np.concatenate([silence, notes.reshape(len(pitch), -1)], axis=1) + 1e-6
+    return np.concatenate([[SILENCE], numbers]), states / states.sum(axis=1, keepdims=True)
+
+
+def decode_states(probabilities: np.ndarray, stay: float) -> np.ndarray:
+    """Most probable path (segments,) through states that last.
+
+    Args:
+        probabilities: (segments, states).
+        stay: probability that a state is followed by itself.
+    """
+    from librosa.sequence import transition_loop, viterbi
+
+    n_states = probabilities.shape[1]
+    if n_states == 1:
+        return np.zeros(len(probabilities), int)
+    return viterbi(probabilities.T, transition_loop(n_states, stay))
+
+
+def _most_probable_notes(posteriors: Posteriors, instrument: int) -> np.ndarray:
+    """(fine frames,) an instrument's most probable note number in each frame by itself."""
+    numbers, states = note_probabilities(posteriors, instrument)
+    return numbers[states.argmax(axis=1)][posteriors.model_frames]
+
+
+# --- 2. and 3. when they begin and end ------------------------------------------------------------
+
+
+def refine_onsets(
+    regions: Sequence[Region], level: InstrumentLevel, detector: OnsetDetector
+) -> list[Onset]:
+    """The onset of each region's note."""
+    before = [Region(SILENCE, 0, 0), *regions]
+    return [
+        detector.onset(level.level_db(region), region, previous)
+        for region, previous in zip(regions, before)
+    ]
+
+
+def refine_offsets(
+    regions: Sequence[Region],
+    onsets: Sequence[Onset],
+    level: InstrumentLevel,
+    detector: OnsetDetector,
+) -> list[Region]:
+    """The exact frames of each note: its onset until its offset, repeated notes separated."""
+    config = detector.config
+    shortest = config.shortest_note / detector.step
+    notes: list[Region] = []
+    following = [*onsets[1:], Onset(len(level.posteriors), False)]
+    for region, onset, next_onset in zip(regions, onsets, following):
+        level_db = level.level_db(region)
+        clear_db = level_db if level.in_mixture else level.posteriors.clear_db
+        end = region.end
+        if not next_onset.masked:  # the region may end in the next note's attack
+            end = max(onset.frame + 1, region.start + 1, min(end, next_onset.frame))
+        repeats = [region.start + frame for frame in detector.repeats(clear_db[region.start : end])]
+        starts = [onset.frame, *(frame for frame in repeats if frame - onset.frame >= shortest)]
+        for start, until in zip(starts, [*starts[1:], end]):
+            begin = start if start == onset.frame else detector.attack(level_db, start, until)
+            # in the first frames of the region the previous note may still sound
+            alone = min(region.start + detector.frames(config.novelty_lag), until - 1)
+            offset = detector.offset(level_db, max(begin, alone), max(until, begin + 1))
+            notes.append(Region(region.note_number, begin, offset))
+    return notes

@@ -24,15 +24,8 @@ from lt.audio.phase import magnitudes_to_audio
 from lt.config import FRAMES_PER_PATH, FRAMES_PER_SYMBOL, PlayOptions, SynthesisConfig
 from lt.inference.figures import plot_sound
 from lt.inference.latent_paths import TRAJECTORIES, occupied_region, spline_path
-from lt.inference.note_decoding import transcribe
-from lt.inference.posteriors import (
-    audio_blocks,
-    file_tuning,
-    hear,
-    magnitude_blocks,
-    symbol_probabilities,
-    write_labels_csv,
-)
+from lt.inference.note_decoding import posteriors_to_tracks
+from lt.inference.posteriors import analyse_recording, write_labels_csv
 from lt.inference.synthesis import (
     classes_to_events,
     decode_magnitudes,
@@ -79,11 +72,10 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`. OSError: a file cannot be
         written.
     """
-    config, tuning = synthesis_config(options), file_tuning(run, path)
-    tracks = transcribe(hear(run, audio_blocks(run, path), tuning))
-    magnitudes = torch.cat(list(magnitude_blocks(run, path)))
-    probabilities = [group.numpy() for group in symbol_probabilities(run, magnitudes, tuning)]
-    reconstruction = reconstruct_magnitudes(run, magnitudes, tuning, config)
+    config, analysis = synthesis_config(options), analyse_recording(run, path)
+    posteriors, magnitudes = analysis.posteriors, analysis.magnitudes
+    tracks = posteriors_to_tracks(posteriors)
+    reconstruction = reconstruct_magnitudes(run, magnitudes, analysis.tuning, config)
     audio = magnitudes_to_audio(reconstruction, run.front_end, config, run.device)
     files = write_sound(
         run,
@@ -96,7 +88,7 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
     return replace(
         files,
         midi=_write_transcription(run, tracks, base, path.name),
-        labels=_write_labels(run, probabilities, base),
+        labels=_write_labels(run, posteriors.probabilities, base),
     )
 
 

@@ -264,10 +264,8 @@ def duo(tmp_path_factory):
 
 def f1_of(model, notes_of):
     """The note F1 of each instrument, heard in what the sound font makes of its notes together."""
-    import torch
-
-    from lt.inference.note_decoding import transcribe
-    from lt.inference.posteriors import hear
+    from lt.inference.note_decoding import posteriors_to_tracks
+    from lt.inference.posteriors import analyse_audio
     from lt.models.runs import load_run
 
     font, run = SoundFont(embedded_font()), load_run(model)
@@ -277,7 +275,8 @@ def f1_of(model, notes_of):
     audio = np.zeros(max(map(len, tracks)) + RATE // 4, np.float32)
     for track in tracks:
         audio[: len(track)] += track
-    heard = {track.name: track.notes for track in transcribe(hear(run, [torch.from_numpy(audio)]))}
+    tracks = posteriors_to_tracks(analyse_audio(run, [audio]).posteriors)
+    heard = {track.name: track.notes for track in tracks}
     return [note_scores(notes, heard[name]).f1 for name, notes in notes_of.items()]
 
 

@@ -1,0 +1,83 @@
+"""A recording is analysed in one pass: its frames, levels and bands are those of the whole sound,
+whatever the blocks it comes in.
+"""
+
+import numpy as np
+import pytest
+import torch
+from playing_helpers import make_run
+
+from lt.audio.features import audio_to_magnitudes
+from lt.audio.filters import without_rumble
+from lt.config import SpectralConfig
+from lt.inference.posteriors import _semitone_bands, analyse_audio
+from lt.models.runs import load_run
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return load_run(make_run(tmp_path_factory.mktemp("run") / "model"))
+
+
+def noise(n_samples, level=0.1):
+    return np.random.default_rng(0).standard_normal(n_samples).astype(np.float32) * level
+
+
+def test_magnitudes_are_those_of_the_whole_sound(run):
+    audio = noise(150_000)
+    analysis = analyse_audio(run, np.array_split(audio, 11))
+    clear = torch.from_numpy(without_rumble(audio, run.front_end))
+    whole = audio_to_magnitudes(clear, run.front_end)
+    torch.testing.assert_close(analysis.magnitudes, whole, rtol=1e-4, atol=1e-6)
+    assert len(analysis.posteriors.probabilities[0]) == len(whole)
+
+
+@pytest.mark.parametrize("n_samples", [1, 703, 704, 705, 45_056, 45_057, 100_000])
+def test_fine_frames_cover_the_model_frames(run, n_samples):
+    analysis = analyse_audio(run, [noise(n_samples)])
+    posteriors = analysis.posteriors
+    n_model_frames = -(-n_samples // 704)
+    assert len(analysis.magnitudes) == n_model_frames
+    assert len(posteriors.level_db) == len(posteriors.clear_db) == len(posteriors.bands)
+    assert len(posteriors) == -(-n_model_frames * 11 // 2)
+    assert posteriors.model_frames[0] == 0 and posteriors.model_frames[-1] == n_model_frames - 1
+    np.testing.assert_allclose(posteriors.interpolation.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_nothing_is_no_recording(run):
+    with pytest.raises(ValueError, match="at least one sample"):
+        analyse_audio(run, [])
+
+
+def test_bands_are_those_of_a_model_frame_around_every_second_coefficient(run):
+    """Model frame n covers coefficients 11n to 11n + 10, whose centre is 11n + 5: an even one, and
+    so the centre of a fine frame, where n is odd.
+    """
+    analysis = analyse_audio(run, [noise(100_000)])
+    power = analysis.magnitudes[:, :408].square().unflatten(1, (-1, 4)).sum(dim=2)
+    bands = torch.from_numpy(analysis.posteriors.bands).float()
+    for frame in range(1, len(power) - 1, 2):
+        expected = power[frame].sqrt()
+        torch.testing.assert_close(bands[(11 * frame + 5) // 2], expected, rtol=2e-3, atol=1e-6)
+        assert analysis.posteriors.model_frames[(11 * frame + 5) // 2] == frame
+
+
+def test_sound_far_above_full_scale_has_finite_bands():
+    bands = _semitone_bands(torch.full((410, 12), 1e5), SpectralConfig())
+    assert np.isfinite(bands).all()
+
+
+def test_the_level_is_that_of_the_sound_whatever_the_blocks(run):
+    times = np.arange(RATE) / RATE
+    audio = (0.1 * np.sin(2 * np.pi * 440 * times) * (times > 0.5)).astype(np.float32)
+    levels = [
+        analyse_audio(run, np.split(audio, range(size, RATE, size))).posteriors.level_db
+        for size in (RATE, 1000, 77)
+    ]
+    np.testing.assert_allclose(levels[0], levels[1], atol=1e-3)
+    np.testing.assert_allclose(levels[0], levels[2], atol=1e-3)
+    assert levels[0][:80].max() < -100
+    inner = levels[0][92 : RATE // 128 - 4]
+    np.testing.assert_allclose(inner, 20 * np.log10(0.1 / np.sqrt(2)), atol=1.0)
