@@ -22,8 +22,7 @@ from lt.evaluation.baselines import (
     count_majority,
     pyin_scores,
     train_classifier,
-    train_conv_classifier,
-    train_conv_synth,
+    train_conv,
 )
 from lt.evaluation.context import EvaluationContext, open_context
 from lt.evaluation.examples import Example, make_examples
@@ -39,7 +38,13 @@ from lt.evaluation.scoring import (
 )
 from lt.files import atomic_path
 from lt.labels import LabelSpace
-from lt.models.baselines import CLASSIFIER_FILE, read_classifier, write_classifier
+from lt.models.baselines import (
+    CLASSIFIER_FILE,
+    ConvClassifier,
+    ConvSynth,
+    read_classifier,
+    write_classifier,
+)
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
@@ -129,9 +134,9 @@ def trained_baselines(
     if not config.evaluate_classifier:
         networks.clear()
     if config.conv_classifier:
-        networks["conv_classifier"] = train_conv_classifier(context, config, progress)
+        networks["conv_classifier"] = train_conv(ConvClassifier, context, config, progress)
     if config.conv_synth:
-        networks["conv_synth"] = train_conv_synth(context, config, progress)
+        networks["conv_synth"] = train_conv(ConvSynth, context, config, progress)
     networks["majority"] = count_majority(context, config.seed)
     return networks
 

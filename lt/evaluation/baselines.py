@@ -61,30 +61,27 @@ def train_classifier(
     data = _training_data(
         context, config.seed, n_components, lambda pair: (classifier.project(pair[0]), pair[1])
     )
-    _fit(classifier.network, "classifier", data, config, 0, progress)
+    _fit(classifier.network, data, config, 0, progress)
     return classifier.eval()
 
 
-def train_conv_classifier(
-    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
-) -> ConvClassifier:
-    """Signal -> symbols by convolutions over frequency. Arguments as `train_classifier`."""
-    n_features, groups = context.run.scaler.n_features, context.run.space.group_sizes
-    network = _initialise(ConvClassifier(n_features, groups), context.run.device, config.seed)
-    data = _training_data(context, config.seed, n_features, lambda pair: pair)
-    return _fit(network, "conv_classifier", data, config, 1, progress)
-
-
-def train_conv_synth(
-    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
-) -> ConvSynth:
-    """Symbols -> signal by transposed convolutions over frequency. Arguments as
+def train_conv(
+    kind: type[ConvClassifier] | type[ConvSynth],
+    context: EvaluationContext,
+    config: AnalysisConfig,
+    progress: Progress = silent,
+) -> ConvClassifier | ConvSynth:
+    """Signal -> symbols, or symbols -> signal, by convolutions over frequency. Arguments as
     `train_classifier`.
     """
-    n_features, groups = context.run.scaler.n_features, context.run.space.group_sizes
-    network = _initialise(ConvSynth(n_features, groups), context.run.device, config.seed)
-    data = _training_data(context, config.seed, n_features, lambda pair: pair[::-1])
-    return _fit(network, "conv_synth", data, config, 2, progress)
+    n_features = context.run.scaler.n_features
+    network = kind(n_features, context.run.space.group_sizes)
+    _initialise(network, context.run.device, config.seed)
+    reads = kind is ConvClassifier
+    data = _training_data(
+        context, config.seed, n_features, lambda pair: pair if reads else pair[::-1]
+    )
+    return _fit(network, data, config, 1 if reads else 2, progress)
 
 
 def count_majority(context: EvaluationContext, seed: int) -> Majority:
@@ -95,19 +92,18 @@ def count_majority(context: EvaluationContext, seed: int) -> Majority:
     return Majority(classes, context.run.space.group_sizes).to(context.run.device).eval()
 
 
-def _initialise(network: nn.Module, device: torch.device, seed: int) -> nn.Module:
-    """Weights that depend on the seed alone; moved to the device."""
+def _initialise(network: nn.Module, device: torch.device, seed: int) -> None:
+    """Weights that depend on the seed alone; moves the network to the device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "baseline"))
         for module in network.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-    return network.to(device)
+    network.to(device)
 
 
 def _fit(
     network: nn.Module,
-    name: str,
     data: TrainingData,
     config: AnalysisConfig,
     number: int,
@@ -116,7 +112,7 @@ def _fit(
     """Train a network; `number` tells its random numbers from the other baselines'."""
     seed = seed_of(config.seed, "baseline", number)
     epochs = config.classifier_epochs
-    with progress(total=epochs, desc=f"training {name}", unit="epoch") as bar:
+    with progress(total=epochs, desc=f"training {type(network).__name__}", unit="epoch") as bar:
         fit(network, data, epochs, config.classifier_bs, seed, bar.update)
     return network.eval()
 
@@ -179,36 +175,31 @@ def pyin_scores(context: EvaluationContext, part: str, progress: Progress = sile
     if len(run.space.instruments) > 1 or "pitch" not in labels:
         return []
     space = LabelSpace(labels, run.space.instruments, run.space.silence)
+    note_range = instrument_range(data, run.config.instruments[0])
     frames = context.split.frames[part][0]
     note_of_frame = data.note_of_frame[frames]
-    note_range = instrument_range(data, run.config.instruments[0])
-    truth, predicted = [], []
+    numbers, known = np.full(len(frames), SILENCE), np.zeros(len(frames), bool)
     with progress(total=len(context.split.notes[part]), desc="pYIN", unit="note") as bar:
         for note in np.unique(note_of_frame):
             audio = context.note_audio(int(note))
+            if audio is not None:
+                own = note_of_frame == note
+                n_frames = int(data.lengths[note])
+                found = pyin_notes(audio, n_frames, data.config, note_range, space.silence)
+                numbers[own] = found[frames[own] - data.starts[note]]
+                known |= own
             bar.update()
-            if audio is None:
-                continue
-            own = frames[note_of_frame == note]
-            numbers = pyin_notes(
-                audio, int(data.lengths[note]), data.config, note_range, voiced_only=space.silence
-            )
-            numbers = numbers[own - data.starts[note]]
-            predicted.append(NoteLabels.from_notes(numbers, np.zeros_like(numbers)))
-            table = np.where(data.sounding[own][:, None], data.notes.labels[note], SILENCE)
-            truth.append(NoteLabels.from_table(table))
-    if not truth:
+    if not known.any():
         return []
-    classes, guesses = (
-        np.concatenate([space.to_classes([labels]) for labels in notes])
-        for notes in (truth, predicted)
-    )
-    scores = symbol_scores(space, classes, SymbolPrediction(guesses, None))
-    return placed(
-        [*placed(scores, path="transfer"), Score("frames", len(classes))],
-        scope="baselines",
-        name="pyin",
-    )
+    table = np.where(data.sounding[frames][:, None], data.notes.labels[note_of_frame], SILENCE)
+    truth = space.to_classes([NoteLabels.from_table(table[known])])
+    predicted = NoteLabels.from_notes(numbers[known], np.zeros(known.sum(), np.int64))
+    prediction = SymbolPrediction(space.to_classes([predicted]), None)
+    scores = [
+        *placed(symbol_scores(space, truth, prediction), path="transfer"),
+        Score("frames", len(truth)),
+    ]
+    return placed(scores, scope="baselines", name="pyin")
 
 
 def instrument_range(data: DataSet, instrument: str) -> tuple[int, int]:

@@ -244,39 +244,46 @@ def score_frames(space: LabelSpace, predictions: FramePredictions) -> list[Score
 
     The signal of a mixture is not scored by instrument.
     """
-    classes, known = predictions.classes, predictions.dynamics_known
-    scores = [(name, spectral_scores(own)) for name, own in predictions.signal.items()]
-    scores += [
-        (name, symbol_scores(space, classes, own, known))
-        for name, own in predictions.symbol.items()
-    ]
-    overall, baselines = [], []
-    for name, own in scores:
-        if name in PATHS:
-            overall += placed(own, path=name)
-        else:
-            baselines += placed(own, path="transfer", scope="baselines", name=name)
-    instruments = [overall]
-    if len(space.instruments) > 1:
-        instruments = _instrument_scores(space, predictions)
-    named = [
-        placed(own, scope="instruments", name=name)
-        for name, own in zip(space.instruments, instruments)
-    ]
-    return [*overall, *chain(*named), *baselines, *latent_scores(predictions.means)]
-
-
-def _instrument_scores(space: LabelSpace, predictions: FramePredictions) -> list[list[Score]]:
-    """The scores of each instrument's symbols in mixtures."""
     scores = []
-    for index, name in enumerate(space.instruments):
-        only, own = slice(index, index + 1), replace(space, instruments=(name,))
-        scores.append([])
-        for path in PATHS:
-            read = predictions.symbol[path]
-            read = SymbolPrediction(read.classes[:, only], read.log_prob[:, only])
-            classes, known = predictions.classes[:, only], predictions.dynamics_known
-            scores[-1] += placed(symbol_scores(own, classes, read, known), path=path)
+    for name, spectra in predictions.signal.items():
+        scores += placed(spectral_scores(spectra), path=name)
+    for name, symbols in predictions.symbol.items():
+        own = symbol_scores(space, predictions.classes, symbols, predictions.dynamics_known)
+        scores += placed(own, path=name)
+    overall = [score for score in scores if score.path in PATHS]
+    baselines = [
+        replace(score, scope="baselines", name=score.path, path="transfer")
+        for score in scores
+        if score.path not in PATHS
+    ]
+    instruments = placed(overall, scope="instruments", name=space.instruments[0])
+    if len(space.instruments) > 1:
+        names = enumerate(space.instruments)
+        instruments = chain(*(_instrument_scores(space, predictions, *item) for item in names))
+    return [*overall, *instruments, *baselines, *latent_scores(predictions.means)]
+
+
+def _instrument_scores(
+    space: LabelSpace, predictions: FramePredictions, index: int, name: str
+) -> list[Score]:
+    """The scores of one instrument's symbols in mixtures."""
+    scores = []
+    for path in PATHS:
+        classes, predicted, log_prob = (
+            array[:, index : index + 1]
+            for array in (predictions.classes, *vars(predictions.symbol[path]).values())
+        )
+        scores += placed(
+            symbol_scores(
+                replace(space, instruments=(name,)),
+                classes,
+                SymbolPrediction(predicted, log_prob),
+                predictions.dynamics_known,
+            ),
+            path=path,
+            scope="instruments",
+            name=name,
+        )
     return scores
 
 
@@ -299,7 +306,7 @@ def symbol_scores(
     predicted: SymbolPrediction,
     dynamics_known: np.ndarray | None = None,
 ) -> list[Score]:
-    """Scores of each label, and of octave and pitch together.
+    """Scores of each label, and of octave and pitch together (`note`).
 
     Accuracies and confusions pool the instruments; `log_likelihood` is in nats a frame, summed over
     them.
@@ -308,52 +315,48 @@ def symbol_scores(
         space: its labels and instruments are those of classes (frames, instruments, labels).
         dynamics_known: (frames,) bool, where dynamics are scored; None: everywhere.
     """
+    columns = {label: [index] for index, label in enumerate(space.labels)}
+    if {"octave", "pitch"} <= columns.keys():
+        columns[NOTE] = columns["octave"] + columns["pitch"]
     scores = []
-    for index, label in enumerate(space.labels):
-        frames = slice(None)
+    for label, own in columns.items():
+        frames = np.ones(len(classes), bool)
         if label == "dynamics" and dynamics_known is not None:
             frames = dynamics_known
-        truth = classes[frames, :, index]
-        if len(truth) == 0:
+        if not frames.any():
             continue
-        estimated = predicted.classes[frames, :, index]
-        counts = metrics.confusion(truth, estimated, space.sizes[index])
-        own: dict[str, Value] = {}
-        if predicted.log_prob is not None:
-            log_prob = predicted.log_prob[frames, :, index]
-            own["log_likelihood"] = float(log_prob.sum(axis=1).mean())
-        own["accuracy"] = metrics.accuracy(truth, estimated)
-        own["balanced_accuracy"] = metrics.balanced_accuracy(counts)
+        truth = classes[frames][:, :, own]
+        estimated = predicted.classes[frames][:, :, own]
+        values: dict[str, Value] = {}
+        if label != NOTE and predicted.log_prob is not None:
+            log_prob = predicted.log_prob[frames][:, :, own[0]]
+            values["log_likelihood"] = float(log_prob.sum(axis=1).mean())
+        values["accuracy"] = float((truth == estimated).all(axis=-1).mean())
+        if label == NOTE:
+            values |= _sounding_scores(truth, estimated)
+        else:
+            counts = metrics.confusion(truth, estimated, space.sizes[own[0]])
+            values["balanced_accuracy"] = metrics.balanced_accuracy(counts)
         if len(space.instruments) > 1:
-            own["accuracy_permutation_invariant"] = metrics.permutation_invariant_accuracy(
-                truth[:, :, None], estimated[:, :, None]
-            )
-        own["confusion"] = counts.tolist()
-        scores += [Score(measure, value, label, "symbol") for measure, value in own.items()]
-    if {"octave", "pitch"} <= set(space.labels):
-        note = _note_scores(space, classes, predicted.classes)
-        scores += [Score(measure, value, NOTE, "symbol") for measure, value in note.items()]
+            accuracy = metrics.permutation_invariant_accuracy(truth, estimated)
+            values["accuracy_permutation_invariant"] = accuracy
+        if label != NOTE:
+            values["confusion"] = counts.tolist()
+        scores += [Score(measure, value, label, "symbol") for measure, value in values.items()]
     return scores
 
 
-def _note_scores(space: LabelSpace, classes: np.ndarray, estimated: np.ndarray) -> dict[str, float]:
-    """Octave and pitch both right: over all frames, and over those that sound; and the fraction of
-    sounding frames with the right pitch class in another octave.
+def _sounding_scores(truth: np.ndarray, estimated: np.ndarray) -> dict[str, float]:
+    """How often octave and pitch (frames, instruments, 2) are both right where the truth sounds,
+    and how often the pitch class alone is.
     """
-    columns = [space.labels.index("octave"), space.labels.index("pitch")]
-    truth, estimated = classes[:, :, columns], estimated[:, :, columns]
-    right = (truth == estimated).all(axis=-1)
     sounds = truth[:, :, 1] < N_CLASSES["pitch"]
-    slips = (truth == estimated)[:, :, 1] & ~right
-    scores = {"accuracy": float(right.mean())}
-    if sounds.any():
-        scores["accuracy_sounding"] = float(right[sounds].mean())
-        scores["octave_errors"] = float(slips[sounds].mean())
-    if len(space.instruments) > 1:
-        scores["accuracy_permutation_invariant"] = metrics.permutation_invariant_accuracy(
-            truth, estimated
-        )
-    return scores
+    if not sounds.any():
+        return {}
+    right = (truth == estimated)[sounds]
+    both = right.all(axis=1)
+    octave_errors = right[:, 1] & ~both
+    return {"accuracy_sounding": float(both.mean()), "octave_errors": float(octave_errors.mean())}
 
 
 def note_confusion(
@@ -384,8 +387,7 @@ def _mean(scores: Sequence[Score]) -> Score:
     values = [score.value for score in scores]
     if isinstance(values[0], list):
         return replace(scores[0], value=np.sum(values, axis=0).tolist())
-    mean = float(np.mean(values))
     if isinstance(values[0], int):
-        return replace(scores[0], value=round(mean))
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return replace(scores[0], value=mean, sd=deviation)
+        return replace(scores[0], value=round(float(np.mean(values))))
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return replace(scores[0], value=float(np.mean(values)), sd=sd)
