@@ -70,7 +70,7 @@ def main(
         output / name if output and len(models) > 1 else output or path / "midi_results"
         for path, name in zip(models, names)
     ]
-    pairs = find_pairs(dataroot, midiroot, folders, cli.logger.info)
+    pairs = find_pairs(dataroot, midiroot, folders)
 
     def evaluate(index: int) -> tuple[str, Results | None]:
         run = load_run(models[index], device=found)

@@ -56,9 +56,7 @@ class Example:
 
 def analyse_set(run: Run, folder: Path) -> list[Example]:
     """Analyse every recording of a set."""
-    pairs = find_pairs(
-        folder / "Recordings", folder / "Aligned_files" / "mid_files", (), lambda sentence: None
-    )
+    pairs = find_pairs(folder / "Recordings", folder / "Aligned_files" / "mid_files")
     return [
         Example(
             analyse_recording(run, pair.audio).posteriors,

@@ -1,17 +1,18 @@
-"""References: recordings found with their aligned MIDI, and what that MIDI says in the words of a
-model.
+"""Ground truth of recordings: their aligned MIDI, found and converted to a model's labels.
 
-`STEM.wav` goes with `STEM-lined.mid`, or with `STEM.mid`, anywhere below the two folders. What a
-MIDI file holds that a model cannot be asked for (drums, notes outside its labels, tracks of other
-instruments) is left out and counted in the reference's remarks, never dropped silently.
+`STEM.wav` goes with `STEM-lined.mid`, or with `STEM.mid`, anywhere below the two folders. Events
+that a model has no labels for (drums, notes out of range, tracks of other instruments) are left out
+and counted in the remarks of the reference, never dropped silently.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -30,13 +31,14 @@ from lt.midi import (
     read_midi,
 )
 
-Say = Callable[[str], None]
 LONGEST_PAUSE = 5.0  # seconds of a recording after its last note that need no remark
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A recording, its aligned MIDI, and the stem of what is written about it."""
+    """A recording, its aligned MIDI, and the stem of the files written about it."""
 
     stem: str
     audio: Path
@@ -45,11 +47,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Reference:
-    """What was played.
+    """The annotation of a recording.
 
     Attributes:
-        notes: all of the file, sorted; drums are left out.
-        tracks: one an instrument of the model, with the notes that its labels can name.
+        notes: all notes of the MIDI file but drums, sorted.
+        tracks: one an instrument of the model, with the notes that its labels can express.
         remarks: what was left out or is odd, a sentence each.
     """
 
@@ -59,45 +61,41 @@ class Reference:
 
     @property
     def velocities_differ(self) -> bool:
-        """Whether the file says anything about dynamics."""
+        """False for files without information on dynamics."""
         return len({note.velocity for note in self.notes}) > 1
 
     def classes(
         self, space: LabelSpace, n_frames: int, frame_seconds: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Classes (frames, instruments, labels), and which frames (frames,) they may be judged in:
-        all, but where a model knows no silence only those in which every instrument sounds (the
-        classes elsewhere mean nothing).
+        """Classes (frames, instruments, labels), and the frames (frames,) in which they are
+        defined: all, but for a model without silence only those in which every instrument sounds.
         """
         labels = [notes_to_labels(track.notes, n_frames, frame_seconds) for track in self.tracks]
-        if space.silence:
-            return space.to_classes(labels), np.ones(n_frames, bool)
-        known = ~np.any([one.silent for one in labels], axis=0)
+        silent = np.any([of_instrument.silent for of_instrument in labels], axis=0)
+        known = ~silent | space.silence
         classes = np.zeros((n_frames, len(space.instruments), len(space.labels)), np.int64)
         classes[known] = space.to_classes(
-            [NoteLabels.from_table(one.table()[known]) for one in labels]
+            [NoteLabels.from_table(of_instrument.table()[known]) for of_instrument in labels]
         )
         return classes, known
 
 
-# --- files in pairs -------------------------------------------------------------------------------
+# --- pairs of files -------------------------------------------------------------------------------
 
 
-def find_pairs(dataroot: Path, midiroot: Path, outputs: Sequence[Path], say: Say) -> list[Pair]:
-    """The recordings with their MIDI; files without a partner are named to `say`.
+def find_pairs(dataroot: Path, midiroot: Path, outputs: Sequence[Path] = ()) -> list[Pair]:
+    """The recordings with their MIDI; files without a partner are logged.
 
     Args:
-        outputs: folders that hold results; what lies in them is no recording, and no reference.
+        outputs: folders of results, which are not searched.
 
     Raises:
-        FileNotFoundError: a folder does not exist, holds no recording or no MIDI file, or there is
+        FileNotFoundError: a folder does not exist, has no recording or no MIDI file, or there is
         no pair.
     """
-    sounds, midi = (
-        _searched(dataroot, "--dataroot", outputs),
-        _searched(midiroot, "--midiroot", outputs),
-    )
-    midi_files = [file for file in midi.files if file.lower().endswith(MIDI_SUFFIXES)]
+    sounds = _search(dataroot, "--dataroot", outputs)
+    midi = _search(midiroot, "--midiroot", outputs)
+    midi_files = {file for file in midi.files if file.lower().endswith(MIDI_SUFFIXES)}
     if not sounds.sounds():
         raise FileNotFoundError(
             f"--dataroot {dataroot} holds no sound files (wav, flac, mp3, ogg, aiff)"
@@ -112,45 +110,40 @@ def find_pairs(dataroot: Path, midiroot: Path, outputs: Sequence[Path], say: Say
         )
     for file in sounds.sounds():
         if file not in pairs:
-            say(
-                f"{dataroot / file}: no MIDI file of its name (STEM-lined.mid or STEM.mid), skipped"
+            logger.info(
+                "%s: no MIDI file of its name (STEM-lined.mid or STEM.mid), skipped",
+                dataroot / file,
             )
-    for file in sorted(set(midi_files) - set(pairs.values())):
-        say(f"{midiroot / file}: no sound file of its name, skipped")
+    for file in sorted(midi_files.difference(pairs.values())):
+        logger.info("%s: no sound file of its name, skipped", midiroot / file)
     return [
         Pair(stem, dataroot / sound, midiroot / pairs[sound])
         for stem, sound in zip(unique_stems(pairs), pairs)
     ]
 
 
-def _searched(root: Path, flag: str, outputs: Sequence[Path]) -> Folder:
-    """The files below a root, results left out."""
+def _search(root: Path, flag: str, outputs: Sequence[Path]) -> Folder:
+    """The files below a root that are in no folder of `outputs`."""
     if not root.is_dir():
         raise FileNotFoundError(f"{flag} {root} is no folder that can be read; check the path")
-    found, left_out = Folder.of(root, root.name), [output.resolve() for output in outputs]
-    kept = [
-        file
-        for file in found.files
-        if not any(output in (root / file).resolve().parents for output in left_out)
-    ]
+    found = Folder.of(root, root.name)
+    results = {output.resolve() for output in outputs}
+    kept = (file for file in found.files if not results & {*(root / file).resolve().parents})
     return replace(found, files=tuple(kept))
 
 
 def count_converted(pairs: Sequence[Pair], sample_rate: int) -> int:
-    """How many recordings are resampled or mixed down; unreadable ones, named later, are not
-    counted.
+    """Number of recordings that are resampled or mixed down; unreadable ones, which are reported
+    later, do not count.
     """
-
-    def converted(path: Path) -> bool:
-        try:
-            return needs_conversion(path, sample_rate)
-        except (OSError, ValueError):
-            return False
-
-    return sum(converted(pair.audio) for pair in pairs)
+    count = 0
+    for pair in pairs:
+        with suppress(OSError, ValueError):
+            count += needs_conversion(pair.audio, sample_rate)
+    return count
 
 
-# --- what the MIDI says ---------------------------------------------------------------------------
+# --- annotations ----------------------------------------------------------------------------------
 
 
 def read_reference(path: Path, space: LabelSpace) -> Reference:
@@ -159,28 +152,28 @@ def read_reference(path: Path, space: LabelSpace) -> Reference:
     Raises:
         FileNotFoundError, ValueError: as `lt.midi.read_midi`, or there are no notes but drums.
     """
-    tracks, remarks = read_midi(path), list(_odd_messages(path))
-    if not any(track.notes for track in tracks):
+    tracks = read_midi(path)
+    remarks = _odd_events(path)
+    notes = sorted(note for track in tracks for note in track.notes)
+    if not notes:
         raise ValueError(f"{path} has no notes" + (f" ({'; '.join(remarks)})" if remarks else ""))
     matched = match_tracks(tracks, space)
-    remarks.extend(matched.remarks)
-    named = []
+    remarks += matched.remarks
+    in_range = []
     for track in matched.tracks:
-        inside = notes_in_range(track.notes)
-        if len(inside) < len(track.notes):
-            remarks.append(
-                f"{_counted(len(track.notes) - len(inside), 'note')} outside C0-B8 left out of "
-                "the frames"
-            )
-        named.append(replace(track, notes=tuple(inside)))
-    notes = sorted(note for track in tracks for note in track.notes)
-    return Reference(tuple(notes), tuple(named), tuple(remarks))
+        kept = tuple(notes_in_range(track.notes))
+        if len(kept) < len(track.notes):
+            left_out = _counted(len(track.notes) - len(kept), "note")
+            remarks.append(f"{left_out} outside C0-B8 left out of the frames")
+        in_range.append(replace(track, notes=kept))
+    return Reference(tuple(notes), tuple(in_range), tuple(remarks))
 
 
-def against_recording(reference: Reference, seconds: float) -> list[str]:
-    """What is odd about a reference beside a recording of so many seconds."""
-    end, remarks = last_offset(reference.notes), []
+def compare_lengths(reference: Reference, seconds: float) -> list[str]:
+    """Remarks on a MIDI file that is longer or shorter than its recording of `seconds`."""
+    end = last_offset(reference.notes)
     late = sum(note.onset >= seconds for note in reference.notes)
+    remarks = []
     if late:
         remarks.append(
             f"the MIDI goes on after the recording's end at {seconds:.1f} s: "
@@ -195,30 +188,31 @@ def against_recording(reference: Reference, seconds: float) -> list[str]:
     return remarks
 
 
-def _odd_messages(path: Path) -> list[str]:
-    """Drums, and notes of no length, of a MIDI file that can be read."""
+def _odd_events(path: Path) -> list[str]:
+    """Remarks on the drums and on notes of no length of a MIDI file that can be read."""
     import mido
 
-    drums, empty = sum(len(track.notes) for track in read_midi(path, drums=True)), 0
-    for messages in mido.MidiFile(path).tracks:
-        tick, struck = 0, Counter()
-        for message in messages:
+    n_empty = 0
+    for track in mido.MidiFile(path).tracks:
+        tick, started = 0, Counter()
+        for message in track:
             tick += message.time
-            if message.type in ("note_on", "note_off") and message.channel == DRUM_CHANNEL:
+            if not message.type.startswith("note_") or message.channel == DRUM_CHANNEL:
                 continue
+            event = message.channel, message.note, tick
             if message.type == "note_on" and message.velocity:
-                struck[message.channel, message.note, tick] += 1
-            elif (
-                message.type in ("note_on", "note_off")
-                and struck[message.channel, message.note, tick]
-            ):
-                struck[message.channel, message.note, tick] -= 1
-                empty += 1
-    remarks = [f"{_counted(drums, 'drum note')} left out"] if drums else []
-    return remarks + (
-        [f"{_counted(empty, 'note')} of no length, taken as one tick long"] if empty else []
-    )
+                started[event] += 1
+            elif started[event]:
+                started[event] -= 1
+                n_empty += 1
+    n_drums = sum(len(track.notes) for track in read_midi(path, drums=True))
+    remarks = []
+    if n_drums:
+        remarks.append(f"{_counted(n_drums, 'drum note')} left out")
+    if n_empty:
+        remarks.append(f"{_counted(n_empty, 'note')} of no length, taken as one tick long")
+    return remarks
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("s" if number != 1 else "")
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("s" if number != 1 else "")

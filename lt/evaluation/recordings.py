@@ -28,7 +28,7 @@ from lt.audio.tuning import tune
 from lt.config import CrossConfig, SynthesisConfig
 from lt.data.mixing import Batch
 from lt.evaluation.figures import MOST_FRAMES, Rolls, plot_comparison
-from lt.evaluation.ground_truth import Pair, Reference, against_recording, read_reference
+from lt.evaluation.ground_truth import Pair, Reference, compare_lengths, read_reference
 from lt.evaluation.metrics import (
     FrameCounts,
     NoteScores,
@@ -133,7 +133,7 @@ def evaluate_recording(
         run.space,
         run.front_end.frame_seconds,
     )
-    remarks = [*reference.remarks, *against_recording(reference, seconds)]
+    remarks = [*reference.remarks, *compare_lengths(reference, seconds)]
     if config.resynthesize:
         remarks += _resynthesise(run, reference, pair, analysis, seconds, folder, config)
     if config.plot:
