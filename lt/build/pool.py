@@ -14,14 +14,13 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 
@@ -45,6 +44,8 @@ JOBS_A_PROCESS = 16  # at least: starting a process takes seconds
 DATA_SET_NOTES = 64  # notes of another data set in one job, since it may be larger than memory
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile)
 
+Result = tuple[Path, tuple[ExtractedNote, ...]]
+
 
 @dataclass(frozen=True)
 class Job:
@@ -64,24 +65,15 @@ def make_jobs(notes: Sequence[SourceNote], folder: Path, config: SpectralConfig)
         elif isinstance(note.location, DataSetNote):
             key += (note.location.index // DATA_SET_NOTES,)
         groups.setdefault(key, []).append(note)
-    status = {path: _file_status(path) for path in {note.location.path for note in notes}}
-    front_end = asdict(config)
+    paths = {note.location.path for note in notes}
+    status = {path: os.stat(path) for path in paths if path.exists()}  # else extract reports it
     jobs = []
     for group in groups.values():
-        contents = [[note.note_number, {**vars(note.location), "path": ""}] for note in group]
-        content = [__version__, front_end, status[group[0].location.path], contents]
-        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
-        jobs.append(Job(tuple(group), folder / f"{digest}.npz"))
+        source = status.get(group[0].location.path)
+        changed = (source.st_size, source.st_mtime_ns) if source else ()
+        digest = hashlib.sha256(repr((__version__, config, changed, group)).encode()).hexdigest()
+        jobs.append(Job(tuple(group), folder / f"{digest[:32]}.npz"))
     return jobs
-
-
-def _file_status(path: Path) -> list[object]:
-    """Path, size and time of the last change."""
-    try:
-        status = os.stat(path)
-    except OSError:  # reported when it is read
-        return [str(path)]
-    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 
 
 @contextmanager
@@ -97,7 +89,19 @@ def cache_folder(output: Path) -> Iterator[Path]:
         raise OSError(f"{folder} is a link, and what it leads to may not be ours; remove it")
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     with open(os.open(folder / "lock", flags, 0o666), "r+") as lock:
-        _lock(lock.fileno(), output)
+        try:
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise BlockingIOError(
+                f"another process is building {output}; wait for it, or choose another --output"
+            ) from None
+        except OSError as error:  # some network disks
+            logger.warning(
+                "the disk of %s has no locks (%s): make sure that nothing else builds it",
+                output,
+                error.strerror,
+            )
         done = False
         try:
             yield folder
@@ -105,22 +109,6 @@ def cache_folder(output: Path) -> Iterator[Path]:
         finally:
             if done or len(os.listdir(folder)) == 1:  # nothing but the lock to continue from
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lock(descriptor: int, output: Path) -> None:
-    try:
-        if fcntl:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        raise BlockingIOError(
-            f"another process is building {output}; wait for it, or choose another --output"
-        ) from None
-    except OSError as error:  # some network disks
-        logger.warning(
-            "the disk of %s has no locks (%s): make sure that nothing else builds it",
-            output,
-            error.strerror,
-        )
 
 
 # --- running the jobs -----------------------------------------------------------------------------
@@ -138,83 +126,60 @@ def run_jobs(
         ImportError: tinysoundfont, which renders fonts, is not installed.
         ChildProcessError: a process was killed.
     """
+    extracted = {}
     n_notes = sum(len(job.notes) for job in jobs)
     with progress(total=n_notes, desc="extracting features", unit="note") as bar:
-        extracted = {}
-        for job in jobs:
-            if notes := _read_notes(job):
-                extracted[job.path] = notes
-                bar.update(len(notes))
-        missing = [job for job in jobs if job.path not in extracted]
-        for path, notes in _run(missing, config, min(processes, len(missing) // JOBS_A_PROCESS)):
+        for path, notes in _results(jobs, config, processes):
             extracted[path] = notes
             bar.update(len(notes))
     return extracted
 
 
-Result = tuple[Path, tuple[ExtractedNote, ...]]
-
-
-def _run(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Iterator[Result]:
-    n_done = 0
-    if processes > 1:
-        try:
-            for result in _run_in_processes(jobs, config, processes):
-                yield result
-                n_done += 1
-            return
-        except BrokenProcessPool:
-            if n_done:
-                raise ChildProcessError(
-                    "a process of the build was killed (out of memory?); the same command "
-                    "continues where it stopped, --jobs 1 needs the least memory"
-                ) from None
-            # They import the main module again, which fails for a script on stdin, or one without
-            # `if __name__ == "__main__":`.
-            logger.warning("other processes cannot be started; the build goes on in this one")
+def _results(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Iterator[Result]:
+    missing = []
     for job in jobs:
-        yield run_job(job, config)
-
-
-def _run_in_processes(
-    jobs: Sequence[Job], config: SpectralConfig, processes: int
-) -> Iterator[Result]:
-    # Linux: forked from a server that imports torch once for all of them.
-    context = get_context("forkserver" if sys.platform == "linux" else "spawn")
-    if sys.platform == "linux":
-        context.set_forkserver_preload(["lt.build.pool", "lt.audio.features"])
-    with ProcessPoolExecutor(processes, context, _start_process) as pool:
+        if notes := _read_notes(job):
+            yield job.path, notes
+        else:
+            missing.append(job)
+    processes = min(processes, len(missing) // JOBS_A_PROCESS)
+    if processes < 2:
+        yield from (run_job(job, config) for job in missing)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), _watch_parent) as pool:
         try:
-            with _interrupts_blocked():
-                futures = [pool.submit(run_job, job, config) for job in jobs]
+            futures = _submit(pool, missing, config)
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a process of the build was killed (out of memory?), or cannot be started (by a "
+                'script without `if __name__ == "__main__":`); the same command continues where '
+                "it stopped, --jobs 1 needs the least memory"
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block Ctrl-C while processes start, which inherit that: this process alone handles it."""
+def _submit(pool: ProcessPoolExecutor, jobs: Sequence[Job], config: SpectralConfig) -> list[Future]:
+    """Submit jobs with Ctrl-C blocked: processes inherit that, so this one alone handles it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return [pool.submit(run_job, job, config) for job in jobs]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        return [pool.submit(run_job, job, config) for job in jobs]
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _start_process() -> None:
-    """Ignore Ctrl-C; end when the first process was killed, for which the pool does not care."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _watch_parent() -> None:
+    """End this process with the first one, also if that is killed; the pool does not see to it."""
 
+    def watch() -> None:
+        connection.wait([parent_process().sentinel])
+        os._exit(1)
 
-def _end_with_parent() -> None:
-    connection.wait([parent_process().sentinel])
-    os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_job(job: Job, config: SpectralConfig) -> Result:
