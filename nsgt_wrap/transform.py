@@ -56,7 +56,8 @@ class NSGT(nn.Module):
         Raises:
             ValueError: there are no samples, or their dtype is not the module's.
         """
-        self._check_audio(audio)
+        has_samples = audio.ndim > 0 and audio.shape[-1] > 0
+        self._check_audio(audio, has_samples, "(..., samples) with at least one sample")
         coefficients = Analysis.apply(audio.reshape(-1, audio.shape[-1]), self.slices, False)
         return coefficients.reshape(*audio.shape[:-1], *coefficients.shape[1:])
 
@@ -128,9 +129,7 @@ class NSGT(nn.Module):
         waiting = self.slices.hann.new_zeros(0)
         is_empty = True
         for block in blocks:
-            if block.ndim != 1:
-                raise ValueError(f"expected audio of shape (samples,), got {tuple(block.shape)}")
-            self._check_dtype(block)
+            self._check_audio(block, block.ndim == 1, "(samples,)")
             waiting = torch.cat((waiting, block))
             *whole, waiting = waiting.tensor_split(tuple(range(half, len(waiting) + 1, half)))
             is_empty = is_empty and not len(block)
@@ -140,16 +139,12 @@ class NSGT(nn.Module):
         if len(waiting):
             yield waiting
 
-    def _check_audio(self, audio: torch.Tensor) -> None:
-        self._check_dtype(audio)
-        if audio.ndim < 1 or audio.shape[-1] < 1:
+    def _check_audio(self, audio: torch.Tensor, has_shape: bool, shape: str) -> None:
+        if audio.dtype != self.slices.hann.dtype or not has_shape:
             raise ValueError(
-                f"expected at least one sample, got audio of shape {tuple(audio.shape)}"
+                f"expected {self.slices.hann.dtype} audio of shape {shape}, got {audio.dtype} of "
+                f"shape {tuple(audio.shape)}"
             )
-
-    def _check_dtype(self, audio: torch.Tensor) -> None:
-        if audio.dtype != self.slices.hann.dtype:
-            raise ValueError(f"expected {self.slices.hann.dtype} samples, got {audio.dtype}")
 
     def check_coefficients(self, coefficients: torch.Tensor, n_samples: int) -> None:
         """Raise a ValueError where `coefficients: (..., bins, coefficients)` are not those of

@@ -2,8 +2,9 @@
 
 The threshold is a level below the loudest block, or in a noisy recording one above the noise floor.
 A little silence is kept on either side, so that models see onsets and ends; none in noise, which
-the data set would label as the note. `librosa.effects.trim` has one threshold, below the peak: in 16
-of 39 recorded flute notes it keeps 17 ms of noise on average, and all data sets would change.
+the data set would label as the note. `librosa.effects.trim` has one threshold, below the peak: of
+16 noisy recordings among 39 of flute notes it keeps 17 ms of noise on average, and the bytes of all
+data sets would change.
 
 Names: `audio: (samples,)`, full scale at 1.
 """

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lt.audio.features import db_to_amplitude
 from lt.config import AugmentationConfig, RunConfig, SpectralConfig
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
 
@@ -81,11 +82,11 @@ class Augmentation:
             curve_db = curve_db + self.strengths.equalise * self.smooth_curves(
                 *magnitudes.shape, rng
             )
-        changed = magnitudes * _amplitude(curve_db)
+        changed = magnitudes * db_to_amplitude(curve_db)
         # another partial may be the loudest now, but no louder: the level carries the dynamics
         level = _peak(magnitudes) / _peak(changed).clamp_min(self.constants.silent)
         gain = torch.randn(len(changed), 1, generator=rng, device=rng.device)
-        return changed * (level * _amplitude(self.strengths.gain * gain))
+        return changed * (level * db_to_amplitude(self.strengths.gain * gain))
 
     def add_noise(self, magnitudes: Tensor, rng: torch.Generator) -> Tensor:
         """Mixtures (batch, bins) with noise of rooms, microphones and breath."""
@@ -135,9 +136,9 @@ class Augmentation:
         colour_db = self.constants.noise_colour_db * self.smooth_curves(n_rows, n_bins, rng)
         grain = torch.randn(n_rows, n_bins, generator=rng, device=rng.device)
         level_db = range_db[0] + (range_db[1] - range_db[0]) * uniform[:, :1]
-        shape = _amplitude(colour_db + self.constants.noise_grain_db * grain)
+        shape = db_to_amplitude(colour_db + self.constants.noise_grain_db * grain)
         noisy = uniform[:, 1:] < self.strengths.noise_floor
-        return reference * _amplitude(level_db) * shape * noisy
+        return reference * db_to_amplitude(level_db) * shape * noisy
 
 
 def _uniform(n_rows: int, interval: tuple[float, float], rng: torch.Generator) -> Tensor:
@@ -148,7 +149,3 @@ def _uniform(n_rows: int, interval: tuple[float, float], rng: torch.Generator) -
 def _peak(magnitudes: Tensor) -> Tensor:
     """Each row's largest magnitude: (batch, 1)."""
     return magnitudes.amax(dim=1, keepdim=True)
-
-
-def _amplitude(db: Tensor) -> Tensor:
-    return torch.pow(10.0, db / 20)

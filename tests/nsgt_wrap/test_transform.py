@@ -294,7 +294,7 @@ def test_an_empty_stream_is_refused(single):
 
 
 def test_wrong_types_and_shapes_are_refused_in_a_sentence(single):
-    with pytest.raises(ValueError, match="expected torch.float32 samples, got torch.float64"):
+    with pytest.raises(ValueError, match="expected torch.float32 audio .*, got torch.float64"):
         single(torch.zeros(100, dtype=torch.float64))
     with pytest.raises(ValueError, match="expected 410 bins and 2 coefficients for 100 samples"):
         single.inverse(torch.zeros(410, 3, dtype=torch.complex64), 100)
