@@ -1,5 +1,5 @@
-"""Features: audio to frames of constant-Q magnitudes and back, and the scaled features that models
-take.
+"""Features: audio to frames of constant-Q magnitudes and back, and the scaled features for the
+models.
 
 A model frame is the mean magnitude of `frame_hop // hop` NSGT coefficients; frame n starts at
 sample n * frame_hop. `Scaler` turns magnitudes into features: `absolute` is the scaled

@@ -7,9 +7,9 @@ is the exception: it moves input, target and labels together. Each source of a m
 by itself (pitch, ringing of neighbouring notes, timbre and level); noise is added to the mixture.
 
 Magnitudes are (batch, bins) on a logarithmic frequency axis, where a change of pitch is a shift and
-the response of a room or a microphone a smooth gain. `rng` draws a whole batch at once, in a fixed
-order. Strengths (`transpose`, `detune`, `ring`, `tilt`, `equalise`, `gain`, `noise_floor`) are
-flags of `RunConfig`, where 0 switches an augmentation off.
+the response of a room or a microphone a smooth gain. Random numbers are sampled for a whole batch
+at once, in a fixed order. Strengths (`transpose`, `detune`, `ring`, `tilt`, `equalise`, `gain`,
+`noise_floor`) are flags of `RunConfig`, where 0 switches an augmentation off.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Augmentation:
     """The augmentation of a run.
 
     Attributes:
-        strengths: the run's settings, of which `transpose` to `gain` are read.
+        strengths: the run's settings.
         front_end: of the magnitudes.
         reference: magnitude of 0 dB for the noise of rooms, the largest of the data.
     """

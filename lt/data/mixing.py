@@ -3,7 +3,7 @@
 Sources are independent, so their powers add: mixture = sqrt(sum of (weight * magnitude)^2). A
 source of weight 0 is silent and carries the silence class; where a model has none, it keeps the
 labels of its note (as in the article). Random numbers of a batch come from one generator named by
-(seed, stream, key), drawn for the whole batch at once, so that any number of workers sees the same
+(seed, stream, key), sampled for the whole batch at once, so that any number of workers has the same
 batch.
 
 Names: `positions: (batch, instruments)` index each source's frames; the pool holds the magnitudes

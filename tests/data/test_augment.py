@@ -142,11 +142,11 @@ def test_every_constant_has_a_unit_and_an_origin():
         assert field.metadata["unit"] and field.metadata["origin"], field.name
 
 
-def test_the_preset_weakens_no_partials_where_mixtures_are_heard():
-    one, both = (
+def test_the_preset_for_mixtures_weakens_no_partials():
+    single, both = (
         with_preset({"instruments": ("Flute",)}, "robust"),
         {"instruments": ("Flute", "Violin")},
     )
-    two = with_preset(both, "robust")
-    assert one.tilt > 0 == two.tilt and two.range_db > one.range_db
+    mixed = with_preset(both, "robust")
+    assert single.tilt > 0 == mixed.tilt and mixed.range_db > single.range_db
     assert with_preset({**both, "tilt": 6.0}, "robust").tilt == 6.0

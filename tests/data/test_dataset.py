@@ -1,4 +1,4 @@
-"""The data set file: what is written is read, mapped, in equal bytes; what is not one says so."""
+"""The data set file: written, read back and mapped in equal bytes; damaged files are refused."""
 
 import io
 import json
@@ -112,12 +112,12 @@ def test_instruments_are_found_by_name(data):
         data.notes_of("Tuba")
 
 
-# --- what is no data set --------------------------------------------------------------------------
+# --- damaged and foreign files --------------------------------------------------------------------
 
 
 def rewritten(source, path, change):
-    """A copy of a data set, uncompressed, with members changed: name -> bytes, or None for one
-    less.
+    """A copy of a data set, uncompressed, with members changed: name -> bytes, or None to drop
+    the member.
     """
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():

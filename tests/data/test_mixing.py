@@ -32,9 +32,9 @@ def mixer(data, **changes):
 
 
 def test_one_instrument_alone_is_its_frames_and_labels(data):
-    one = mixer(data, instruments=("Violin",))
-    order = one.order(0, 1)
-    batch = one.batch(order, 0, 1, 0)
+    violin = mixer(data, instruments=("Violin",))
+    order = violin.order(0, 1)
+    batch = violin.batch(order, 0, 1, 0)
     frames = split_data(data, replace(CONFIG, instruments=("Violin",))).frames["train"][0]
     torch.testing.assert_close(
         batch.mixture, torch.from_numpy(data.magnitudes[frames])[order[:, 0]]
@@ -74,41 +74,43 @@ def test_shorter_instruments_begin_again(tmp_path):
     assert set(shorter.tolist()) == set(range(min(sizes)))
 
 
-def test_bernoulli_weights_of_nought_are_the_silence_class(data):
-    chance = mixer(data, random_mode="bernoulli")
-    order = chance.order(0, 1)
-    batch = chance.batch(order, 0, 1, 0)
+def test_bernoulli_weights_of_0_are_the_silence_class(data):
+    random = mixer(data, random_mode="bernoulli")
+    order = random.order(0, 1)
+    batch = random.batch(order, 0, 1, 0)
     assert set(batch.weights.unique().tolist()) == {0.0, 1.0}
     assert 0.4 < batch.weights.mean() < 0.6
     silent = batch.weights == 0
     assert (batch.classes[silent] == torch.tensor([9, 12, 5])).all()
     assert (batch.mixture[silent.all(dim=1)] == 0).all()
     alone = silent[:, 1] & ~silent[:, 0]
-    torch.testing.assert_close(batch.mixture[alone], source_magnitudes(chance, order, 0)[alone])
+    torch.testing.assert_close(batch.mixture[alone], source_magnitudes(random, order, 0)[alone])
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
-def test_sources_rest_by_chance_as_often_as_asked(data, share):
-    chance = mixer(data, random_mode="bernoulli", rest_share=share)
+@pytest.mark.parametrize("fraction", [0.0, 0.2, 0.5, 1.0])
+def test_sources_rest_at_random_as_often_as_asked(data, fraction):
+    random = mixer(data, random_mode="bernoulli", rest_share=fraction)
     weights = torch.cat(
-        [chance.batch(chance.order(0, epoch), 0, epoch, 0).weights for epoch in range(20)]
+        [random.batch(random.order(0, epoch), 0, epoch, 0).weights for epoch in range(20)]
     )
-    assert float((weights == 0).float().mean()) == pytest.approx(share, abs=0.03)
-    assert float((weights == 0).all(dim=1).float().mean()) == pytest.approx(share**2, abs=0.03), (
-        "each by itself"
-    )
+    assert float((weights == 0).float().mean()) == pytest.approx(fraction, abs=0.03)
+    assert float((weights == 0).all(dim=1).float().mean()) == pytest.approx(
+        fraction**2, abs=0.03
+    ), "independently"
 
 
-def test_without_a_silence_class_a_weight_of_nought_keeps_its_labels(data):
-    chance = mixer(data, random_mode="bernoulli", zero_extra_class=0)
-    batch = chance.batch(chance.order(0, 1), 0, 1, 0)
+def test_without_a_silence_class_a_weight_of_0_keeps_its_labels(data):
+    random = mixer(data, random_mode="bernoulli", zero_extra_class=0)
+    batch = random.batch(random.order(0, 1), 0, 1, 0)
     assert (batch.weights == 0).any()
     assert (batch.classes < torch.tensor([9, 12, 5])).all()
 
 
-@pytest.mark.parametrize("share, least, most", [(0.0, 0.0, 0.0), (0.3, 0.2, 0.4), (1.0, 1.0, 1.0)])
-def test_silence_share(data, share, least, most):
-    some = mixer(data, silence_share=share)
+@pytest.mark.parametrize(
+    "fraction, least, most", [(0.0, 0.0, 0.0), (0.3, 0.2, 0.4), (1.0, 1.0, 1.0)]
+)
+def test_silence_share(data, fraction, least, most):
+    some = mixer(data, silence_share=fraction)
     silent = (some.batch(some.order(0, 1), 0, 1, 0).weights == 0).float().mean()
     assert least <= silent <= most
 
@@ -122,19 +124,19 @@ def test_labels_in_the_order_asked_for(data):
     )
 
 
-def test_draws_are_named_by_seed_epoch_and_step(data):
-    chance = mixer(data, random_mode="bernoulli")
-    order = chance.order(0, 1)[:40]
+def test_random_numbers_are_named_by_seed_epoch_and_step(data):
+    random = mixer(data, random_mode="bernoulli")
+    order = random.order(0, 1)[:40]
 
     def weights(*key):
-        return chance.batch(order, *key).weights
+        return random.batch(order, *key).weights
 
     assert torch.equal(weights(0, 1, 2), weights(0, 1, 2))
     assert not any(
         torch.equal(weights(0, 1, 2), weights(*other))
         for other in ((1, 1, 2), (0, 2, 2), (0, 1, 3))
     )
-    assert not torch.equal(chance.order(0, 1), chance.order(0, 2))
+    assert not torch.equal(random.order(0, 1), random.order(0, 2))
 
 
 def test_streaming_from_disk_gives_the_same_batches(data, monkeypatch):
@@ -144,9 +146,9 @@ def test_streaming_from_disk_gives_the_same_batches(data, monkeypatch):
     assert resident.resident and not streaming.resident
     order = resident.order(0, 1)
     assert torch.equal(order, streaming.order(0, 1))
-    one, other = resident.batch(order, 0, 1, 0), streaming.batch(order, 0, 1, 0)
+    first, second = resident.batch(order, 0, 1, 0), streaming.batch(order, 0, 1, 0)
     for name in ("mixture", "augmented", "classes", "weights"):
-        assert torch.equal(getattr(one, name), getattr(other, name))
+        assert torch.equal(getattr(first, name), getattr(second, name))
 
 
 def test_transposition_moves_sound_target_and_labels_together(data):

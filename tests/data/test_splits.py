@@ -135,10 +135,10 @@ def test_a_damaged_stored_split_is_refused(data, notes):
 
 
 def test_a_seed_gives_one_split(data):
-    one, same, other = (
+    first, same, other = (
         frames_of(split_data(data, replace(CONFIG, seed=seed)))["train"] for seed in (1, 1, 2)
     )
-    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    assert np.array_equal(first, same) and not np.array_equal(first, other)
 
 
 def test_without_a_silence_class_silent_frames_are_left_out(data):

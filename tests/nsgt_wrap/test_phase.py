@@ -70,11 +70,11 @@ def test_more_iterations_come_nearer_and_momentum_nearer_still(nsgt, tune):
 
 def test_the_same_seed_gives_the_same_audio_and_another_another(nsgt, tune):
     n_samples, magnitudes = tune
-    one, again, other = (
+    first, again, other = (
         griffin_lim(nsgt, magnitudes, n_samples, 2, rng=seeded(s)) for s in (1, 1, 2)
     )
-    assert torch.equal(one, again)
-    assert not torch.allclose(one, other, atol=1e-3)
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=1e-3)
 
 
 def test_silence_stays_silent(nsgt):

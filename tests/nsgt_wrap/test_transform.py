@@ -127,9 +127,9 @@ def test_merged_slices_of_all_bands_bring_noise_back_nearly():
 
 
 def test_the_transform_is_linear(double):
-    one, other = noise(2, 100_001, seed=1), noise(2, 100_001, seed=2)
-    together = double(2 * one - 3 * other)
-    assert error(together, 2 * double(one) - 3 * double(other)) < 1e-12
+    first, second = noise(2, 100_001, seed=1), noise(2, 100_001, seed=2)
+    together = double(2 * first - 3 * second)
+    assert error(together, 2 * double(first) - 3 * double(second)) < 1e-12
 
 
 @pytest.mark.parametrize("n_samples", [1, 33, 65])
