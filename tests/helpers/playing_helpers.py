@@ -1,5 +1,5 @@
-"""What the tests of playing share: runs that need no training, a model that plays by rule, and
-measures of sound.
+"""Helpers of tests of inference: runs without training, a model that follows a rule, and measures of
+sound.
 """
 
 from dataclasses import replace
@@ -58,8 +58,8 @@ def make_run(path, **changes) -> Path:
 
 
 class Organ(torch.nn.Module):
-    """Plays by rule instead of by learning: z = (octave, pitch, dynamics), decoded to six harmonics
-    whose level rises 5 dB a dynamic. With the posterior's scale 0 no draw moves it.
+    """A model without training: z = (octave, pitch, dynamics) is decoded to six harmonics whose
+    level rises 5 dB per dynamic. With the scale 0 the posterior's samples are its mean.
     """
 
     dims = (3,)
@@ -68,7 +68,7 @@ class Organ(torch.nn.Module):
         super().__init__()
         self.space, self.scale = space, scale
         self.anything = torch.nn.Parameter(torch.zeros(1))
-        self.signal = self.symbol = self  # both decoders are `decode`, told apart by who asks
+        self.signal = self.symbol = self  # `decode` is the decoder of both
 
     def encode_symbol(self, classes, noise=None):
         mean = classes.flatten(1).float()[:, :3]
@@ -94,7 +94,7 @@ class Organ(torch.nn.Module):
 
 
 class OrganWithSymbols(Organ):
-    """An organ whose symbol half says which key is down."""
+    """An organ with a symbol decoder: the classes nearest to the latent."""
 
     def __init__(self, space, scale=0.0):
         super().__init__(space, scale)

@@ -1,6 +1,4 @@
-"""The modes' work: tracks matched to instruments, notes fitted, names of files, pictures that can
-be read.
-"""
+"""Actions of lt_play: tracks matched to instruments, notes fitted, names of files, figures."""
 
 import csv
 import hashlib
@@ -166,17 +164,17 @@ def test_a_midi_file_is_played_at_its_times(tmp_path):
 def test_morphing_lasts_n_steps_and_its_labels_go_from_first_to_last(
     tmp_path, monkeypatch, order, steps
 ):
-    drawn = {}
+    panels = {}
     monkeypatch.setattr(
         "lt.inference.play.plot_sound",
-        lambda *given: drawn.update(labels=given[4]),
+        lambda *given: panels.update(labels=given[4]),
     )
     run = organ()
     classes = parse_symbols("A4:p C5:ff E4:mf C5:f".split(), run.space)
     options = PlayOptions(griffinlim_iters=1, n_steps=steps, interp_order=order, latent_sample=0)
     audio = read_audio(play_morphing(run, classes, tmp_path, options).sound)
     assert len(audio) == steps * 704
-    found = np.stack([group.argmax(axis=1) for group in drawn["labels"]], axis=1)
+    found = np.stack([group.argmax(axis=1) for group in panels["labels"]], axis=1)
     np.testing.assert_array_equal(found[[0, -1]], classes[[0, -1], 0])
 
 
@@ -243,8 +241,8 @@ def test_an_hour_is_heard_in_bounded_memory(tmp_path):
     peaks = []
     for minutes in (5, 60):
         path = tmp_path / f"{minutes}.wav"
-        one = (0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE * 60) / RATE)).astype(np.float32)
-        write_audio(path, np.tile(one, minutes))
+        minute = (0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE * 60) / RATE)).astype(np.float32)
+        write_audio(path, np.tile(minute, minutes))
         code = (
             "import resource, lt_play; lt_play.main(['audio', '-m', {!r}, '-i', {!r}, "
             "'--griffinlim_iters', '1'], "

@@ -1,5 +1,5 @@
-"""Generation: notes sound when and at what pitch and level they are asked for, join smoothly, and
-repeat by seed.
+"""Synthesis: onsets, pitches and levels of notes are those of the events, notes join smoothly, and
+the seed determines the sound.
 """
 
 from dataclasses import replace
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from playing_helpers import RATE, SCALER, level_db, organ, strongest_number
+from playing_helpers import RATE, SCALER, level_db, make_run, organ, strongest_number
 from tqdm import tqdm
 
 from lt.config import SynthesisConfig
@@ -20,6 +20,7 @@ from lt.inference.synthesis import (
     events_to_audio,
     features_to_magnitudes,
     is_silent,
+    reconstruct_magnitudes,
     set_releases,
     slow_noise,
     synthesise,
@@ -27,6 +28,7 @@ from lt.inference.synthesis import (
 )
 from lt.labels import LabelSpace, parse_symbols
 from lt.midi import Note, Track
+from lt.models.runs import load_run
 
 QUICK = SynthesisConfig(n_iter=8, sample=False)
 RUN = organ()
@@ -45,7 +47,7 @@ def test_a_note_sounds_at_its_pitch(name, number):
 
 def test_levels_rise_with_dynamics_by_what_the_model_says():
     audio = synthesise(RUN, "A4:pp A4:p A4:mf A4:f A4:ff", 0.6, QUICK)
-    levels = [level_db(one[2000:11000]) for one in np.array_split(audio[: round(3 * RATE)], 5)]
+    levels = [level_db(part[2000:11000]) for part in np.array_split(audio[: round(3 * RATE)], 5)]
     np.testing.assert_allclose(np.diff(levels), 5, atol=0.8)
 
 
@@ -145,6 +147,33 @@ def test_draws_have_the_stated_spread():
         abs(float(noise.std()) / SynthesisConfig().spread - 1) < 0.05
         and abs(float(noise.mean())) < 0.05
     )
+
+
+def test_without_sampling_there_is_no_noise():
+    assert slow_noise(RUN, 20, QUICK) is None
+
+
+@pytest.mark.parametrize("sample", [True, False])
+@pytest.mark.parametrize("tuning", [0.0, 0.3])
+def test_a_reconstruction_does_not_depend_on_the_blocks(tmp_path, sample, tuning):
+    run = load_run(make_run(tmp_path / "run"))
+    magnitudes = torch.rand(50, SCALER.n_bins)
+    config = SynthesisConfig(sample=sample)
+    whole = reconstruct_magnitudes(run, magnitudes, tuning, config)
+    split = reconstruct_magnitudes(run, magnitudes, tuning, replace(config, chunk_frames=7))
+    assert whole.shape == magnitudes.shape and torch.allclose(whole, split, atol=1e-6)
+    mean = reconstruct_magnitudes(run, magnitudes, tuning)
+    assert torch.allclose(whole, mean, atol=1e-6) is not sample
+
+
+def test_a_reconstruction_follows_the_tuning(tmp_path):
+    run = load_run(make_run(tmp_path / "run"))
+    magnitudes = torch.zeros(4, SCALER.n_bins)
+    magnitudes[:, 100] = 1.0
+    higher = torch.roll(magnitudes, 4, dims=1)  # a semitone
+    plain = reconstruct_magnitudes(run, magnitudes)
+    shifted = reconstruct_magnitudes(run, higher, 1.0)
+    assert torch.allclose(shifted[:, 4:], plain[:, :-4], atol=1e-6)
 
 
 def test_the_envelope_is_smooth_and_ends_at_nothing():
