@@ -32,6 +32,7 @@ __version__ = "0.1.0"
 _MODULE_OF = {
     "RunConfig": "config",
     "SpectralConfig": "config",
+    "SynthesisConfig": "config",
     "LabelSpace": "labels",
     "NoteLabels": "labels",
     "Note": "midi",
@@ -45,6 +46,8 @@ _MODULE_OF = {
     "build_data_set": "build.builder",
     "load_run": "models.runs",
     "transcribe": "inference.note_decoding",
+    "synthesise": "inference.synthesis",
+    "reconstruct": "inference.synthesis",
 }
 __all__ = ["__version__", *_MODULE_OF]
 

@@ -40,7 +40,8 @@ def magnitudes_to_audio(
     Returns:
         audio: (frames * frame_hop,) float32.
     """
-    hop, margin = front_end.frame_hop, config.chunk_margin_frames
+    hop = front_end.frame_hop
+    margin = config.chunk_margin_frames
     audio = np.empty(len(magnitudes) * hop, np.float32)
     fade_in = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
     for index, (start, stop) in enumerate(pairwise(chunk_borders(magnitudes, config.chunk_frames))):
@@ -69,11 +70,11 @@ def magnitudes_to_audio_batch(
     Returns:
         audio (frames * frame_hop,) float32 of each, not faded.
     """
-    hop, gap = front_end.frame_hop, config.gap_frames
-    magnitudes = torch.cat([pad(sound, (0, 0, 0, gap)) for sound in sounds])
-    audio = _griffin_lim(magnitudes, front_end, config, *key)
-    ends = np.cumsum([(len(sound) + gap) * hop for sound in sounds])
-    return [part[: len(sound) * hop] for part, sound in zip(np.split(audio, ends[:-1]), sounds)]
+    with_gaps = [pad(sound, (0, 0, 0, config.gap_frames)) for sound in sounds]
+    audio = _griffin_lim(torch.cat(with_gaps), front_end, config, *key)
+    ends = front_end.frame_hop * np.cumsum([len(sound) for sound in with_gaps])
+    parts = np.split(audio, ends[:-1])
+    return [part[: len(sound) * front_end.frame_hop] for part, sound in zip(parts, sounds)]
 
 
 def chunk_borders(magnitudes: Tensor, chunk_frames: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Actions of `lt_play.py`: recordings, MIDI, symbols or latent paths to sound, labels and figures.
 
-Each function takes a run, one input and the path of its outputs without suffix (`base`) or their
-folder, writes whole files and returns their paths. Remarks for the user are logged.
+Each function takes a run, an input, and the path of the outputs without suffix (`base`) or their
+folder; it writes whole files and returns their paths. Remarks for the user are logged.
 
 Names: `classes: (groups, instruments, labels)`, `z: (frames, latent)` of the top layer.
 """
@@ -72,23 +72,17 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`. OSError: a file cannot be
         written.
     """
-    config, analysis = synthesis_config(options), analyse_recording(run, path)
-    posteriors, magnitudes = analysis.posteriors, analysis.magnitudes
-    tracks = posteriors_to_tracks(posteriors)
-    reconstruction = reconstruct_magnitudes(run, magnitudes, analysis.tuning, config)
+    config = synthesis_config(options)
+    analysis = analyse_recording(run, path)
+    tracks = posteriors_to_tracks(analysis.posteriors)
+    reconstruction = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning, config)
     audio = magnitudes_to_audio(reconstruction, run.front_end, config, run.device)
-    files = write_sound(
-        run,
-        audio,
-        base,
-        options,
-        {path.name: magnitudes, "reconstruction": reconstruction},
-        tracks,
-    )
+    spectra = {path.name: analysis.magnitudes, "reconstruction": reconstruction}
+    files = write_sound(run, audio, base, options, spectra, tracks)
     return replace(
         files,
         midi=_write_transcription(run, tracks, base, path.name),
-        labels=_write_labels(run, posteriors.probabilities, base),
+        labels=_write_labels(run, analysis.posteriors.probabilities, base),
     )
 
 
@@ -162,7 +156,8 @@ def play_trajectory(
     n_frames = options.n_steps or FRAMES_PER_PATH
     path = TRAJECTORIES[kind](n_frames, len(region.axes), options.seed, number)
     z = torch.from_numpy(region.to_latent(path)).float()
-    base, probabilities = folder / f"{kind}_{number}", decode_probabilities(run, z)
+    probabilities = decode_probabilities(run, z)
+    base = folder / f"{kind}_{number}"
     files = _play_path(run, z, base, options, f"{kind} {number}", probabilities)
     return replace(files, labels=_write_labels(run, probabilities, base))
 

@@ -32,9 +32,10 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.phase import magnitudes_to_audio_batch
+from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.audio.tuning import tune
 from lt.config import SpectralConfig, SynthesisConfig
+from lt.inference.posteriors import analyse_audio
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols, velocity_to_dynamics
 from lt.midi import Track
 from lt.models.runs import Run
@@ -87,6 +88,30 @@ def synthesise(
     tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
     events = classes_to_events(parse_symbols(tokens, run.space), seconds)
     return events_to_audio(run, events, config)
+
+
+def reconstruct(
+    run: Run, audio: np.ndarray, config: SynthesisConfig = SynthesisConfig()
+) -> np.ndarray:
+    """Reconstruct a recording by the signal VAE: encode, decode, reconstruct the phase.
+
+    Args:
+        run: a trained run.
+        audio: (samples,) mono float32 at `run.front_end.sample_rate`, as `lt.read_audio` reads it.
+        config: iterations, seed, sampling, and the constants of the method.
+    Returns:
+        audio: (ceil(samples / frame_hop) * frame_hop,) float32, faded at both ends.
+    Raises:
+        ValueError: there are no samples.
+
+    Example::
+
+        run = load_run("saves/demo__Flute")
+        audio = reconstruct(run, read_audio("recording.wav"), SynthesisConfig(sample=False))
+    """
+    analysis = analyse_audio(run, [audio])
+    magnitudes = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning, config)
+    return magnitudes_to_audio(magnitudes, run.front_end, config, run.device)
 
 
 # --- symbols and notes to events ------------------------------------------------------------------
@@ -206,7 +231,8 @@ def features_to_magnitudes(run: Run, features: Tensor) -> Tensor:
     lowest level f that features resolve: m^3 / (m^2 + f^2). Hundreds of bins that a mean leaves a
     little above their floor would sum to an audible hiss; partials stay as they are.
     """
-    magnitudes, scaler = run.scaler.invert(features), run.scaler
+    scaler = run.scaler
+    magnitudes = scaler.invert(features)
     top = magnitudes.amax(dim=-1, keepdim=True) if scaler.kind == "relative" else scaler.reference
     lowest = top * 10 ** (-scaler.range_db / 20)
     return magnitudes**3 / (magnitudes**2 + lowest**2 + torch.finfo(magnitudes.dtype).tiny)
@@ -242,7 +268,8 @@ def reconstruct_magnitudes(
         magnitudes: (frames, bins), on the same device.
     """
     config = config or SynthesisConfig(sample=False)
-    size, result = config.chunk_frames, []
+    size = config.chunk_frames
+    result = []
     noise = slow_noise(run, len(magnitudes), config) or ()
     for block, *block_noise in zip(magnitudes.split(size), *(layer.split(size) for layer in noise)):
         retuned = tune(block.to(run.device), -tuning, run.front_end)

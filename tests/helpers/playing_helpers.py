@@ -1,5 +1,5 @@
-"""Helpers of tests of inference: runs without training, a model that follows a rule, and measures of
-sound.
+"""Helpers of tests of inference: runs without training, a model that follows a rule, and measures
+of sound.
 """
 
 from dataclasses import replace

@@ -20,6 +20,7 @@ from lt.inference.synthesis import (
     events_to_audio,
     features_to_magnitudes,
     is_silent,
+    reconstruct,
     reconstruct_magnitudes,
     set_releases,
     slow_noise,
@@ -164,6 +165,16 @@ def test_a_reconstruction_does_not_depend_on_the_blocks(tmp_path, sample, tuning
     assert whole.shape == magnitudes.shape and torch.allclose(whole, split, atol=1e-6)
     mean = reconstruct_magnitudes(run, magnitudes, tuning)
     assert torch.allclose(whole, mean, atol=1e-6) is not sample
+
+
+def test_audio_is_reconstructed_at_its_length(tmp_path):
+    run = load_run(make_run(tmp_path / "run"))
+    audio = (0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
+    found = reconstruct(run, audio, QUICK)
+    assert found.dtype == np.float32 and len(found) == -(-RATE // 704) * 704
+    np.testing.assert_array_equal(found, reconstruct(run, audio, QUICK))
+    with pytest.raises(ValueError, match="no samples|at least one sample"):
+        reconstruct(run, np.zeros(0, np.float32), QUICK)
 
 
 def test_a_reconstruction_follows_the_tuning(tmp_path):
