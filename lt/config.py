@@ -142,6 +142,16 @@ class SpectralConfig:
         slice_length, hop: length of a slice of the transform, and distance of its coefficients.
         frame_hop: distance of model frames; a multiple of `hop`.
         rumble: cutoff of the high-pass filter before the transform; 0: no filter.
+
+    Example:
+        >>> config = SpectralConfig()
+        >>> config.n_bins, round(config.frame_rate, 1)
+        (410, 31.3)
+        >>> SpectralConfig(bins_per_octave=24).n_bins
+        206
+
+    Raises:
+        ValueError: a number that is not positive, or a cutoff beyond fmax.
     """
 
     sample_rate: int = 22050
