@@ -141,10 +141,10 @@ class Mixer:
             for index, source in enumerate(self.sources)
         ]
         clean, augmented, classes = zip(*sources)
-        encoded = _mix(augmented)
+        mixture = encoded = _mix(clean)
         if self.augmentation:
-            encoded = self.augmentation.add_noise(encoded, rng)
-        return Batch(_mix(clean), encoded, torch.stack(classes, dim=1), weights)
+            encoded = self.augmentation.add_noise(_mix(augmented), rng)
+        return Batch(mixture, encoded, torch.stack(classes, dim=1), weights)
 
     def _weights(self, n_rows: int, rng: torch.Generator) -> Tensor:
         """(n_rows, instruments) weights of the sources: 1, or 0 at random for rests and silence."""

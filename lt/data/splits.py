@@ -21,7 +21,6 @@ from lt.data.dataset import DataSet
 from lt.labels import octave_pitch_to_note_number
 from lt.seeds import numpy_rng
 
-KINDS = ("note", "pitch", "frame")
 PARTS = ("train", "valid", "test")
 TRAIN, VALID, TEST = range(3)
 HELD_OUT = 0.1  # fraction of the units for validation, and for the test
@@ -32,7 +31,7 @@ class Split:
     """Frames of each part, for each instrument of a run.
 
     Attributes:
-        kind: one of KINDS.
+        kind: `note`, `pitch` or `frame`.
         frames: part -> one index array into `DataSet.magnitudes` an instrument.
         notes: part -> the notes of those frames.
         notes_without_frames: number of notes without a frame in range.

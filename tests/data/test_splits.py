@@ -13,9 +13,10 @@ from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tin
 
 from lt.config import RunConfig, SpectralConfig
 from lt.data.dataset import read_data_set, write_data_set
-from lt.data.splits import KINDS, PARTS, Split, split_data
+from lt.data.splits import PARTS, Split, split_data
 from lt.labels import octave_pitch_to_note_number
 
+KINDS = ("note", "pitch", "frame")
 CONFIG = RunConfig(frames=(), instruments=("Flute", "Violin"))
 
 
