@@ -1,4 +1,5 @@
-# make setup      a virtual environment in .venv with everything; a second run installs nothing
+# make setup      a virtual environment in .venv with everything, and the commands lt-train ...;
+#                 a second run installs nothing
 # make demo       build a data set, train, transcribe and play, in a few minutes
 # make test       the tests (make test-long: those that take longer)
 # make lint       the style checks
@@ -45,7 +46,7 @@ clean:
 	find lt nsgt_wrap tests bench -name __pycache__ -prune -exec rm -rf {} +
 
 # Every path is relative, so that the folder's own may hold spaces.
-$(STAMP): requirements.txt requirements-dev.txt Makefile
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
 	  echo "setup: Python 3.10 to 3.13 is needed; name one: make PYTHON=python3.12 setup" >&2; exit 1; }
 	@test -x $(PY) || { echo "setup: making .venv"; $(PYTHON) -m venv .venv; }
@@ -63,5 +64,7 @@ $(STAMP): requirements.txt requirements-dev.txt Makefile
 # tinysoundfont requires PyAudio, which serves playback only and does not build without a system library
 # (PortAudio); rendering to arrays works without it.
 	@$(PIP) --no-deps "tinysoundfont>=0.3.6"
+	@echo "setup: installing the commands lt-train lt-analyze lt-midi lt-play lt-build"
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 	@echo "setup: done"

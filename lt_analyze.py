@@ -11,7 +11,7 @@ from lt import cli
 from lt.config import AnalysisConfig
 
 EXAMPLE = """python3 lt_analyze.py -m saves/scan_multi__Flute > results.txt
-python3 lt_analyze.py -m saves/flute__Flute saves/piano__Piano -o comparison --classifier_epochs 200"""
+python3 lt_analyze.py -m saves/flute__Flute saves/piano__Piano -o comparison --nb_passes 4"""
 
 
 @cli.command(

@@ -1,11 +1,11 @@
 """Files: written whole or not at all, never over an input, under names that do not collide.
 
-A file is first made under its own name in a hidden folder beside its destination, flushed to the
+A file is first written under its own name in a hidden folder beside its destination, flushed to the
 disk, and then moved over the destination in one step. The hidden folder, rather than a temporary
-file name, keeps the final name in formats that write their own name into the file (torch's zip
-archives), and the suffix that others go by.
+file name, keeps the final name in formats that store the file's name (torch's zip archives), and
+the suffix that other formats depend on.
 
-Names: `path` is where a file shall end up, a `stem` its name without folder and suffix.
+Names: `path` is the destination of a file, `stem` its name without folder and suffix.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 
 def make_folder(folder: str | Path) -> Path:
-    """Make `folder` and those above it where they are missing.
+    """Make `folder` and its parents where they are missing, and return it.
 
     Raises:
         NotADirectoryError: a file is in the way.
@@ -38,28 +38,24 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Make sure that `folder` is there or can be made, without making it: long work is not done in
-    vain.
+    """Check that `folder` exists or can be made, without making it, before long work.
 
     Raises:
         NotADirectoryError: a file is in the way. PermissionError: nothing may be written there.
     """
-    there = next(
-        path
-        for path in (Path(folder).absolute(), *Path(folder).absolute().parents)
-        if path.exists()
-    )
-    if not there.is_dir():
+    path = Path(folder).absolute()
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not existing.is_dir():
         raise NotADirectoryError(
-            f"the folder {folder} cannot be made: {there} is a file; choose another output"
+            f"the folder {folder} cannot be made: {existing} is a file; choose another output"
         )
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(f"the folder {there} may not be written; choose another output")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(f"the folder {existing} may not be written; choose another output")
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a path to write to; on success it becomes `path`, on any failure it vanishes.
+    """Yield a temporary path to write to; it becomes `path` on success and is removed on failure.
 
     Raises:
         IsADirectoryError: `path` is a folder.
@@ -71,26 +67,22 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             f"{path} is a folder, not a file that can be replaced; choose another output"
         )
     folder = make_folder(path.parent)
-    workplace = Path(tempfile.mkdtemp(prefix=".lt-", suffix=".tmp", dir=folder))
+    temporary = Path(tempfile.mkdtemp(prefix=".lt-", suffix=".tmp", dir=folder)) / path.name
     try:
-        yield workplace / path.name
-        fsync_path(workplace / path.name)
-        os.replace(workplace / path.name, path)
+        yield temporary
+        fsync_path(temporary)
+        os.replace(temporary, path)
         fsync_path(folder)
     except OSError as error:
-        if (
-            error.filename is None and error.strerror
-        ):  # a full disk: the system does not say at which file
+        if error.filename is None and error.strerror:  # a full disk: the error names no file
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        shutil.rmtree(temporary.parent, ignore_errors=True)
 
 
 def fsync_path(path: Path) -> None:
-    """fsync of a file or of a folder's entries (which some systems, Windows among them, do not
-    offer).
-    """
+    """Flush a file, or the entries of a folder (not on Windows), to the disk."""
     if path.is_dir() and os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
@@ -107,37 +99,34 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Write `content` to `path` as UTF-8 with `\\n` line ends, whole or not at all; what is no text
-    (names of files in another encoding) is written as escapes.
+    """Write `content` to `path` as UTF-8 with `\\n` line ends, whole or not at all. Undecodable
+    parts of file names are written as escapes.
     """
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | Path, content: object) -> None:
-    """Write `content` as indented JSON, keys in their own order; NaN and infinities become null."""
+    """Write `content` as indented JSON, keys in their order; NaN and infinities become null."""
     write_text(
         path, json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     )
 
 
 def plain(content: object) -> object:
-    """Dataclasses, tuples, paths, arrays and array scalars -> what JSON knows; NaN and infinities
-    -> None.
+    """Dataclasses, tuples, paths and arrays -> types of JSON; NaN and infinities -> None.
 
     Raises:
-        ValueError: something else.
+        ValueError: a value of another type.
     """
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
-        return {
-            field.name: plain(getattr(content, field.name)) for field in dataclasses.fields(content)
-        }
+        return plain(dataclasses.asdict(content))
     if isinstance(content, dict):
         return {str(key): plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
         return [plain(value) for value in content]
-    if isinstance(content, float):
-        return float(content) if math.isfinite(content) else None
-    if content is None or isinstance(content, (bool, int, str)):
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    if content is None or isinstance(content, (bool, int, float, str)):
         return content
     if isinstance(content, Path):
         return str(content)
@@ -147,9 +136,7 @@ def plain(content: object) -> object:
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """The same names in the same order; the second of one name becomes `NAME_2`, the third
-    `NAME_3`.
-    """
+    """The names in order; the second of equal names becomes `NAME_2`, the third `NAME_3`."""
     result: list[str] = []
     for name in names:
         candidate, count = name, 1
@@ -161,28 +148,26 @@ def unique_names(names: Iterable[str]) -> list[str]:
 
 
 def unique_stems(paths: Iterable[str | Path]) -> list[str]:
-    """The stems of `paths` in the same order; the second of one stem becomes `STEM_2`."""
+    """The stems of `paths` in order; the second of equal stems becomes `STEM_2`."""
     return unique_names(Path(path).stem for path in paths)
 
 
 def refuse_overwriting_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
-    """Make sure that no output is one of the inputs, also by way of another spelling or link of
-    either.
+    """Check that no output is one of the inputs, whatever the spelling and links of their paths.
 
     Raises:
-        ValueError: one is; nothing has been written then.
+        ValueError: an output is an input.
     """
-    there = [output for output in outputs if Path(output).exists()]
-    known = {_identity(path): path for path in inputs if Path(path).exists()} if there else {}
-    for output in there:
-        if _identity(output) in known:
+    existing = {_identity(path): path for path in outputs if Path(path).exists()}
+    for path in inputs if existing else ():
+        if Path(path).exists() and _identity(path) in existing:
             raise ValueError(
-                f"the output {output} would replace the input {known[_identity(output)]}; "
+                f"the output {existing[_identity(path)]} would replace the input {path}; "
                 "choose another output folder"
             )
 
 
 def _identity(path: str | Path) -> tuple[int, int]:
-    """Device and inode: equal for every name of one file, links followed."""
+    """Device and inode: equal for all names of a file, links followed."""
     status = os.stat(path)
     return status.st_dev, status.st_ino

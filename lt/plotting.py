@@ -1,15 +1,15 @@
-"""Figures from arrays: nothing here computes what it shows. Files are written whole, and alike each
-time.
+"""Panels of figures that several packages draw: spectrograms, piano rolls, class probabilities.
 
-Axes are labelled in seconds, hertz and note names. `magnitudes: (frames, bins)`, `probabilities:
-(frames, classes)`, notes as `lt.midi.Note`.
+Equal input gives equal files. Axes are labelled in seconds, hertz and note names. Shapes:
+`magnitudes` (frames, bins), `probabilities` (frames, classes).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,19 +22,20 @@ from lt.files import atomic_path
 from lt.labels import number_to_note_name
 from lt.midi import Note
 
-RANGE_DB = 70.0  # below the loudest magnitude of a picture
+LONGEST_FIGURE = 4000  # frames; longer sounds are decimated
+RANGE_DB = 70.0  # below the loudest magnitude of a figure
 FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
 SPECTRUM_MAP, PROBABILITY_MAP = "magma", "Blues"
 TRUTH_COLOUR, ESTIMATE_COLOUR, ERROR_COLOUR = "#1a7f37", "#0969da", "#cf222e"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches, tight around its content, apart from pyplot's global state."""
+    """A figure of that many inches, independent of pyplot's global state."""
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
 def save_figure(figure: Figure, path: Path | str) -> None:
-    """Write a figure as .png or .pdf by the suffix, without dates, whole or not at all."""
+    """Write a figure as .png or .pdf, by the suffix, without dates, whole or not at all."""
     path = Path(path)
     canvas = FigureCanvasPdf if path.suffix == ".pdf" else FigureCanvasAgg
     metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
@@ -53,8 +54,13 @@ def draw_spectra(
     seconds: bool = True,
     loudest: float | None = None,
 ) -> None:
-    """A constant-Q spectrogram in dB below `loudest` (default: its own maximum), frequency in
-    hertz.
+    """A constant-Q spectrogram in dB.
+
+    Args:
+        magnitudes: (frames, bins).
+        config: the front end, for the axes.
+        seconds: label the time axis in seconds, else in frames.
+        loudest: magnitude at 0 dB; by default the maximum.
     """
     loudest = loudest or float(magnitudes.max()) or 1.0
     decibels = 20 * np.log10(np.maximum(magnitudes / loudest, 10 ** (-RANGE_DB / 20)))
@@ -88,10 +94,9 @@ def draw_notes(
     offset: float = 0.0,
     height: float = 0.8,
 ) -> None:
-    """A piano roll of one set of notes; `offset` moves it up within its row."""
-    rows = [note.note_number + offset for note in notes]
+    """A piano roll; `offset` moves the bars up, in semitones."""
     axes.barh(
-        rows,
+        [note.note_number + offset for note in notes],
         [note.offset - note.onset for note in notes],
         left=[note.onset for note in notes],
         height=height,
@@ -103,13 +108,12 @@ def draw_notes(
 
 
 def finish_roll(axes: Axes, notes: Sequence[Note], seconds: float) -> None:
-    """Axes of a piano roll: note names up, seconds across."""
+    """Axes of a piano roll: note names and seconds."""
     numbers = [note.note_number for note in notes] or [60, 72]
-    low, high = min(numbers) - 2, max(numbers) + 2
+    low = min(numbers) - 2
+    high = max(numbers) + 2
     step = next(step for step in (1, 2, 3, 4, 6, 12) if (high - low) // step <= 12 or step == 12)
-    ticks = range(
-        low + -low % step, high + 1, step
-    )  # from a C on, so that names repeat in every octave
+    ticks = range(low + -low % step, high + 1, step)  # multiples, so that C is among them
     axes.set_yticks(ticks, [number_to_note_name(number) for number in ticks], fontsize=7)
     axes.set(xlim=(0, seconds), ylim=(low - 0.6, high + 0.6), xlabel="time (s)", ylabel="note")
     axes.grid(axis="y", alpha=0.25)
@@ -123,7 +127,12 @@ def draw_probabilities(
     width: float,
     classes: np.ndarray | None = None,
 ) -> None:
-    """Class probabilities over time or frames; true `classes` (frames,) as dots where given."""
+    """Class probabilities (frames, classes) over time; true `classes` (frames,) as dots if given.
+
+    Args:
+        names: of the classes.
+        width: of the time axis, in seconds or frames.
+    """
     n_frames, n_classes = probabilities.shape
     axes.imshow(
         probabilities.T,
@@ -143,10 +152,7 @@ def draw_probabilities(
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
 
 
-LONGEST_PICTURE = 4000  # frames; longer sounds are drawn every so many frames
-
-
 def thin_out(magnitudes: np.ndarray, config: SpectralConfig) -> tuple[np.ndarray, SpectralConfig]:
-    """Every k-th frame of a long sound, and the front end of that many frames a second."""
-    every = -(-len(magnitudes) // LONGEST_PICTURE)
+    """Every k-th frame of a long sound, and the front end with that frame rate."""
+    every = math.ceil(len(magnitudes) / LONGEST_FIGURE)
     return magnitudes[::every], replace(config, frame_hop=config.frame_hop * every)

@@ -1,8 +1,8 @@
 """Randomness without state: each random number generator is made from (seed, stream, key).
 
-`stream` says what is sampled ("noise", "order", ...), `key` where (epoch, step, ...). Resuming needs
-no saved state: epoch 7, step 12 samples the same numbers whether or not epochs 1-6 ran in this
-process, and each worker of a data-parallel run can sample the numbers of the global batch.
+`stream` says what is sampled ("noise", "order", ...), `key` where (epoch, step, ...). Resuming
+needs no saved state: epoch 7, step 12 samples the same numbers whether or not epochs 1-6 ran in
+this process, and each worker of a data-parallel run can sample the numbers of the global batch.
 """
 
 from __future__ import annotations

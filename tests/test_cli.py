@@ -1,4 +1,4 @@
-"""The shared command line: values of variadic flags, one-line errors, exit codes, several inputs."""
+"""The command line: variadic flags, one-line errors, exit codes, several inputs."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Labels survive a MIDI file; a note holds the frames whose centre it covers; odd files read alike."""
+"""Labels survive a MIDI file; notes have the frames whose centre they cover; odd files."""
 
 import struct
 

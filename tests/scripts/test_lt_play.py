@@ -191,7 +191,8 @@ def test_info_prints_the_run_on_stdout(play, model, tmp_path):
     own = shutil.copytree(model, tmp_path / "own")
     (own / "analysis").mkdir()
     (own / "analysis" / "results.json").write_text(
-        '{"split": "note", "partition": "test", "overall": {"symbol": {"transfer": {"pitch": {"accuracy": 0.5}}}}}'
+        '{"split": "note", "partition": "test", '
+        '"overall": {"symbol": {"transfer": {"pitch": {"accuracy": 0.5}}}}}'
     )
     result = play("info", "-m", own)
     assert result.exit_code == 0 and result.stderr == ""
