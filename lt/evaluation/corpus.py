@@ -26,8 +26,7 @@ from lt.devices import cpu_count
 from lt.evaluation.ground_truth import Pair, count_converted
 from lt.evaluation.metrics import pooled_note_figures
 from lt.evaluation.recordings import (
-    FOLDERS,
-    SUFFIXES,
+    OUTPUTS,
     NoteResult,
     RecordingResult,
     evaluate_recording,
@@ -73,12 +72,7 @@ def evaluate_corpus(
         cannot be written.
     """
     classifier = _read_classifier(run, config)
-    outputs = [
-        folder / name / f"{pair.stem}{suffix}"
-        for pair in pairs
-        for name in FOLDERS
-        for suffix in SUFFIXES[name]
-    ]
+    outputs = [folder / name.format(pair.stem) for pair in pairs for name in OUTPUTS]
     refuse_overwriting_inputs(outputs, [file for pair in pairs for file in (pair.audio, pair.midi)])
     _log_conditions(run, pairs, config.classifier and classifier is None)
     recordings: dict[str, RecordingResult] = {}

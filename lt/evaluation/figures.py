@@ -1,15 +1,12 @@
-"""Pictures of an analysis, from arrays: confusions, the latent space, its units in use, examples.
+"""Figures of an evaluation: confusions, the latent space, sound examples, recordings beside MIDI.
 
-Names as in `lt.plotting`; `counts: (classes, classes)`, row = truth; `means: (frames, latent)` a
-modality.
-
-Figures of a recording beside its MIDI: what `lt_midi.py` draws. Nothing here computes what it
-shows.
+Nothing here computes what it shows. Names as in `lt.plotting`; `counts: (classes, classes)`, row =
+truth; `means: (frames, latent)` a modality; `spectra`: title -> magnitudes (frames, bins).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Sequence
 
@@ -33,7 +30,8 @@ from lt.plotting import (
     save_figure,
 )
 
-MOST_POINTS = 3000  # of the latent picture
+MAX_POINTS = 3000  # of the latent picture
+MAX_COUNTED = 15  # classes of a confusion matrix whose counts are written into it
 SILENCE_COLOUR = (0.55, 0.55, 0.55, 1.0)
 CLASS_MAPS = {
     "pitch": "hsv",
@@ -44,27 +42,19 @@ MODALITY_COLOURS = {"signal": ESTIMATE_COLOUR, "symbol": TRUTH_COLOUR}
 
 
 def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: Path | str) -> None:
-    """A confusion matrix, each row in shares of its true class; counts are written in up to 15
-    classes.
-    """
+    """A confusion matrix, coloured by the fraction of the true class."""
     n_classes = len(counts)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.2 + 0.3 * min(n_classes, 24)
     figure = new_figure(size + 0.6, size)
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if n_classes <= 15:
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    if n_classes <= MAX_COUNTED:
         for row, column in zip(*np.nonzero(counts)):
-            axes.text(
-                column,
-                row,
-                str(counts[row, column]),
-                ha="center",
-                va="center",
-                fontsize=6,
-                color="white" if shares[row, column] > 0.55 else "black",
-            )
-    fontsize = 8 if n_classes <= 15 else 7 if n_classes <= 30 else 4
+            colour = "white" if fractions[row, column] > 0.55 else "black"
+            count = str(counts[row, column])
+            axes.text(column, row, count, ha="center", va="center", fontsize=6, color=colour)
+    fontsize = 8 if n_classes <= MAX_COUNTED else 7 if n_classes <= 30 else 4
     axes.set_xticks(range(n_classes), names, rotation=90 if n_classes > 6 else 0, fontsize=fontsize)
     axes.set_yticks(range(n_classes), names, fontsize=fontsize)
     axes.set(xlabel="read from the signal", ylabel="true")
@@ -75,29 +65,29 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: P
 
 def principal_plane(
     means: Mapping[str, np.ndarray],
-) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
-    """Both modalities' means on the two principal axes of all of them together: (frames, 2) each,
-    and the shares of the variance.
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The means of both modalities on their two common principal axes.
+
+    Returns:
+        (frames, 2) a modality, and the fractions (2,) of the variance along the axes.
     """
     together = np.concatenate(list(means.values())).astype(np.float64)
     centre = together.mean(axis=0)
     _, scales, axes = np.linalg.svd(together - centre, full_matrices=False)
-    shares = scales**2 / max(float((scales**2).sum()), 1e-12)
-    axes = np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))  # one latent dimension has one axis
-    signs = np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])
-    plane = {
-        name: (own - centre) @ (axes * np.where(signs == 0, 1, signs)[:, None]).T
-        for name, own in means.items()
-    }
-    return plane, (float(shares[0]), float(shares[1]) if len(shares) > 1 else 0.0)
+    fractions = np.zeros(2)  # a latent space of one dimension has one axis
+    fractions[: len(scales)] = (scales**2 / max(float((scales**2).sum()), 1e-12))[:2]
+    axes = np.pad(axes[:2], ((0, 2 - len(axes[:2])), (0, 0)))
+    largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+    axes = axes * np.where(largest < 0, -1, 1)  # the SVD leaves the signs arbitrary
+    return {name: (own - centre) @ axes.T for name, own in means.items()}, fractions
 
 
 def plot_latent(
     means: Mapping[str, np.ndarray], classes: np.ndarray, space: LabelSpace, path: Path | str
 ) -> None:
-    """Posterior means of both modalities, a row a label (of an instrument), coloured by its class."""
-    kept = np.linspace(0, len(classes) - 1, min(len(classes), MOST_POINTS)).astype(int)
-    plane, shares = principal_plane(means)
+    """Posterior means of both modalities, coloured by the classes of one label a row."""
+    kept = np.linspace(0, len(classes) - 1, min(len(classes), MAX_POINTS)).astype(int)
+    plane, fractions = principal_plane(means)
     groups = classes.reshape(len(classes), -1)[kept]
     figure = new_figure(9, 3.4 * len(space.columns))
     panels = figure.subplots(
@@ -111,20 +101,22 @@ def plot_latent(
             axes.set_title(f"{modality}, by {column}", loc="left", fontsize=9)
         present = np.unique(groups[:, group])
         handles = [
-            Line2D([], [], marker="o", linestyle="", color=colours[one], markersize=4)
-            for one in present
+            Line2D([], [], marker="o", linestyle="", color=colours[value], markersize=4)
+            for value in present
         ]
         panels[group, -1].legend(
             handles,
-            [names[one] for one in present],
+            [names[value] for value in present],
             fontsize=6,
             loc="center left",
             bbox_to_anchor=(1.0, 0.5),
         )
     for axes in panels[-1]:
-        axes.set_xlabel(f"1st principal axis ({100 * shares[0]:.0f} % of the variance)", fontsize=8)
+        axes.set_xlabel(
+            f"1st principal axis ({100 * fractions[0]:.0f} % of the variance)", fontsize=8
+        )
     for axes in panels[:, 0]:
-        axes.set_ylabel(f"2nd ({100 * shares[1]:.0f} %)", fontsize=8)
+        axes.set_ylabel(f"2nd ({100 * fractions[1]:.0f} %)", fontsize=8)
     save_figure(figure, path)
 
 
@@ -166,21 +158,18 @@ def plot_example(
 ) -> None:
     """Spectra of one note, one below the other, on one scale of level."""
     figure = new_figure(8, 2.3 * len(spectra) + 0.4)
-    loudest = max(float(magnitudes.max()) for magnitudes in spectra.values())
     panels = figure.subplots(len(spectra), 1, sharex=True, squeeze=False)[:, 0]
+    loudest = max(float(magnitudes.max()) for magnitudes in spectra.values())
     for axes, (name, magnitudes) in zip(panels, spectra.items()):
         draw_spectra(axes, magnitudes, config, name, loudest=loudest)
-        axes.set_xlabel("time (s)" if axes is panels[-1] else "")
+        axes.label_outer()
     figure.suptitle(title, fontsize=10, parse_math=False)  # names of files may hold $
     save_figure(figure, path)
 
 
-MOST_FRAMES = 4000  # of a picture; of longer recordings every so many frames are drawn
-
-
 @dataclass(frozen=True)
 class Rolls:
-    """Notes played and notes heard, and those among them that have no partner."""
+    """Reference and estimated notes, and those of each that have no match in the other."""
 
     reference: Sequence[Note]
     estimated: Sequence[Note]
@@ -192,26 +181,23 @@ def plot_comparison(
     spectra: Mapping[str, np.ndarray],
     rolls: Rolls,
     config: SpectralConfig,
-    every: int,
     seconds: float,
-    path: Path | str,
     title: str,
+    path: Path | str,
 ) -> None:
-    """Spectrograms, of every `every`-th frame, above the piano rolls of what was played (upper half
-    of each row) and heard (lower half), errors marked, on one time axis of `seconds`.
+    """Spectra above piano rolls of the reference (upper half of each row) and the estimate (lower
+    half), errors marked, on one time axis of `seconds`.
+
+    Args:
+        config: the front end of the spectra.
     """
     figure = new_figure(12, 2.2 * len(spectra) + 3.2)
-    panels = figure.subplots(
-        len(spectra) + 1, 1, sharex=True, height_ratios=[2] * len(spectra) + [3]
-    )
-    loudest, thinned = (
-        float(next(iter(spectra.values())).max()),
-        replace(config, frame_hop=config.frame_hop * every),
-    )
+    heights = [2] * len(spectra) + [3]
+    *panels, roll = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    loudest = float(next(iter(spectra.values())).max())
     for axes, (name, magnitudes) in zip(panels, spectra.items()):
-        draw_spectra(axes, magnitudes, thinned, name, loudest=loudest)
-        axes.set_xlabel("")
-    roll = panels[-1]
+        draw_spectra(axes, magnitudes, config, name, loudest=loudest)
+        axes.label_outer()
     draw_notes(roll, rolls.reference, TRUTH_COLOUR, "played", 0.22, 0.4)
     draw_notes(roll, rolls.estimated, ESTIMATE_COLOUR, "heard", -0.22, 0.4)
     for notes, offset, marker, label in (

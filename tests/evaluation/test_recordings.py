@@ -19,7 +19,7 @@ from lt.audio.phase import magnitudes_to_audio
 from lt.config import CrossConfig, SynthesisConfig
 from lt.evaluation.corpus import corpus_scores
 from lt.evaluation.ground_truth import Pair, compare_lengths, find_pairs, read_reference
-from lt.evaluation.recordings import FOLDERS, SUFFIXES, evaluate_recording
+from lt.evaluation.recordings import OUTPUTS, evaluate_recording
 from lt.evaluation.results import Results
 from lt.inference.posteriors import symbol_probabilities
 from lt.inference.synthesis import reconstruct_magnitudes
@@ -100,7 +100,7 @@ def test_what_is_not_wanted_is_not_written(run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["tune.csv", "tune.mid"]
     evaluate_recording(run, None, pair, tmp_path / "all", replace(QUICK, plot=1))
     made = {str(path.relative_to(tmp_path / "all")) for path in (tmp_path / "all").rglob("*.*")}
-    assert made == {f"{name}/tune{suffix}" for name in FOLDERS for suffix in SUFFIXES[name]}
+    assert made == {name.format("tune") for name in OUTPUTS}
 
 
 def test_a_mixture_without_silence_is_judged_where_all_of_it_sounds(tmp_path):
