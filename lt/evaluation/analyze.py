@@ -27,7 +27,7 @@ from lt.evaluation.baselines import (
 from lt.evaluation.context import EvaluationContext, open_context
 from lt.evaluation.examples import Example, make_examples
 from lt.evaluation.figures import plot_confusion, plot_example, plot_latent, plot_units
-from lt.evaluation.report import Picture, Player, Report, SoundExample, write_report
+from lt.evaluation.report import Media, Report, SoundExample, write_report
 from lt.evaluation.results import EXPLANATIONS, Results, headline, select, tables, write_results
 from lt.evaluation.scoring import (
     Evaluation,
@@ -144,7 +144,7 @@ def trained_baselines(
 # --- pictures and sounds --------------------------------------------------------------------------
 
 
-def draw(space: LabelSpace, predictions: FramePredictions, folder: Path) -> list[Picture]:
+def draw(space: LabelSpace, predictions: FramePredictions, folder: Path) -> list[Media]:
     """Confusions of what is read from the signal, and the latent space."""
     truth, estimated = predictions.classes, predictions.symbol["transfer"].classes
     pictures = []
@@ -154,45 +154,36 @@ def draw(space: LabelSpace, predictions: FramePredictions, folder: Path) -> list
         path = folder / f"confusion_{label}.png"
         plot_confusion(counts, space.class_names(label), f"{label}, read from the signal", path)
         caption = f"Confusion of {label}: how often each true class (rows) is read as which."
-        pictures.append(Picture(path, caption))
+        pictures.append(Media(path, caption))
     if {"octave", "pitch"} <= set(space.labels):
         path = folder / "confusion_note.png"
         counts, names = note_confusion(space, truth, estimated)
         plot_confusion(counts, names, "notes, read from the signal", path)
-        pictures.append(Picture(path, "Confusion of notes, octave and pitch together."))
+        pictures.append(Media(path, "Confusion of notes, octave and pitch together."))
     plot_latent(predictions.means, truth, space, folder / "latent.png")
     plot_units(predictions.means, folder / "latent_units.png")
     return [
         *pictures,
-        Picture(
+        Media(
             folder / "latent.png",
             "The latent space: posterior means of both modalities on their common principal axes. "
             "Where the two clouds agree, symbols and sounds mean the same.",
         ),
-        Picture(folder / "latent_units.png", "Latent units in use."),
+        Media(folder / "latent_units.png", "Latent units in use."),
     ]
 
 
 def _write_example(
     example: Example, index: int, run: Run, folder: Path, config: AnalysisConfig
 ) -> SoundExample:
-    origin = "original" if example.from_source else "original, made from its spectra (source gone)"
-    sounds = {
-        "orig": (origin, example.original),
-        "reco": ("reconstruction", example.reconstruction),
-    }
-    for number, audio in enumerate(example.transfers):
-        label = f"from the symbols {example.title}, sample {number}"
-        sounds[f"tf_{number}"] = (label, audio)
-    players = []
-    for name, (label, audio) in sounds.items():
+    sounds = []
+    for name, audio in example.sounds.items():
         path = folder / "audio" / f"ex_{index}_{name}.wav"
         write_audio(path, audio, run.front_end.sample_rate)
-        players.append(Player(path, label))
+        sounds.append(Media(path, example.captions[name]))
     picture = None
     if config.make_figures:
-        picture = Picture(folder / f"ex_{index}.png", f"Spectra of {example.title}.")
+        picture = Media(folder / f"ex_{index}.png", f"Spectra of {example.title}.")
         plot_example(example.spectra, run.front_end, example.title, picture.path)
-    return SoundExample(
-        example.title, f"From the original the model reads: {example.read}.", players, picture
-    )
+    text = f"From the original the model reads: {example.read}."
+    return SoundExample(example.title, text, sounds, picture)

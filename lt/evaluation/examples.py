@@ -39,17 +39,15 @@ class Example:
 
     Attributes:
         title: the notes. read: the symbols that the model reads from most of their frames.
-        original, reconstruction: (samples,). transfers: one (samples,) a latent sample.
-        from_source: whether `original` is the recording, not made from spectra.
-        spectra: name -> magnitudes (frames, bins) of original, reconstruction and first transfer.
+        sounds: audio (samples,) of the original `orig`, the reconstruction `reco` and the transfers
+            `tf_0`, ... captions: of the sounds, by the same names.
+        spectra: title -> magnitudes (frames, bins) of original, reconstruction and first transfer.
     """
 
     title: str
     read: str
-    original: np.ndarray
-    reconstruction: np.ndarray
-    transfers: tuple[np.ndarray, ...]
-    from_source: bool
+    sounds: dict[str, np.ndarray]
+    captions: dict[str, str]
     spectra: dict[str, np.ndarray]
 
 
@@ -100,21 +98,27 @@ def make_example(
         _transfer(run, classes, sounding, seed, index, sample) for sample in range(n_samples)
     ]
     recording = note_sounds(context, notes)
-    synthetic = [reconstruction, *transfers] + ([mixture] if recording is None else [])
+    title = _describe(run.space, data, notes)
+    captions = {"orig": "original", "reco": "reconstruction"}
+    magnitudes = {"reco": reconstruction}
+    for sample, transfer in enumerate(transfers):
+        captions[f"tf_{sample}"] = f"from the symbols {title}, sample {sample}"
+        magnitudes[f"tf_{sample}"] = transfer
+    if recording is None:
+        captions["orig"] += ", made from its spectra (source gone)"
+        magnitudes["orig"] = mixture
     synthesis = replace(SYNTHESIS, seed=seed)
-    sounds = magnitudes_to_audio_batch(synthetic, run.front_end, synthesis, index)
-    first, *others = (finished(audio, run) for audio in sounds)
+    audio = magnitudes_to_audio_batch([*magnitudes.values()], run.front_end, synthesis, index)
+    sounds = {"orig": recording, **dict(zip(magnitudes, audio))}
     spectra = {"original": mixture, "reconstruction": reconstruction}
     if transfers:
         spectra["transfer: made from the symbols"] = transfers[0]
     return Example(
-        title=_describe(run.space, data, notes),
-        read=_read(run, run.scaler.apply(mixture), sounding),
-        original=others[-1] if recording is None else finished(recording, run),
-        reconstruction=first,
-        transfers=tuple(others[:n_samples]),
-        from_source=recording is not None,
-        spectra={name: magnitudes.cpu().numpy() for name, magnitudes in spectra.items()},
+        title,
+        _read(run, run.scaler.apply(mixture), sounding),
+        {name: finished(sound, run) for name, sound in sounds.items()},
+        captions,
+        {title: tensor.cpu().numpy() for title, tensor in spectra.items()},
     )
 
 

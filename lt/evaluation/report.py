@@ -22,29 +22,21 @@ MEDIA_TYPES = {".png": "image/png", ".wav": "audio/wav"}
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A PNG file and its caption."""
+class Media:
+    """A PNG or WAV file and its caption."""
 
     path: Path
     caption: str
 
 
 @dataclass(frozen=True)
-class Player:
-    """A WAV file and the label of its player."""
-
-    path: Path
-    label: str
-
-
-@dataclass(frozen=True)
 class SoundExample:
-    """A section of players: title, a sentence, the sounds, and a picture if there is one."""
+    """A title, a sentence, sounds with players, and a picture if there is one."""
 
     title: str
     text: str
-    players: Sequence[Player]
-    picture: Picture | None
+    sounds: Sequence[Media]
+    picture: Media | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class Report:
     title: str
     headline: str
     tables: Sequence[Table]
-    pictures: Sequence[Picture]
+    pictures: Sequence[Media]
     examples: Sequence[SoundExample]
     explanations: Mapping[str, str]
 

@@ -9,7 +9,7 @@ import pytest
 from chromium import BROWSER, Chromium
 
 from lt.audio.io import write_audio
-from lt.evaluation.report import Picture, Player, Report, SoundExample, data_uri, write_report
+from lt.evaluation.report import Media, Report, SoundExample, data_uri, write_report
 from lt.evaluation.results import (
     Results,
     Score,
@@ -39,14 +39,14 @@ def page(tmp_path_factory):
     times = np.arange(22050) / 22050
     examples = []
     for example in range(N_EXAMPLES):
-        players = []
+        sounds = []
         for sound in range(N_SOUNDS):
             path = folder / f"{example}_{sound}.wav"
             write_audio(path, 0.3 * np.sin(2 * np.pi * 220 * (1 + sound) * times))
-            players.append(Player(path, f"sound {sound} <&>"))
+            sounds.append(Media(path, f"sound {sound} <&>"))
         examples.append(
             SoundExample(
-                f"Flute A{example} mf", "Read: A4", players, Picture(folder / "p.png", "spectra")
+                f"Flute A{example} mf", "Read: A4", sounds, Media(folder / "p.png", "spectra")
             )
         )
     numbers = tuple(f"{value:.4f}" for value in range(9))
@@ -62,7 +62,7 @@ def page(tmp_path_factory):
             "my model & others",
             "what was evaluated",
             [wide, folded],
-            [Picture(folder / "p.png", 'a "picture"')],
+            [Media(folder / "p.png", 'a "picture"')],
             examples,
             {"accuracy": "fraction of frames"},
         ),

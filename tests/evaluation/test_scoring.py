@@ -1,4 +1,4 @@
-"""Scores of known predictions, a model against a literal evaluation, its data set, its examples."""
+"""Scores of known predictions, a model against a literal evaluation, its data set, examples."""
 
 import json
 import shutil
@@ -365,44 +365,41 @@ def test_examples_are_whole_notes_without_clicks(context):
     assert len(examples) == 2
     for example, (note,) in zip(examples, choose_notes(context, "test", 2, 0)):
         n_frames = context.data.lengths[note]
-        assert example.from_source and len(example.transfers) == 3
-        for sound in (example.original, example.reconstruction, *example.transfers):
+        assert list(example.sounds) == ["orig", "reco", "tf_0", "tf_1", "tf_2"]
+        assert example.captions.keys() == example.sounds.keys()
+        assert example.captions["orig"] == "original"
+        for sound in example.sounds.values():
             assert abs(len(sound) - n_frames * HOP) <= HOP and sound[0] == sound[-1] == 0
-            assert (
-                0.003 < np.abs(sound).max() <= 10 ** (-1 / 20) + 1e-6 and np.isfinite(sound).all()
-            )
-            assert (
-                np.abs(np.diff(sound[:60])).max() < 0.05
-                and np.abs(np.diff(sound[-60:])).max() < 0.05
-            )
+            assert 0.003 < np.abs(sound).max() <= 10 ** (-1 / 20) + 1e-6
+            assert np.isfinite(sound).all()
+            assert np.abs(np.diff(sound[:60])).max() < 0.05
+            assert np.abs(np.diff(sound[-60:])).max() < 0.05
         assert example.title.startswith("Flute ") and example.read.startswith("Flute ")
 
 
 def test_transfers_differ_and_come_back_the_same(context):
     (notes,) = choose_notes(context, "test", 1, 0)
-    one, same = (make_example(context, notes, 2, 0, 0) for _ in range(2))
-    assert np.array_equal(one.transfers[0], same.transfers[0])
-    assert not np.array_equal(one.transfers[0], one.transfers[1])
+    first, again = (make_example(context, notes, 2, 0, 0).sounds for _ in range(2))
+    assert np.array_equal(first["tf_0"], again["tf_0"])
+    assert not np.array_equal(first["tf_0"], first["tf_1"])
 
 
 def test_the_original_is_made_from_spectra_where_its_source_is_gone(place, context, tmp_path):
     moved = tmp_path / "set.npz"
     shutil.copy(place / "data" / "set.npz", moved)
-    alone = open_context(context.run, moved)
-    (example,) = make_examples(alone, AnalysisConfig(generate_audio=1, n_samples=0))
-    assert (
-        not example.from_source
-        and example.transfers == ()
-        and np.abs(example.original).max() > 0.01
-    )
+    config = AnalysisConfig(generate_audio=1, n_samples=0)
+    (example,) = make_examples(open_context(context.run, moved), config)
+    assert "made from its spectra" in example.captions["orig"]
+    assert example.sounds.keys() == {"orig", "reco"}
+    assert np.abs(example.sounds["orig"]).max() > 0.01
     with_folder = open_context(context.run, moved, [place / "data"])
-    assert make_examples(with_folder, AnalysisConfig(generate_audio=1, n_samples=0))[0].from_source
+    assert make_examples(with_folder, config)[0].captions["orig"] == "original"
 
 
 def test_duets_sound_together(duet):
     (example,) = make_examples(duet, AnalysisConfig(generate_audio=1, n_samples=1))
-    assert " + Violin " in example.title and example.from_source and " + Violin " in example.read
-    assert len(example.original) >= RATE * 0.28
+    assert " + Violin " in example.title and " + Violin " in example.read
+    assert example.captions["orig"] == "original" and len(example.sounds["orig"]) >= RATE * 0.28
 
 
 def test_more_examples_than_notes_are_as_many_as_there_are(context):
