@@ -197,22 +197,26 @@ class BuildConfig:
         "auto",
         "of the sources: auto font set csv tinysol orchideasol philharmonia good-sounds midi, or "
         "mirdata:LOADER",
+        kind="source kind",
     )
     instruments: tuple[str, ...] = flag(
         (),
         "to keep; fonts: NAME or NAME:PROGRAM:LOWEST-HIGHEST (Marimba:12:C3-C6)",
+        kind="instrument",
         default_text="all; fonts: the five of the embedded set",
     )
-    lowest: str = flag("C0", "lowest note to keep, by name or MIDI number")
-    highest: str = flag("B8", "highest note to keep")
-    dynamics: tuple[str, ...] = flag(("pp", "p", "mf", "f", "ff"), "dynamics to keep", at_least=1)
+    lowest: str = flag("C0", "lowest note to keep, by name or MIDI number", kind="note")
+    highest: str = flag("B8", "highest note to keep", kind="note")
+    dynamics: tuple[str, ...] = flag(
+        ("pp", "p", "mf", "f", "ff"), "dynamics to keep", kind="dynamics", at_least=1
+    )
     note_seconds: float = flag(1.5, "fonts: how long notes are held", kind="[0.1, 60]")
     release_seconds: float = flag(0.5, "fonts: duration of the release", kind="[0, 60]")
     brightness: float = flag(
         1.0, "fonts: how much velocity changes brightness; 0: the level alone", kind="[0, 1]"
     )
-    instrument: str = flag("", "of recordings whose source names none", default_text="none")
-    default_dynamics: str = flag("", "of recordings whose source names none", default_text="none")
+    instrument: str = flag("", "of recordings whose source names none", kind="instrument")
+    default_dynamics: str = flag("", "of recordings whose source names none", kind="dynamics")
     midiroot: str = flag("", "folder of aligned MIDI", default_text="the folder of the recordings")
     max_detuning: float = flag(
         0.0, "leave out notes further from their label, in cents; 0: none", kind="[0, inf)"

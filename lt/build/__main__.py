@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from lt import cli
 from lt.build.builder import SUMMARY_SUFFIX, build_data_set
-from lt.build.discover import check_config, index_sources
+from lt.build.discover import KINDS, MIRDATA, index_sources
+from lt.build.naming import dynamics_class, instrument_name, note_number_of
 from lt.build.notes import select
 from lt.build.summary import BuildSummary
 from lt.config import BuildConfig
@@ -16,6 +18,31 @@ from lt.config import BuildConfig
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
 python3 -m lt.builders FluidR3_GM.sf2 --instruments Flute Oboe --output data/winds.npz
 python3 -m lt.builders TinySOL --dry_run 1"""
+
+
+def _checked(name: str, parse: Callable[[str], object]) -> cli.Value:
+    """A kind of text, kept as written, that `parse` understands; or nothing."""
+
+    def check(text: str) -> str:
+        if text:
+            parse(text)
+        return text
+
+    return cli.Value(name, check)
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS and not kind.startswith(MIRDATA):
+        raise ValueError(f"'{kind}' is none of {' '.join(KINDS)}, {MIRDATA}LOADER")
+
+
+VALUES = {
+    **cli.KINDS,
+    "source kind": _checked("kind", _check_kind),
+    "note": _checked("note", note_number_of),
+    "dynamics": _checked("word", dynamics_class),
+    "instrument": _checked("name", lambda text: instrument_name(text.partition(":")[0])),
+}
 
 
 @cli.command(
@@ -32,16 +59,12 @@ python3 -m lt.builders TinySOL --dry_run 1"""
     default=0,
     type=cli.SWITCH,
 )
-@cli.options(BuildConfig)
+@cli.options(BuildConfig, VALUES)
 @cli.option("--jobs", help="processes; 0: one a core", default=0, type=cli.interval("[0, inf)"))
 def main(
     source: tuple[Path, ...], output: Path | None, dry_run: int, jobs: int, **flags: object
 ) -> None:
     config = BuildConfig(**flags)
-    try:
-        check_config(config)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
     if dry_run:
         summary = BuildSummary.expected(select(index_sources(source, config), config))
         click.echo(summary)

@@ -13,7 +13,7 @@ import math
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -73,28 +73,29 @@ def _add_csv_row(indexer: Indexer, file: str, row: Mapping[str, str]) -> None:
         raise ValueError("no file named")
     if not (indexer.folder.root / file).is_file():
         raise ValueError("no such file")
-    onset = _seconds(row, "onset") or 0.0
-    offset = _seconds(row, "offset")
+    onset = _number(row, "onset", float, LATEST_SECONDS, 0.0)
+    offset = _number(row, "offset", float, LATEST_SECONDS, None)
     if offset is not None and offset <= onset:
         raise ValueError("the offset is not after the onset")
-    fold = row.get("fold") or "-1"
-    if fold != "-1" and not (fold.isdecimal() and len(fold) < 7 and int(fold) < MAX_FOLDS):
-        raise ValueError(f"'{fold}' is no fold")
+    fold = _number(row, "fold", int, MAX_FOLDS, -1)
     description = NoteDescription(row["instrument"], row["note"], row["dynamics"])
-    indexer.add(file, description, int(fold), onset, offset)
+    indexer.add(file, description, fold, onset, offset)
 
 
-def _seconds(row: Mapping[str, str], column: str) -> float | None:
+def _number(
+    row: Mapping[str, str], column: str, parse: Callable[[str], Any], limit: float, default: Any
+) -> Any:
+    """A number of a row, from 0 to below `limit`; `default` where it is empty."""
     text = row.get(column)
     if not text:
-        return None
+        return default
     try:
-        seconds = float(text)
+        number = parse(text)
     except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < LATEST_SECONDS:
-        raise ValueError(f"'{text}' is no {column} in seconds")
-    return seconds
+        number = math.nan
+    if not 0 <= number < limit:
+        raise ValueError(f"'{text}' is no {column}")
+    return number
 
 
 # --- good-sounds ----------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ those of TinySOL or the Philharmonia), or another data set file. Nothing here re
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -23,19 +24,17 @@ from lt.build.annotations import (
     read_csv,
 )
 from lt.build.filenames import (
-    ANOTHER_NAME,
     index_philharmonia,
     index_tinysol,
-    parse_philharmonia,
-    parse_tinysol,
+    is_philharmonia_name,
+    is_tinysol_name,
 )
-from lt.build.naming import dynamics_class, instrument_name, note_number_of
+from lt.build.naming import instrument_name, note_number_of
 from lt.build.notes import (
     DataSetNote,
     FontNote,
     Indexer,
     Manifest,
-    NoteDescription,
     Skipped,
     SourceNote,
     joined,
@@ -60,29 +59,6 @@ KINDS = ("auto", "font", "set", *INDEXERS)
 MIRDATA = "mirdata:"  # followed by the name of the loader
 
 
-def check_config(config: BuildConfig) -> None:
-    """Check the values that are words.
-
-    Raises:
-        ValueError: a value is not understood; the message names its flag.
-    """
-    if config.kind not in KINDS and not config.kind.startswith(MIRDATA):
-        raise ValueError(f"--kind '{config.kind}' is none of {' '.join(KINDS)}, {MIRDATA}LOADER")
-    for flag, parse, values in (
-        ("lowest", note_number_of, [config.lowest]),
-        ("highest", note_number_of, [config.highest]),
-        ("dynamics", dynamics_class, config.dynamics),
-        ("default_dynamics", dynamics_class, filter(None, [config.default_dynamics])),
-        ("instrument", instrument_name, filter(None, [config.instrument])),
-        ("instruments", instrument_name, [text.partition(":")[0] for text in config.instruments]),
-    ):
-        try:
-            for value in values:
-                parse(value)
-        except ValueError as error:
-            raise ValueError(f"--{flag}: {error}") from error
-
-
 def index_sources(sources: Sequence[Path], config: BuildConfig) -> Manifest:
     """Index all sources, in their order; a note that two of them hold is listed once.
 
@@ -91,7 +67,6 @@ def index_sources(sources: Sequence[Path], config: BuildConfig) -> Manifest:
         ValueError: a source is of no known kind, or a value of the config is not understood.
         ImportError: a source needs a library that is not installed.
     """
-    check_config(config)
     for source in sources:
         if not source.exists():
             raise FileNotFoundError(f"no file or folder at {source}")
@@ -135,29 +110,24 @@ def _without_duplicates(manifest: Manifest) -> Manifest:
 
 
 def _index_source(source: Path, collection: str, config: BuildConfig) -> Manifest:
-    if source.is_file():
-        return _index_file(source, collection, config)
-    folder = Folder.of(source, collection)
-    indexer = Indexer(folder, config)
-    if config.kind.startswith(MIRDATA):
-        return index_mirdata(indexer, config.kind.removeprefix(MIRDATA))
-    kind = recognise(folder, config) if config.kind == "auto" else config.kind
-    if kind not in INDEXERS:
-        raise ValueError(f"{source} is a folder; --kind {kind} takes files")
-    return INDEXERS[kind](indexer)
-
-
-def _index_file(source: Path, collection: str, config: BuildConfig) -> Manifest:
-    """Index a source that is a file: a font, a data set or a CSV, by its suffix."""
     suffix = source.suffix.lower()
-    if suffix in FONTS and config.kind in ("auto", "font"):
-        return index_font(source, config)
-    if suffix == ".npz" and config.kind in ("auto", "set"):
-        return index_data_set(source, collection, config)
-    if suffix == ".csv" and config.kind in ("auto", "csv"):
-        return index_csv(Indexer(Folder.of(source.parent, collection), config), source.name)
+    kind = config.kind
+    if source.is_file():
+        if suffix in FONTS and kind in ("auto", "font"):
+            return index_font(source, config)
+        if suffix == ".npz" and kind in ("auto", "set"):
+            return index_data_set(source, collection, config)
+        if suffix == ".csv" and kind in ("auto", "csv"):
+            return index_csv(Indexer(Folder.of(source.parent, collection), config), source.name)
+    else:
+        folder = Folder.of(source, collection)
+        if kind.startswith(MIRDATA):
+            return index_mirdata(Indexer(folder, config), kind.removeprefix(MIRDATA))
+        kind = recognise(folder, config) if kind == "auto" else kind
+        if kind in INDEXERS:
+            return INDEXERS[kind](Indexer(folder, config))
     raise ValueError(
-        f"{source} is no source of kind {config.kind} (expected a folder, .sf2, .sf3, .csv or .npz)"
+        f"{source} is no source of kind {kind} (expected a folder, .sf2, .sf3, .csv or .npz)"
     )
 
 
@@ -175,10 +145,9 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
         return "csv"
     except ValueError as error:
         no_csv = error
-    parsers = {"tinysol": parse_tinysol, "philharmonia": parse_philharmonia}
     counts = {
-        kind: sum(_is_named_so(parse, file) for file in folder.sounds())
-        for kind, parse in parsers.items()
+        "tinysol": sum(map(is_tinysol_name, folder.sounds())),
+        "philharmonia": sum(map(is_philharmonia_name, folder.sounds())),
     }
     kind = max(counts, key=counts.get)
     if counts[kind]:
@@ -195,33 +164,21 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
     )
 
 
-def _is_named_so(parse: Callable[[str], NoteDescription], file: str) -> bool:
-    """Whether a file follows the naming scheme of a collection, used or not."""
-    try:
-        parse(file)
-    except ValueError as error:
-        return not str(error).startswith(ANOTHER_NAME)
-    return True
-
-
 def _find_csv(folder: Folder) -> str:
     """The CSV of a folder with the columns of an index, the shallowest first.
 
     Raises:
         ValueError: there is none; why the first CSV is none, if there is a CSV.
     """
-    files = [
-        file
-        for file in folder.files
-        if file.lower().endswith(".csv") and not Path(file).name.startswith(".")
-    ]
+    files = [file for file in folder.files if file.lower().endswith(".csv")]
     reasons = []
     for file in sorted(files, key=lambda file: (file.count("/"), file)):
-        try:
-            read_csv(folder.root / file)
-            return file
-        except (ValueError, OSError) as error:
-            reasons.append(str(error))
+        if not Path(file).name.startswith("."):
+            try:
+                read_csv(folder.root / file)
+                return file
+            except (ValueError, OSError) as error:
+                reasons.append(str(error))
     raise ValueError(reasons[0] if reasons else f"no CSV with the columns {','.join(CSV_COLUMNS)}")
 
 
@@ -259,24 +216,21 @@ def parse_instrument(text: str) -> tuple[str, GeneralMidiInstrument]:
     Raises:
         ValueError: no such instrument, program or range.
     """
-    name, *numbers = text.split(":")
-    name = instrument_name(name)
-    if not numbers and name not in INSTRUMENTS:
+    match = re.fullmatch(r"([^:]+)(?::(\d{1,3})(?::([^-]+)-([^-]+))?)?", text)
+    if not match:
+        raise ValueError(f"instrument '{text}' is not NAME or NAME:PROGRAM:LOWEST-HIGHEST")
+    name = instrument_name(match[1])
+    if not match[2] and name not in INSTRUMENTS:
         raise ValueError(
             f"unknown instrument '{text}' (known: {', '.join(INSTRUMENTS)}; any other by its "
             "General MIDI program and range: Marimba:12:C3-C6)"
         )
     known = INSTRUMENTS.get(name, GeneralMidiInstrument(0, 36, 96))
-    try:
-        program = int(numbers[0]) if numbers else known.program
-        limits = [note_number_of(limit) for part in numbers[1:] for limit in part.split("-")]
-    except ValueError as error:
-        raise ValueError(f"instrument '{text}': {error}") from error
-    lowest, highest = limits if len(limits) == 2 else (known.lowest, known.highest)
-    if not 0 <= program <= 127 or len(numbers) > 2 or len(limits) not in (0, 2) or lowest > highest:
-        raise ValueError(
-            f"instrument '{text}' is not NAME:PROGRAM:LOWEST-HIGHEST with a program of 0-127"
-        )
+    program = int(match[2] or known.program)
+    lowest = note_number_of(match[3]) if match[3] else known.lowest
+    highest = note_number_of(match[4]) if match[4] else known.highest
+    if program > 127 or lowest > highest:
+        raise ValueError(f"instrument '{text}': no such program (0-127) or range")
     return name, GeneralMidiInstrument(program, lowest, highest)
 
 

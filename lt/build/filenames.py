@@ -19,7 +19,6 @@ from lt.data.pairs import not_a_sound
 
 TINYSOL_METADATA = "TinySOL_metadata.csv"
 MAX_FOLDS = 1_000_000
-ANOTHER_NAME = "its name is not "  # begins the reason of files of other collections
 _TINYSOL = re.compile(
     r"([A-Za-z]+(?:\+[A-Za-z]+)*)-([A-Za-z_+.]+)-([A-G][#b]?-?\d+)-([a-z]+)-([^-]+)-([^-]+)"
 )
@@ -60,6 +59,11 @@ def index_tinysol(indexer: Indexer) -> Manifest:
     return index_names(indexer, parse_tinysol, folds, metadata)
 
 
+def is_tinysol_name(file: str) -> bool:
+    """Whether a file is named as in TinySOL, usable or not."""
+    return bool(_TINYSOL.fullmatch(Path(file).stem))
+
+
 def parse_tinysol(file: str) -> NoteDescription:
     """Describe a note named like `Winds/Flute/ordinario/Fl-ord-C#4-mf-N-T14d.wav`.
 
@@ -68,7 +72,7 @@ def parse_tinysol(file: str) -> NoteDescription:
     """
     match = _TINYSOL.fullmatch(Path(file).stem)
     if not match:
-        raise ValueError(f"{ANOTHER_NAME}INSTRUMENT-TECHNIQUE-PITCH-DYNAMICS-INSTANCE-TUNING")
+        raise ValueError("its name is not INSTRUMENT-TECHNIQUE-PITCH-DYNAMICS-INSTANCE-TUNING")
     instrument, technique, pitch, dynamics, *_ = match.groups()
     if technique != "ord":
         raise ValueError("a technique other than ordinario")
@@ -104,6 +108,11 @@ def index_philharmonia(indexer: Indexer) -> Manifest:
     return index_names(indexer, parse_philharmonia)
 
 
+def is_philharmonia_name(file: str) -> bool:
+    """Whether a file is named as in the Philharmonia's samples, usable or not."""
+    return bool(_PHILHARMONIA.fullmatch(Path(file).stem))
+
+
 def parse_philharmonia(file: str) -> NoteDescription:
     """Describe a note named like `flute_As4_05_forte_normal.mp3`.
 
@@ -113,7 +122,7 @@ def parse_philharmonia(file: str) -> NoteDescription:
     """
     match = _PHILHARMONIA.fullmatch(Path(file).stem)
     if not match:
-        raise ValueError(f"{ANOTHER_NAME}INSTRUMENT_NOTE_LENGTH_DYNAMICS_ARTICULATION")
+        raise ValueError("its name is not INSTRUMENT_NOTE_LENGTH_DYNAMICS_ARTICULATION")
     instrument, note, length, dynamics, articulation = match.groups()
     if "phrase" in (length, articulation):
         raise ValueError("a phrase, not a note")

@@ -1,6 +1,9 @@
 """Helpers of the tests of building data sets."""
 
 import csv
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -12,6 +15,8 @@ from lt.build.naming import note_number_of
 from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
 
+ROOT = Path(__file__).parents[2]
+
 
 def tone(path, note, seconds=0.4, level=0.3, sample_rate=22050, channels=1, silence=0.0, cents=0.0):
     """A note of three partials; returns its path."""
@@ -22,6 +27,30 @@ def tone(path, note, seconds=0.4, level=0.3, sample_rate=22050, channels=1, sile
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, np.repeat(sound[:, None], channels, axis=1), sample_rate)
     return path
+
+
+def notes_folder(root, names=("C4", "A4", "E5"), **how):
+    """A folder of flute notes named as the Philharmonia's; `how` of `tone`."""
+    for name in names:
+        tone(root / f"flute_{name.replace('#', 's')}_1_forte_normal.wav", name, **how)
+    return root
+
+
+def write_csv(root, rows, header="file,instrument,note,dynamics,onset,offset"):
+    """Write labels.csv below `root`."""
+    (root / "labels.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8-sig")
+
+
+def command(*arguments, **how):
+    """Start the command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lt.build", *map(str, arguments)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **how,
+    )
 
 
 def run(*arguments):
