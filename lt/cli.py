@@ -164,7 +164,6 @@ def option(
     group: str = "Options",
     at_least: int | None = None,
     at_most: int | None = None,
-    of: type | None = None,
 ) -> Callable[[Callable], Callable]:
     """A flag that belongs to no settings class; its help ends in the default.
 
@@ -174,9 +173,6 @@ def option(
         type: see `value_type`.
         required: whether there is no default.
     """
-    if of is not None:
-        default = getattr(of, flags[-1][2:])
-        at_least = (at_least or 0) if isinstance(default, tuple) else None
     settings: dict[str, Any] = {"required": True} if required else {"default": default}
     if not required:
         text = _as_typed(default) if default_text is None else default_text
@@ -419,6 +415,16 @@ class StderrHandler(logging.Handler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
+note = logger.info  # until lt.training logs by itself
+
+
+def progress(total: int | None = None, desc: str = "", unit: str = "it") -> Any:
+    """A progress bar on stderr, on a terminal only (see `lt.progress`)."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=desc, unit=unit, disable=None, dynamic_ncols=True)
+
+
 def one_line(error: BaseException) -> str:
     """The message of an error on one line; unexpected kinds with their name."""
     if isinstance(error, click.ClickException):
@@ -447,20 +453,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _debugging() -> bool:
     return os.environ.get("LT_DEBUG", "0") not in ("", "0")
-
-
-# --- old names, until their last users are converted ----------------------------------------------
-
-POSITIVE, NOT_NEGATIVE = interval("[1, inf)"), interval("[0, inf)")
-note, echo = logger.info, click.echo
-
-
-def Number(min: float, max: float = math.inf) -> Value:
-    return interval(f"[{min}, {max}]", float)
-
-
-def progress(total: int | None = None, desc: str = "", unit: str = "it") -> Any:
-    """A progress bar on stderr, on a terminal only (see `lt.progress`)."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=desc, unit=unit, disable=None, dynamic_ncols=True)
