@@ -98,7 +98,8 @@ def main(
     cli.refuse_given(ctx, idle, f"the mode {mode}")
     from lt.devices import device
     from lt.files import check_folder, unique_names
-    from lt.models.runs import describe, load_run
+    from lt.models.describe import describe
+    from lt.models.runs import load_run
 
     options = PlayOptions(**flags)
     found = device(cuda)

@@ -13,6 +13,7 @@ from lt import cli
 from lt.config import RunConfig, with_preset
 
 logger = logging.getLogger("lt.train")
+SIGNAL_EXIT = 128  # the shell's code of a process ended by a signal: 128 + its number
 
 EXAMPLE = """python3 lt_train.py --instruments Piano --dims 32
 python3 lt_train.py --instruments Flute --preset robust --name flute
@@ -46,9 +47,6 @@ def main(ctx: click.Context, load: Path | None, load_epoch: str | int, **flags: 
         except ValueError as error:
             raise click.UsageError(f"{error}.") from error
         log_flags_without_effect(given, config)
-        from lt.training.launch import begin
-
-        session = begin(config)
     else:
         if load.name in ("", ".."):  # `.` in the folder of the run
             load = load.resolve()
@@ -56,10 +54,17 @@ def main(ctx: click.Context, load: Path | None, load_epoch: str | int, **flags: 
             raise click.UsageError(
                 f"--savedir has no meaning with --load: the run goes on in {load}."
             )
-        from lt.training.launch import go_on
+    from lt.training.launch import TrainingStopped, WriterFailed, resume, train
 
-        session = go_on(load, load_epoch, given)
-    session.train()
+    try:
+        if load is None:
+            train(config, cli.progress)
+        else:
+            resume(load, load_epoch, given, cli.progress)
+    except TrainingStopped as stop:
+        ctx.exit(SIGNAL_EXIT + stop.signal_number)
+    except WriterFailed:  # another worker of torchrun reports the error
+        ctx.exit(1)
 
 
 def log_flags_without_effect(given: dict[str, object], config: RunConfig) -> None:

@@ -24,7 +24,7 @@ from lt.evaluation.context import EvaluationContext
 from lt.inference.synthesis import features_to_magnitudes, reconstruct_magnitudes
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
 from lt.models.runs import Run
-from lt.models.vae import draw_noise
+from lt.models.vae import sample_noise
 from lt.progress import Progress, silent
 from lt.seeds import numpy_rng, torch_rng
 
@@ -167,7 +167,7 @@ def _classes(
 
 def _transfer(run: Run, classes: np.ndarray, sounding: np.ndarray, seed: int, *key: int) -> Tensor:
     """Magnitudes (frames, bins) decoded from the symbols' latent, sampled once for all frames."""
-    sample = draw_noise(run.model.dims, 1, torch_rng(seed, "latent", *key))
+    sample = sample_noise(run.model.dims, 1, torch_rng(seed, "latent", *key))
     noise = tuple(layer.expand(len(classes), -1).to(run.device) for layer in sample)
     symbols = torch.from_numpy(classes).to(run.device)
     magnitudes = features_to_magnitudes(run, run.model.symbol_to_signal(symbols, noise).mean)

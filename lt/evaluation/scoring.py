@@ -31,7 +31,7 @@ from lt.labels import N_CLASSES, SILENCE, LabelSpace, number_to_note_name
 from lt.models.baselines import ConvSynth
 from lt.models.networks import Symbols
 from lt.models.runs import Run
-from lt.models.vae import draw_noise
+from lt.models.vae import sample_noise
 from lt.progress import Progress, silent
 from lt.seeds import torch_rng
 
@@ -183,7 +183,7 @@ def predict_batch(
     features = run.scaler.apply(batch.mixture)
     groups = batch.classes.flatten(1)
     truth = batch.mixture.cpu().numpy()
-    noise = [draw_noise(run.model.dims, len(features), rng) for rng in rngs]
+    noise = [sample_noise(run.model.dims, len(features), rng) for rng in rngs]
     mean = run.model(features, batch.classes)
     sample = run.model(features, batch.classes, *noise)
 

@@ -1,1 +1,1 @@
-"""The networks, their losses, and how they are stored: VAEs, critic, baselines, checkpoints, runs."""
+"""Networks, losses and their storage: VAEs, critic, baselines, checkpoints, runs."""

@@ -1,14 +1,13 @@
-"""Monitoring: what a run shows while it trains. One progress bar, figures, and TensorBoard where it
-is asked for.
-"""
+"""Callbacks of training: progress bar, figures, and TensorBoard (`--tensorboard 1`)."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
-from lt import cli
 from lt.config import SpectralConfig
 from lt.labels import LabelSpace
 from lt.models.losses import TERMS
@@ -20,106 +19,81 @@ from lt.plotting import (
     new_figure,
     save_figure,
 )
+from lt.progress import Progress
 from lt.training.trainer import Trainer
 from lt.training.validation import Examples
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-    from tqdm import tqdm
 
 
-class Monitor:
-    """Follows a trainer within a `with` block; only the writer among several workers shows
-    anything.
+def fit_with_callbacks(trainer: Trainer, progress: Progress) -> None:
+    """Run `Trainer.fit` with a progress bar in frames, figures and TensorBoard.
 
     Raises:
         ImportError: TensorBoard is asked for and not installed.
+        TrainingStopped, ValueError, OSError: as `Trainer.fit`.
     """
+    config, state = trainer.config, trainer.state
+    frames = (config.epochs - state.epochs_done) * trainer.frames_per_epoch
+    frames -= state.steps_done * config.batch_size
 
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self._log = (
-            _tensorboard(trainer) if trainer.config.tensorboard and trainer.workers.writer else None
-        )
-        self._bar = self._start_bar() if trainer.workers.writer else None
+    def title(epochs_done: int) -> str:
+        return f"epoch {min(epochs_done + 1, config.epochs)}/{config.epochs}"
 
-    def _start_bar(self) -> tqdm:
-        trainer = self.trainer
-        n_frames = (trainer.config.epochs - trainer.epochs_done) * trainer.frames_per_epoch
-        n_frames -= trainer.steps_done * trainer.config.batch_size
-        return cli.progress(n_frames, self._place(trainer.epochs_done + 1), unit="frame")
+    def on_epoch(row: dict[str, float]) -> None:
+        epoch = int(row["epoch"])
+        bar.set_description(title(epoch))
+        bar.set_postfix_str(f"loss {row['train_total']:.1f}, valid {row['valid_total']:.1f}")
+        if epoch in (1, config.epochs) or epoch % config.plot_epochs == 0:
+            plot_epoch(trainer, epoch)
+        for name, value in row.items() if board else ():
+            board.add_scalar(name.replace("_", "/", 1), value, epoch)
 
-    def _place(self, epoch: int) -> str:
-        return f"epoch {min(epoch, self.trainer.config.epochs)}/{self.trainer.config.epochs}"
-
-    def __enter__(self) -> Monitor:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        if self._log is not None:
-            self._log.close()
-
-    def on_step(self, n_frames: int) -> None:
-        """Move the bar; it shows frames a second and the time left by itself."""
-        if self._bar is not None:
-            self._bar.update(n_frames)
-
-    def on_epoch(self, row: dict[str, float]) -> None:
-        """Show a row of the history; called on the writer."""
-        self._bar.set_description(self._place(int(row["epoch"]) + 1))
-        self._bar.set_postfix_str(f"loss {row['train_total']:.1f}, valid {row['valid_total']:.1f}")
-        self._draw(int(row["epoch"]))
-        if self._log is not None:
-            for name, value in row.items():
-                self._log.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
-
-    def _draw(self, epoch: int) -> None:
-        """The figures that are due after an epoch."""
-        trainer, config = self.trainer, self.trainer.config
-        if epoch not in (1, config.epochs) and epoch % config.plot_epochs:
-            return
-        plot_losses(trainer.history.rows, trainer.folder.figures / "losses.png")
-        shown = trainer.examples()
-        for suffix in ("png", "pdf"):
-            plot_reconstructions(
-                shown,
-                trainer.settings.space,
-                trainer.settings.front_end,
-                trainer.folder.figures / f"reconstructions_{epoch}.{suffix}",
-            )
+    use_board = config.tensorboard and trainer.workers.writer
+    with closing(_summary_writer(trainer)) if use_board else nullcontext() as board:
+        with progress(total=frames, desc=title(state.epochs_done), unit="frame") as bar:
+            trainer.fit(bar.update, on_epoch)
 
 
-def _tensorboard(trainer: Trainer) -> SummaryWriter:
+def _summary_writer(trainer: Trainer) -> SummaryWriter:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError(
             "--tensorboard 1 needs tensorboard; install it: pip install tensorboard"
         ) from error
-    return SummaryWriter(
-        str(trainer.folder.path / "tensorboard"), purge_step=trainer.epochs_done + 1
-    )
+    path = str(trainer.folder.path / "tensorboard")
+    return SummaryWriter(path, purge_step=trainer.state.epochs_done + 1)
 
 
-# --- figures of training --------------------------------------------------------------------------
+# --- figures --------------------------------------------------------------------------------------
+
+
+def plot_epoch(trainer: Trainer, epoch: int) -> None:
+    """Write losses.png and reconstructions_EPOCH.png and .pdf."""
+    folder, settings = trainer.folder.figures, trainer.settings
+    plot_losses(trainer.history.rows, folder / "losses.png")
+    shown = trainer.examples()
+    for suffix in ("png", "pdf"):
+        path = folder / f"reconstructions_{epoch}.{suffix}"
+        plot_reconstructions(shown, settings.space, settings.front_end, path)
 
 
 def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
-    """Every term over the epochs, training and validation."""
+    """Plot every term of the loss over the epochs, for training and validation.
+
+    Args:
+        history: rows of history.csv.
+        path: of the figure.
+    """
     names = [
         name
         for name in (*TERMS, "total", "critic_own")
         if any(row.get(f"train_{name}", 0.0) for row in history)
     ]
     columns = 3
-    rows = -(-len(names) // columns)
+    rows = math.ceil(len(names) / columns)
     figure = new_figure(3.6 * columns, 2.3 * rows)
     epochs = [row["epoch"] for row in history]
     for index, name in enumerate(names):
@@ -142,8 +116,13 @@ def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
 def plot_reconstructions(
     examples: Examples, space: LabelSpace, config: SpectralConfig, path: Path | str
 ) -> None:
-    """Validation frames in order of pitch: spectra, reconstruction, transfer; symbols likewise,
-    truth as dots.
+    """Plot spectra, reconstructions and transfers of validation frames, and their symbols likewise.
+
+    Args:
+        examples: see there; true classes are dots over the probabilities.
+        space: labels and instruments.
+        config: of the spectra.
+        path: of the figure.
     """
     n_groups = len(space.group_sizes)
     figure = new_figure(12, 6.5 + 1.8 * n_groups)
@@ -155,26 +134,20 @@ def plot_reconstructions(
         "transfer: decoded from the symbols": examples.transfer,
     }
     for row, (title, magnitudes) in enumerate(spectra.items()):
-        draw_spectra(
-            figure.add_subplot(grid[row, :]),
-            magnitudes.numpy(),
-            config,
-            title,
-            seconds=False,
-            loudest=loudest,
-        )
-    for group, column in enumerate(space.columns):
+        axes = figure.add_subplot(grid[row, :])
+        draw_spectra(axes, magnitudes.numpy(), config, title, seconds=False, loudest=loudest)
+    symbols = {
+        "reconstruction": examples.reconstructed,
+        "transfer: predicted from the signal": examples.transferred,
+    }
+    for group, group_name in enumerate(space.columns):
         names = space.class_names(space.labels[group % len(space.labels)])
-        ways = {
-            "reconstruction": examples.reconstructed,
-            "transfer: heard from the signal": examples.transferred,
-        }
-        for way, (title, probabilities) in enumerate(ways.items()):
+        for column, (title, probabilities) in enumerate(symbols.items()):
             draw_probabilities(
-                figure.add_subplot(grid[3 + group, way]),
+                figure.add_subplot(grid[3 + group, column]),
                 probabilities[group].numpy(),
                 names,
-                f"{column}, {title}",
+                f"{group_name}, {title}",
                 len(examples.classes),
                 examples.classes[:, group].numpy(),
             )

@@ -1,24 +1,22 @@
-"""A training session: from flags or a run folder to a `Trainer` that is running.
+"""Start and resume training runs: `train` and `resume`.
 
-`begin` starts a run, `go_on` continues one; both return a `Session` whose `train` does the rest.
-Under torchrun what can fail at the door (data, folders, flags) fails in the writer, and the other
-workers leave without a word.
+Under torchrun, what can fail before training (data, folders, flags) fails in the writer, and the
+other workers raise `WriterFailed`.
 """
 
 from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 
-from lt import cli
 from lt.audio.features import Scaler
 from lt.build.builder import build_embedded_set
 from lt.config import DEFAULT_DATA_SET, RunConfig, fields_with
@@ -26,222 +24,245 @@ from lt.data.dataset import DataSet, read_data_set
 from lt.data.mixing import Mixer
 from lt.data.splits import PARTS, Split, split_data
 from lt.devices import device as find_device
+from lt.devices import memory
 from lt.labels import LabelSpace
-from lt.models.checkpoints import RunFolder
+from lt.models.checkpoints import BEST, RunFolder
 from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id
-from lt.training.callbacks import Monitor
-from lt.training.distributed import Workers, join_workers, local_cuda
-from lt.training.step import SAVED_BYTES_A_PARAMETER, check_room, count_parameters
+from lt.progress import Progress, silent
+from lt.training.callbacks import fit_with_callbacks
+from lt.training.distributed import Workers, WriterFailed, join_workers, local_cuda
+from lt.training.step import count_parameters
 from lt.training.trainer import Trainer, TrainingStopped, fit_scaler
 
 PACKAGES = ("torch", "numpy", "librosa", "nsgt", "pretty_midi")
-SIGNAL_EXIT = 128  # the shell's code of a process that a signal ended: 128 + its number
+TRAINED_BYTES = 16  # of a parameter in training: in float32 weight, gradient, Adam's two moments
+SAVED_BYTES = 12  # of a parameter in a checkpoint: all of these but the gradient
 
 
 @dataclass(frozen=True)
-class Session:
-    """A trainer about to run, or one that has nothing left to do."""
+class TrainedRun:
+    """Result of a training.
 
-    trainer: Trainer
+    Attributes:
+        path: the run folder.
+        epochs: number of finished epochs.
+        best_valid: least validation loss; infinite where nothing was trained.
+    """
 
-    def train(self) -> None:
-        """Train to the last epoch; bar and notes on stderr.
-
-        Raises:
-            click.exceptions.Exit: the run was stopped by a signal; `last` is saved. ValueError,
-            OSError: as `Trainer.fit`. SystemExit: the same, in workers that are not the writer.
-        """
-        trainer, writer = self.trainer, self.trainer.workers.writer
-        if trainer.epochs_done >= trainer.config.epochs:
-            _note(
-                trainer.workers,
-                f"{trainer.folder.path}: {trainer.epochs_done} epochs are done already; --epochs "
-                "is the total",
-            )
-            trainer.workers.leave()
-            return
-        try:
-            with Monitor(trainer) as monitor:
-                trainer.fit(monitor.on_step, monitor.on_epoch)
-        except TrainingStopped as stop:
-            _note(
-                trainer.workers,
-                f"stopped in epoch {trainer.epochs_done + 1} after step {trainer.steps_done}; go "
-                "on "
-                f"with --load {trainer.folder.path} --load_epoch last",
-            )
-            raise click.exceptions.Exit(SIGNAL_EXIT + stop.signal_number) from None
-        except ValueError as error:
-            raise error if writer else SystemExit(1) from None
-        finally:
-            trainer.workers.leave()
-        _note(
-            trainer.workers,
-            f"{trainer.folder.path}: {trainer.epochs_done} epochs, best validation loss "
-            f"{trainer.best_valid:.2f}",
-        )
+    path: Path
+    epochs: int
+    best_valid: float
 
 
-def begin(config: RunConfig) -> Session:
-    """Start a run from its settings.
+def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
+    """Train a run from the start; it is written to SAVEDIR/NAME__INSTRUMENTS.
 
+    Args:
+        config: its settings.
+        progress: like `tqdm.tqdm`; total in frames.
     Raises:
         FileNotFoundError, ValueError: the data set, an instrument, a label or the frame range is
-        not to be had. OSError: the output folder cannot be written, or has no room for the
-        checkpoints.
+            not available, or the loss became NaN or infinite (the last good state is saved).
+        OSError: the folder cannot be written, or has no room for the checkpoints.
+        TrainingStopped: on SIGINT or SIGTERM; the state is saved as `last`.
+        WriterFailed: under torchrun, in the other workers, when the writer raised one of these.
+
+    Example:
+        >>> from lt.config import RunConfig
+        >>> from lt.training.launch import train
+        >>> run = train(RunConfig(instruments=("Flute",), frames=(), dims=(4,), epochs=2,
+        ...                       hidden_dims_1=(64,), hidden_dims_2=(32,)))
+        >>> run.path.name, run.epochs
+        ('scan_multi__Flute', 2)
     """
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
-    folder = RunFolder(
-        Path(config.savedir) / f"{config.name}__{'_'.join(config.instruments)}", config.name
-    )
+    name = f"{config.name}__{'_'.join(config.instruments)}"
+    folder = RunFolder(Path(config.savedir) / name, config.name)
 
     def prepare() -> tuple[DataSet, Split, Scaler]:
         if workers.writer:
             folder.make_writable()
-        data = _open_data(config)
+        data = _open_data(config, workers, progress)
         split = split_data(data, config)
         space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
         mixer = Mixer(data, split.frames["train"], space, config, torch.device("cpu"))
         return data, split, fit_scaler(mixer, config)
 
-    data, split, scaler = workers.after_writer(prepare)
+    data, split, scaler = workers.writer_first(prepare)
     settings = RunSettings(
         run_id(config, data.fingerprint),
         config,
         data.config,
         scaler,
         split.to_stored(config),
-        _source(data),
+        _data_facts(data),
         _provenance(),
     )
-    _speak_of(split, config, workers)
-    workers.after_writer(lambda: _check_sizes(settings, folder, device))
+    _log_split(split, config, workers)
+    workers.writer_first(lambda: _check_sizes(settings, folder, device))
     if (folder.path / "config.json").exists():
-        _note(
-            workers,
+        workers.log(
             f"{folder.path} holds an earlier run, which this one will replace (another --name "
-            "keeps both)",
+            "keeps both)"
         )
-    return Session(Trainer(settings, data, split, folder, device, workers))
+    return _fit(Trainer(settings, data, split, folder, device, workers), progress)
 
 
-def go_on(path: Path, tag: str | int, chosen: dict[str, Any]) -> Session:
-    """Continue a run from a checkpoint, with the flags that were given in place of the run's own.
+def resume(
+    path: Path | str,
+    tag: str | int = BEST,
+    changes: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+) -> TrainedRun:
+    """Continue a run from a checkpoint. Nothing is done where it has `config.epochs` already.
 
+    Args:
+        path: the run folder.
+        tag: of the checkpoint: "best", "last" or the number of an epoch; later ones are removed.
+        changes: fields of RunConfig that replace the run's own, such as {"epochs": 200}.
+        progress: like `tqdm.tqdm`; total in frames.
     Raises:
-        FileNotFoundError, ValueError: no such run or checkpoint, its data has gone or changed, or a
-            flag was given that a run cannot change. OSError: its folder cannot be written.
+        FileNotFoundError, ValueError: no such run or checkpoint, its data set is gone or has
+            changed, or a run cannot change one of the fields; and as `train`.
+        OSError, TrainingStopped, WriterFailed: as `train`.
+
+    Example:
+        >>> from lt.training.launch import resume
+        >>> resume("saves/scan_multi__Flute", "last", {"epochs": 3}).epochs
+        3
     """
-    before = read_settings(path)
-    config = _changed(before.config, chosen, path)
+    path = Path(path)
+    changes = dict(changes or {})
+    previous = read_settings(path)
+    config = _changed(previous.config, changes, path)
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
     folder = RunFolder(path, config.name)
 
     def prepare() -> tuple[DataSet, Split]:
-        data = read_data_set(chosen.get("dbroot", before.data["path"]))
-        if data.fingerprint != before.data["fingerprint"]:
+        data = read_data_set(changes.get("dbroot", previous.data["path"]))
+        if data.fingerprint != previous.data["fingerprint"]:
             raise ValueError(
                 f"{data.path} is not the data set that {path} was trained on (its fingerprint "
-                "differs); "
-                "give that one with --dbroot"
+                "differs); give that one with --dbroot"
             )
         if workers.writer:
             folder.make_writable()
-        return data, Split.from_stored(data, config, before.split)
+        return data, Split.from_stored(data, config, previous.split)
 
-    data, split = workers.after_writer(prepare)
-    checkpoint = workers.after_writer(lambda: load_checkpoint(folder, before, tag))
-    settings = replace(
-        before, config=config, data=_source(data), provenance=_provenance(before.provenance)
-    )
+    data, split = workers.writer_first(prepare)
+    checkpoint = workers.writer_first(lambda: load_checkpoint(folder, previous, tag))
+    provenance = _provenance(previous.provenance)
+    settings = replace(previous, config=config, data=_data_facts(data), provenance=provenance)
     trainer = Trainer(settings, data, split, folder, device, workers)
-    if checkpoint.epoch > config.epochs:
-        trainer.epochs_done = checkpoint.epoch
-        return Session(trainer)
-    trainer.resume(checkpoint, before.config)
-    workers.wait()
-    _note(
-        workers,
-        f"{path}: going on after epoch {checkpoint.epoch}"
-        + (f", step {trainer.steps_done}" if trainer.steps_done else ""),
-    )
-    return Session(trainer)
+    if checkpoint.epoch > config.epochs:  # nothing to do: the folder is left as it is
+        trainer.state.epochs_done = checkpoint.epoch
+    else:
+        trainer.resume(checkpoint, previous.config)
+        workers.wait()
+        step = f", step {trainer.state.steps_done}" if trainer.state.steps_done else ""
+        workers.log(f"{path}: going on after epoch {checkpoint.epoch}{step}")
+    return _fit(trainer, progress)
+
+
+def _fit(trainer: Trainer, progress: Progress) -> TrainedRun:
+    """Train to the last epoch, and leave the group of workers."""
+    workers, path = trainer.workers, trainer.folder.path
+    try:
+        if trainer.state.epochs_done >= trainer.config.epochs:
+            done = trainer.state.epochs_done
+            workers.log(f"{path}: {done} epochs are done already; --epochs is the total")
+        else:
+            fit_with_callbacks(trainer, progress if workers.writer else silent)
+            epochs, best = trainer.state.epochs_done, trainer.state.best_valid
+            workers.log(f"{path}: {epochs} epochs, best validation loss {best:.2f}")
+    except TrainingStopped as stop:
+        workers.log(str(stop))
+        raise
+    except ValueError as error:  # raised in all workers alike: only the writer reports it
+        raise error if workers.writer else WriterFailed from None
+    finally:
+        workers.leave()
+    return TrainedRun(path, trainer.state.epochs_done, trainer.state.best_valid)
 
 
 def _check_sizes(settings: RunSettings, folder: RunFolder, device: torch.device) -> None:
-    """Make sure that a run's networks find room on the device, and its checkpoints on the disk.
+    """Check that the networks fit the memory of the device, and the checkpoints the disk.
 
     Raises:
         ValueError, OSError: they do not.
     """
     n_parameters = count_parameters(settings)
-    check_room(n_parameters, device)
-    # the first, the best, the last; of several epochs also the last by its number, and one more on
-    # its way
-    n_checkpoints = 3 if settings.config.epochs == 1 else 5
-    folder.check_space(n_checkpoints * SAVED_BYTES_A_PARAMETER * n_parameters)
-
-
-def _changed(own: RunConfig, chosen: dict[str, Any], path: Path) -> RunConfig:
-    """The run's settings with those that were chosen; refuses what would make it another run."""
-    fixed = [
-        f"--{name} {_shown(value)} (the run has {_shown(getattr(own, name))})"
-        for name, value in chosen.items()
-        if name not in fields_with(RunConfig, "resumable") and getattr(own, name) != value
-    ]
-    if fixed:
+    needed, available = n_parameters * TRAINED_BYTES, memory(device)
+    if needed > available:
         raise ValueError(
-            f"{path} cannot go on with other settings than its own: {'; '.join(fixed)}"
+            f"networks of {n_parameters / 1e6:.0f} million parameters take {needed / 1e9:.0f} GB "
+            f"to train and this device has {available / 1e9:.0f}: try smaller --dims, "
+            "--hidden_dims_1, --hidden_num_1, --hidden_dims_2, --hidden_num_2 (or --adv_dim, "
+            "--adv_num)"
         )
-    return replace(own, **{**chosen, "savedir": str(path.parent)})
+    # the first, `best`, `last`; of several epochs also the last under its number, and one staged
+    n_checkpoints = 3 if settings.config.epochs == 1 else 5
+    folder.check_space(n_checkpoints * SAVED_BYTES * n_parameters)
 
 
-def _shown(value: object) -> str:
+def _changed(own: RunConfig, changes: dict[str, Any], path: Path) -> RunConfig:
+    """The settings of a run with some changes.
+
+    Raises:
+        ValueError: a change would make it another run.
+    """
+    resumable = fields_with(RunConfig, "resumable")
+    refused = [
+        f"--{name} {_as_typed(value)} (the run has {_as_typed(getattr(own, name))})"
+        for name, value in changes.items()
+        if name not in resumable and getattr(own, name) != value
+    ]
+    if refused:
+        raise ValueError(
+            f"{path} cannot go on with other settings than its own: {'; '.join(refused)}"
+        )
+    return replace(own, **{**changes, "savedir": str(path.parent)})
+
+
+def _as_typed(value: object) -> str:
     return (" ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
-def _open_data(config: RunConfig) -> DataSet:
+def _open_data(config: RunConfig, workers: Workers, progress: Progress) -> DataSet:
     """The data set; at its default path it is built when missing."""
     if config.dbroot == DEFAULT_DATA_SET and not Path(config.dbroot).exists():
-        cli.note(
+        workers.log(
             f"{config.dbroot} is not there: building it from the sound font that pretty_midi "
             "carries"
         )
-        build_embedded_set(config.dbroot, cli.progress)
+        build_embedded_set(config.dbroot, progress)
     return read_data_set(config.dbroot)
 
 
-def _source(data: DataSet) -> dict[str, Any]:
-    """What config.json says of the data set."""
+def _data_facts(data: DataSet) -> dict[str, Any]:
+    """The data set in config.json."""
     return {"path": str(data.path.resolve()), "fingerprint": data.fingerprint}
 
 
-def _note(workers: Workers, message: str) -> None:
-    if workers.writer:
-        cli.note(message)
-
-
-def _speak_of(split: Split, config: RunConfig, workers: Workers) -> None:
+def _log_split(split: Split, config: RunConfig, workers: Workers) -> None:
     sizes = ", ".join(
         f"{part} {len(split.notes[part])} notes ({sum(map(len, split.frames[part]))} frames)"
         for part in PARTS
     )
     fold = f", fold {config.fold} of {config.n_folds}" if config.fold >= 0 else ""
-    _note(workers, f"split by {split.kind}, seed {config.seed}{fold}: {sizes}")
+    workers.log(f"split by {split.kind}, seed {config.seed}{fold}: {sizes}")
     if split.notes_without_frames:
-        _note(
-            workers,
-            f"{split.notes_without_frames} notes have no frame in --frames {_shown(config.frames)}",
-        )
+        frames = _as_typed(config.frames)
+        workers.log(f"{split.notes_without_frames} notes have no frame in --frames {frames}")
 
 
-def _provenance(first: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Command, versions and dates; `first` is that of the run which is continued."""
+def _provenance(previous: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Command, versions and dates; `previous` is that of the run which is resumed."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    if first:
-        return {**first, "continued": [*first["continued"], sys.argv], "changed": now}
+    if previous:
+        return {**previous, "continued": [*previous["continued"], sys.argv], "changed": now}
     return {
         "command": sys.argv,
         "begun": now,

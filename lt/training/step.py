@@ -1,18 +1,16 @@
-"""The learner: networks, objectives, optimisers and schedules, and how one batch is learnt from.
+"""One training step: forward pass, loss, backward pass, and a step of every optimiser.
 
-The model's two halves and the critic have an optimiser each. Under torchrun a worker is given its
-rows of the global batch; what is learnt is what one process would learn from all of them.
-
-The objective as modules: each takes features and gives its loss in one forward pass, which is the
-pass that DistributedDataParallel watches. The model's and the critic's are apart, as their
-optimisers are.
+`LossModule` and `CriticLoss` compute a loss in one forward pass, which DistributedDataParallel
+needs; they are apart because model and critic have optimisers of their own. `TrainingStep` holds
+the networks, optimisers and schedules. Under torchrun a worker gets its rows of the global batch,
+and the update is that of one process with all rows.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from typing import Any, Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,135 +19,222 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lt.config import RunConfig
-from lt.devices import memory
-from lt.models.checkpoints import HALVES, Checkpoint, State
-from lt.models.critic import N_DRAWS, Critic, Shown, critic_loss, decoder_loss, show
-from lt.models.losses import TERMS, LossTerms, LossWeights, loss_terms
+from lt.models.checkpoints import MODALITIES, Checkpoint, State
+from lt.models.critic import N_NOISE, Critic, CriticBatch, critic_batch, critic_loss, decoder_loss
+from lt.models.losses import TERMS, loss_terms, loss_weights, needs_transfer, total_loss
 from lt.models.runs import RunSettings, build_model, load_model_state
-from lt.models.vae import CrossModalOutput, CrossModalVAE, Noise, draw_noise
+from lt.models.vae import CrossModalOutput, CrossModalVAE, sample_noise
 from lt.seeds import seed_of
 from lt.training.distributed import Workers
 
 LEARNING_RATE_FACTOR = 0.5  # at each plateau
 MIN_LEARNING_RATE = 1e-6
-BYTES_A_PARAMETER = 16  # in float32 the weight, its gradient and Adam's two moments
-SAVED_BYTES_A_PARAMETER = 12  # of these, all but the gradient
 CRITIC_BETAS = (0.5, 0.999)  # Adam's, as is usual for critics
-STEP_TERMS = (
-    *TERMS,
-    "critic_own",
-    "gradient_norm",
-)  # what a step reports; the critic's own loss is not the model's
+# values of a step; "critic_own" is the loss of the critic, "critic" the decoder's adversarial loss
+STEP_TERMS = (*TERMS, "critic_own", "gradient_norm")
 
 
-class Learner:
-    """All that changes while a run learns.
+class StepNoise(NamedTuple):
+    """Standard normal noise of a step.
+
+    Attributes:
+        signal, symbol: (batch, latent) for each layer, bottom first.
+        critic: N_NOISE tensors (batch, features); none without a critic.
+    """
+
+    signal: tuple[Tensor, ...]
+    symbol: tuple[Tensor, ...]
+    critic: tuple[Tensor, ...]
+
+
+class Losses(NamedTuple):
+    """Result of `LossModule`; only the total carries a gradient.
+
+    Attributes:
+        total: the weighted sum of the terms, a scalar.
+        terms: (terms,) in the order of TERMS.
+        for_critic: input of the critic's own loss; empty without a critic.
+    """
+
+    total: Tensor
+    terms: Tensor
+    for_critic: CriticBatch
+
+
+class LossModule(nn.Module):
+    """The model and its loss.
+
+    The critic is an argument of `forward`, not a submodule: its parameters belong to another
+    optimiser.
+    """
+
+    def __init__(self, model: CrossModalVAE, config: RunConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.weights = loss_weights(config)
+
+    def sample_noise(self, n_rows: int, rows: slice, rng: torch.Generator) -> StepNoise:
+        """Noise for the global batch of `n_rows`, of which `rows` are returned."""
+        n_critic = N_NOISE if self.config.adversarial else 0
+        widths = StepNoise(self.model.dims, self.model.dims, (self.model.n_features,) * n_critic)
+        return StepNoise(
+            *(tuple(noise[rows] for noise in sample_noise(width, n_rows, rng)) for width in widths)
+        )
+
+    def forward(
+        self,
+        encoder_input: Tensor,
+        target: Tensor,
+        classes: Tensor,
+        noise: StepNoise,
+        critic: Critic | None = None,
+    ) -> Losses:
+        """The loss of a batch.
+
+        Args:
+            encoder_input, target: features (batch, features).
+            classes: (batch, instruments, labels).
+            noise: of these rows.
+            critic: with frozen parameters, where there is one.
+        """
+        transfer = needs_transfer(self.weights)
+        output = self.model(encoder_input, classes, noise.signal, noise.symbol, transfer)
+        return self.losses(output, target, classes, noise, critic)
+
+    def losses(
+        self,
+        output: CrossModalOutput,
+        target: Tensor,
+        classes: Tensor,
+        noise: StepNoise,
+        critic: Critic | None = None,
+    ) -> Losses:
+        """The loss of a batch from the output of the model; a critic needs transfers in it."""
+        none = target.new_zeros((0, target.shape[1]))
+        for_critic = (
+            critic_batch(target, output, noise.critic) if critic else CriticBatch(none, none)
+        )
+        adversarial = decoder_loss(critic, for_critic.fake) if critic else None
+        terms = loss_terms(output, target, classes, self.config.regularization_type, adversarial)
+        return Losses(
+            total_loss(terms, self.weights),
+            torch.stack(terms).detach(),
+            CriticBatch(for_critic.real, for_critic.fake.detach()),
+        )
+
+
+class CriticLoss(nn.Module):
+    """The critic and its own loss."""
+
+    def __init__(self, critic: Critic) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Real (batch, features) and fake (fakes, features) -> the critic's loss."""
+        return critic_loss(self.critic, real, fake)
+
+
+class TrainingStep:
+    """Networks, optimisers and schedules of a run.
 
     Args:
-        settings: of the run. device: of the networks. workers: under torchrun.
+        settings: of the run.
+        device: of the networks.
+        workers: under torchrun.
     """
 
     def __init__(self, settings: RunSettings, device: torch.device, workers: Workers) -> None:
-        self.config, self.device, self.workers = settings.config, device, workers
-        config, n_features = self.config, settings.scaler.n_features
+        self.config = config = settings.config
+        self.device = device
+        self.workers = workers
         torch.manual_seed(seed_of(config.seed, "init"))
-        self.model = build_model(config, settings.space, settings.scaler, settings.front_end).to(
-            device
-        )
-        self.critic = (
-            Critic(n_features, config.adv_dim, config.adv_num).to(device)
-            if config.adversarial
-            else None
-        )
-        # fused: one pass over the parameters, some four times as quick on a CPU
+        self.model, self.critic = build_networks(settings)
+        self.model.to(device)
+        # fused: one pass over the parameters, about four times as fast on a CPU
         self.optimizers = {
-            half: Adam(getattr(self.model, half).parameters(), config.learning_rate, fused=True)
-            for half in HALVES
+            modality: Adam(
+                getattr(self.model, modality).parameters(), config.learning_rate, fused=True
+            )
+            for modality in MODALITIES
         }
-        self.critic_optimizer = (
-            Adam(self.critic.parameters(), config.adv_lr, CRITIC_BETAS, fused=True)
-            if self.critic
-            else None
-        )
         self.schedulers = {
-            half: ReduceLROnPlateau(
+            modality: ReduceLROnPlateau(
                 optimizer,
                 factor=LEARNING_RATE_FACTOR,
                 patience=config.patience,
                 min_lr=MIN_LEARNING_RATE,
             )
-            for half, optimizer in self.optimizers.items()
+            for modality, optimizer in self.optimizers.items()
         }
-        self.objective = Objective(
-            self.model, LossWeights.of(config), config.regularization_type, self.critic
-        )
-        self._objective = self._parallel(self.objective)
-        self._critic_objective = (
-            self._parallel(CriticObjective(self.critic)) if self.critic else None
-        )
+        self.loss = LossModule(self.model, config)
+        self._parallel_loss = self._parallel(self.loss)
+        if self.critic is not None:
+            self.critic.to(device)
+            self.critic_optimizer = Adam(
+                self.critic.parameters(), config.adv_lr, CRITIC_BETAS, fused=True
+            )
+            self._parallel_critic_loss = self._parallel(CriticLoss(self.critic))
 
     def _parallel(self, module: nn.Module) -> nn.Module:
         if self.workers.count == 1:
             return module
-        # where a weight is 0, the priors between layers are in no term
+        # where beta is 0, the priors between layers are in no term
         return DistributedDataParallel(module, find_unused_parameters=len(self.config.dims) > 1)
 
     @property
     def learning_rate(self) -> float:
-        """The model's, as the schedule has it."""
+        """The present learning rate of the model."""
         return self.optimizers["signal"].param_groups[0]["lr"]
 
-    # --- learning ---------------------------------------------------------------------------------
+    # --- the step ---------------------------------------------------------------------------------
 
-    def learn(
-        self, heard: Tensor, target: Tensor, classes: Tensor, noise: dict[str, Noise], share: float
+    def update(
+        self,
+        encoder_input: Tensor,
+        target: Tensor,
+        classes: Tensor,
+        noise: StepNoise,
+        fraction: float,
     ) -> Tensor:
-        """A step from this worker's rows, `share` of the global batch.
+        """Update all networks from this worker's rows of a batch.
 
         Args:
-            heard, target: features (batch, features). classes: (batch, instruments, labels).
+            encoder_input, target: features (batch, features).
+            classes: (batch, instruments, labels).
+            noise: of these rows.
+            fraction: of the global batch that these rows are.
         Returns:
-            STEP_TERMS times the share (terms,): they add up over the workers.
+            STEP_TERMS times the fraction, (terms,): their sum over the workers is the mean over the
+            global batch.
         """
-        self._freeze_critic(True)
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
-        ):
-            total, terms, real, fake = self._objective(heard, target, classes, noise)
-        self._descend(total, share, list(self.optimizers.values()))
-        norm = gradient_norm(self.model)
-        critic_own = self._teach_critic(real, fake, share)
-        return torch.cat(
-            [terms * share, (critic_own * share).reshape(1), (norm / self.workers.count).reshape(1)]
-        )
+        if self.critic is not None:  # only the decoder is updated by the adversarial loss
+            self.critic.requires_grad_(False)
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            losses = self._parallel_loss(encoder_input, target, classes, noise, self.critic)
+        self._descend(losses.total, fraction, *self.optimizers.values())
+        norm = gradient_norm(self.model) / self.workers.count
+        critic_own = target.new_zeros(())
+        if self.critic is not None:
+            self.critic.requires_grad_(True)
+            critic_loss = self._parallel_critic_loss(*losses.for_critic)
+            self._descend(critic_loss, fraction, self.critic_optimizer)
+            critic_own = critic_loss.detach()
+        return torch.cat([losses.terms * fraction, torch.stack([critic_own * fraction, norm])])
 
-    def _teach_critic(self, real: Tensor, fake: Tensor, share: float) -> Tensor:
-        if self.critic is None:
-            return real.new_zeros(())
-        self._freeze_critic(False)
-        loss = self._critic_objective(real, fake)
-        self._descend(loss, share, [self.critic_optimizer])
-        return loss.detach()
-
-    def _descend(self, loss: Tensor, share: float, optimizers: list[Optimizer]) -> None:
-        """A step down the gradient. DDP takes the mean over workers: scaled so, it is the mean over
-        all rows.
-        """
+    def _descend(self, loss: Tensor, fraction: float, *optimizers: Optimizer) -> None:
+        """Step down the gradient of the mean over all rows (DDP takes the mean over workers)."""
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        (loss * (self.workers.count * share)).backward()
+        (loss * (self.workers.count * fraction)).backward()
         for optimizer in optimizers:
             optimizer.step()
 
-    def _freeze_critic(self, frozen: bool) -> None:
-        """While the decoder learns from its judgement, the critic itself must not."""
-        if self.critic is not None:
-            self.critic.requires_grad_(not frozen)
-
-    def schedule(self, valid_total: float) -> None:
-        """Multiply the learning rate by `--lr_decay`, and halve it where validation has not become
-        better for `--patience` epochs. Neither depends on `--epochs`, so a run can be made longer
-        at any time.
+    def end_epoch(self, valid_total: float) -> None:
+        """Multiply the learning rate by `--lr_decay`; halve it after `--patience` epochs without a
+        lower validation loss. Neither depends on `--epochs`, so a run can be made longer later.
         """
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
@@ -159,177 +244,87 @@ class Learner:
 
     # --- state ------------------------------------------------------------------------------------
 
-    def state(self, half: str) -> State:
-        """A copy of one half, on its device, where copying is quick; the critic goes with the
-        signal.
-        """
+    def state(self, modality: str) -> State:
+        """A copy of the state of one modality, on its device; the critic's is with the signal."""
         state = {
-            "model": getattr(self.model, half).state_dict(),
-            "optimizer": self.optimizers[half].state_dict(),
-            "scheduler": self.schedulers[half].state_dict(),
+            "model": getattr(self.model, modality).state_dict(),
+            "optimizer": self.optimizers[modality].state_dict(),
+            "scheduler": self.schedulers[modality].state_dict(),
         }
-        if self.critic is not None and half == "signal":
-            state |= {
-                "critic": self.critic.state_dict(),
-                "critic_optimizer": self.critic_optimizer.state_dict(),
-            }
-        return copied(state)
+        if self.critic is not None and modality == "signal":
+            state["critic"] = self.critic.state_dict()
+            state["critic_optimizer"] = self.critic_optimizer.state_dict()
+        return copy_state(state)
 
-    def load(self, checkpoint: Checkpoint, before: RunConfig) -> None:
-        """Go on from a checkpoint that was trained with the settings `before`; changed ones come
-        into force.
+    def load(self, checkpoint: Checkpoint, previous: RunConfig) -> None:
+        """Continue from a checkpoint; settings that differ from the `previous` ones take effect.
 
         Raises:
             ValueError: the checkpoint does not fit the networks.
         """
         load_model_state(self.model, checkpoint)
-        for half in HALVES:
-            self.optimizers[half].load_state_dict(getattr(checkpoint, half)["optimizer"])
-            self.schedulers[half].load_state_dict(getattr(checkpoint, half)["scheduler"])
-            self.schedulers[half].patience = self.config.patience
-        if self.config.learning_rate != before.learning_rate:
-            _set_learning_rate(self.optimizers.values(), self.config.learning_rate)
+        for modality in MODALITIES:
+            state = getattr(checkpoint, modality)
+            _load_optimizer(
+                self.optimizers[modality],
+                state["optimizer"],
+                self.config.learning_rate,
+                previous.learning_rate,
+            )
+            self.schedulers[modality].load_state_dict(state["scheduler"])
+            self.schedulers[modality].patience = self.config.patience
         if self.critic is not None:
             self.critic.load_state_dict(checkpoint.signal["critic"])
-            self.critic_optimizer.load_state_dict(checkpoint.signal["critic_optimizer"])
-            if self.config.adv_lr != before.adv_lr:
-                _set_learning_rate([self.critic_optimizer], self.config.adv_lr)
+            state = checkpoint.signal["critic_optimizer"]
+            _load_optimizer(self.critic_optimizer, state, self.config.adv_lr, previous.adv_lr)
 
     def forget_best(self) -> None:
-        """The losses so far cannot be compared with those to come."""
+        """Forget the best validation loss: earlier ones are not comparable with those to come."""
         for scheduler in self.schedulers.values():
-            scheduler.best, scheduler.num_bad_epochs = math.inf, 0
+            scheduler.best = math.inf
+            scheduler.num_bad_epochs = 0
+
+
+def build_networks(settings: RunSettings) -> tuple[CrossModalVAE, Critic | None]:
+    """The model of a run and, with `--adversarial 1`, its critic, freshly initialised."""
+    config = settings.config
+    model = build_model(config, settings.space, settings.scaler, settings.front_end)
+    if not config.adversarial:
+        return model, None
+    return model, Critic(settings.scaler.n_features, config.adv_dim, config.adv_num)
 
 
 def count_parameters(settings: RunSettings) -> int:
-    """Numbers that a run learns, the critic's included, without making its networks."""
-    config = settings.config
-    with torch.device("meta"):  # shapes alone: nothing is allocated
-        networks: list[nn.Module] = [
-            build_model(config, settings.space, settings.scaler, settings.front_end)
-        ]
-        if config.adversarial:
-            networks.append(Critic(settings.scaler.n_features, config.adv_dim, config.adv_num))
-    return sum(parameter.numel() for network in networks for parameter in network.parameters())
-
-
-def check_room(n_parameters: int, device: torch.device) -> None:
-    """Make sure that a device can hold so many parameters while they learn.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    needed, there = n_parameters * BYTES_A_PARAMETER, memory(device)
-    if needed > there:
-        raise ValueError(
-            f"networks of {n_parameters / 1e6:.0f} million parameters take {needed / 1e9:.0f} GB "
-            "to train "
-            f"and this device has {there / 1e9:.0f}: try smaller --dims, --hidden_dims_1, "
-            "--hidden_num_1, "
-            "--hidden_dims_2, --hidden_num_2 (or --adv_dim, --adv_num)"
-        )
+    """Number of parameters of a run, the critic's included, without allocating them."""
+    with torch.device("meta"):
+        networks = build_networks(settings)
+    return sum(
+        parameter.numel() for network in networks if network for parameter in network.parameters()
+    )
 
 
 def gradient_norm(model: nn.Module) -> Tensor:
     """The Euclidean norm of all gradients of a model, a scalar."""
-    return (
-        torch.stack([p.grad.square().sum() for p in model.parameters() if p.grad is not None])
-        .sum()
-        .sqrt()
-    )
+    squares = [p.grad.square().sum() for p in model.parameters() if p.grad is not None]
+    return torch.stack(squares).sum().sqrt()
 
 
-def _set_learning_rate(optimizers: Iterable[Optimizer], learning_rate: float) -> None:
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+def _load_optimizer(optimizer: Optimizer, state: State, rate: float, previous: float) -> None:
+    """Load the state of an optimiser; its learning rate is replaced where the setting changed."""
+    optimizer.load_state_dict(state)
+    for group in optimizer.param_groups if rate != previous else ():
+        group["lr"] = rate
 
 
-def copied(state: Any, device: torch.device | None = None) -> Any:
-    """A deep copy (tuples become lists); given a device, tensors are moved there, which copies only
-    those elsewhere.
+def copy_state(state: Any, device: torch.device | None = None) -> Any:
+    """A deep copy (tuples become lists); with a device, tensors are moved there instead of copied.
 
-    Equal strings become one object, so that equal states are saved as equal bytes wherever their
-    strings came from.
+    Equal strings become one object, so that equal states are saved as equal bytes.
     """
     if isinstance(state, Tensor):
         return state.detach().clone() if device is None else state.to(device)
     if isinstance(state, dict):
-        return {copied(key): copied(value, device) for key, value in state.items()}
+        return {copy_state(key): copy_state(value, device) for key, value in state.items()}
     if isinstance(state, (list, tuple)):
-        return [copied(value, device) for value in state]
+        return [copy_state(value, device) for value in state]
     return sys.intern(state) if isinstance(state, str) else state
-
-
-class Objective(nn.Module):
-    """The model and its loss. The critic judges here but is no part: its parameters are not this
-    module's.
-    """
-
-    def __init__(
-        self,
-        model: CrossModalVAE,
-        weights: LossWeights,
-        regularization_type: str,
-        critic: Critic | None,
-    ) -> None:
-        super().__init__()
-        self.model, self.weights, self.regularization_type = model, weights, regularization_type
-        self._critic = (critic,)  # in a tuple, where nn.Module does not see it
-
-    def draw_noise(self, n_rows: int, rows: slice, chosen: torch.Generator) -> dict[str, Noise]:
-        """Standard normal draws for the global batch, and of them these rows: `signal` and `symbol`
-        (rows, latent) a layer, and for the critic, where there is one, `critic` (rows, features)
-        each.
-        """
-        (critic,) = self._critic
-        widths = {
-            "signal": self.model.dims,
-            "symbol": self.model.dims,
-            "critic": (critic.n_features,) * N_DRAWS if critic else (),
-        }
-        return {
-            what: tuple(z[rows] for z in draw_noise(width, n_rows, chosen))
-            for what, width in widths.items()
-        }
-
-    def forward(
-        self, heard: Tensor, target: Tensor, classes: Tensor, noise: dict[str, Noise]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What is heard and what is to be decoded (batch, features), and classes -> the weighted
-        total, the terms (terms,), and what the critic shall learn from: real (batch, features) and
-        fake (fakes, features); only the total carries a gradient.
-        """
-        output = self.model(
-            heard, classes, noise["signal"], noise["symbol"], self.weights.need_transfer
-        )
-        terms, shown = self.judge(output, target, classes, noise)
-        return self.weights.total(terms), terms.stack().detach(), shown.real, shown.fake.detach()
-
-    def judge(
-        self, output: CrossModalOutput, target: Tensor, classes: Tensor, noise: dict[str, Noise]
-    ) -> tuple[LossTerms, Shown]:
-        """Every term by name, and what the critic was shown; where there is one, the output must
-        hold transfers.
-        """
-        (critic,) = self._critic
-        if critic is None:
-            nothing = target.new_zeros((0, target.shape[1]))
-            return loss_terms(output, target, classes, self.regularization_type), Shown(
-                nothing, nothing
-            )
-        shown = show(target, output, noise["critic"])
-        critic_term = decoder_loss(critic, shown.fake)
-        return loss_terms(output, target, classes, self.regularization_type, critic_term), shown
-
-
-class CriticObjective(nn.Module):
-    """The critic and its own loss."""
-
-    def __init__(self, critic: Critic) -> None:
-        super().__init__()
-        self.critic = critic
-
-    def forward(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Real and fake features (batch, features) -> the critic's loss."""
-        return critic_loss(self.critic, real, fake)

@@ -52,8 +52,8 @@ def make_run(path, **changes) -> Path:
     folder.write_settings(settings.to_dict())
     torch.manual_seed(0)
     model = build_model(settings.config, settings.space, SCALER, settings.front_end)
-    halves = {half: {"model": getattr(model, half).state_dict()} for half in ("signal", "symbol")}
-    folder.save("best", Checkpoint(settings.run_id, 1, 0, **halves))
+    states = {name: {"model": getattr(model, name).state_dict()} for name in ("signal", "symbol")}
+    folder.save("best", Checkpoint(settings.run_id, 1, 0, **states))
     return Path(path)
 
 

@@ -131,12 +131,12 @@ def train_in_child(flags, environment=(), figures=False):
     """The target of a child: lt_train.py with these flags, without figures unless they are asked
     for.
     """
-    from lt.training import callbacks as monitor
+    from lt.training import callbacks
     from lt_train import main
 
     os.environ.update(environment)
     if not figures:
-        monitor.plot_losses = monitor.plot_reconstructions = lambda *arguments: None
+        callbacks.plot_losses = callbacks.plot_reconstructions = lambda *arguments: None
     main(flags)
 
 
@@ -147,6 +147,21 @@ def train_in_process(flags, environment=(), figures=False):
     )
     process.start()
     return process
+
+
+def signal_during_step(monkeypatch, at_step, number):
+    """A signal of that number arrives during the step of that number of a run."""
+    from lt.training.trainer import Trainer
+
+    step, steps = Trainer.step, []
+
+    def interrupted(*arguments):
+        steps.append(1)
+        if len(steps) == at_step:
+            os.kill(os.getpid(), number)
+        return step(*arguments)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
 
 
 def wait_for(condition, seconds=60.0):

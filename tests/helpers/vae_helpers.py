@@ -1,9 +1,9 @@
-"""What the tests of the networks share: a small model, and inputs for it."""
+"""Helpers of the tests of the networks: a small model, and inputs for it."""
 
 import torch
 
 from lt.labels import LabelSpace
-from lt.models.vae import CrossModalVAE, VAESize, draw_noise
+from lt.models.vae import CrossModalVAE, VAESize, sample_noise
 
 SPACE = LabelSpace(("octave", "pitch"), ("Flute", "Violin"))
 BATCH, FEATURES = 7, 20
@@ -17,9 +17,9 @@ def model(dims=(4,), label_type="categorical", space=SPACE, seed=0):
 
 
 def inputs(seed=1, n=BATCH, dims=(4,)):
-    chosen = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     classes = torch.stack(
-        [torch.randint(0, size, (n,), generator=chosen) for size in SPACE.group_sizes], 1
+        [torch.randint(0, size, (n,), generator=rng) for size in SPACE.group_sizes], 1
     )
-    noise = [draw_noise(dims, n, chosen) for _ in range(2)]
-    return torch.randn(n, FEATURES, generator=chosen), classes.view(n, 2, 2), *noise
+    noise = [sample_noise(dims, n, rng) for _ in range(2)]
+    return torch.randn(n, FEATURES, generator=rng), classes.view(n, 2, 2), *noise

@@ -25,7 +25,8 @@ from lt.inference.play import (
 from lt.inference.tracks import arrange, fit_notes, match_tracks
 from lt.labels import LabelSpace, parse_symbols
 from lt.midi import Note, Track, write_midi
-from lt.models.runs import describe, load_run
+from lt.models.describe import describe
+from lt.models.runs import load_run
 from lt.plotting import finish_roll, new_figure, thin_out
 
 DUO = LabelSpace(instruments=("Piano", "Trumpet-C"))

@@ -1,6 +1,4 @@
-"""Baselines: the components are scikit-learn's, learning is learning, the file keeps it, pYIN hears
-notes.
-"""
+"""Baselines: principal components as scikit-learn's, training, the classifier's file, pYIN."""
 
 import numpy as np
 import pytest
@@ -24,15 +22,15 @@ from lt.models.baselines import (
     PcaClassifier,
     TrainingData,
     fit,
-    mean_nll,
     read_classifier,
+    validation_loss,
     write_classifier,
 )
 
 SPACE = LabelSpace(("octave", "pitch"), ("Flute",))
 
 
-def lesson(n=600, n_features=20, seed=0):
+def examples(n=600, n_features=20, seed=0):
     """Features in which each class has a direction of its own, and the classes (n, 2)."""
     random = torch.Generator().manual_seed(seed)
     classes = torch.stack(
@@ -45,16 +43,16 @@ def lesson(n=600, n_features=20, seed=0):
     return 3 * signal + 0.3 * torch.randn(n, n_features, generator=random), classes
 
 
-def guessed(symbols):
+def predicted(symbols):
     return torch.stack([group.argmax(dim=-1) for group in symbols.probabilities()], dim=1)
 
 
 def trained(epochs=15, seed=0):
-    features, classes = lesson()
+    features, classes = examples()
     torch.manual_seed(0)
     classifier = PcaClassifier(20, 12, SPACE.group_sizes)
     classifier.fit_components(features)
-    valid, valid_classes = lesson(200, seed=1)
+    valid, valid_classes = examples(200, seed=1)
     data = TrainingData(
         [(classifier.project(features), classes)], (classifier.project(valid), valid_classes)
     )
@@ -66,7 +64,7 @@ def trained(epochs=15, seed=0):
 
 
 def test_components_are_those_of_scikit_learn():
-    features, _ = lesson()
+    features, _ = examples()
     classifier = PcaClassifier(20, 6, SPACE.group_sizes)
     classifier.fit_components(features)
     expected = PCA(6, whiten=True).fit_transform(features.numpy())
@@ -77,40 +75,33 @@ def test_components_are_those_of_scikit_learn():
 
 
 def test_the_classifier_learns_what_can_be_learnt():
-    features, classes = lesson(300, seed=2)
-    assert (guessed(trained()(features)) == classes).float().mean() > 0.9
+    features, classes = examples(300, seed=2)
+    assert (predicted(trained()(features)) == classes).float().mean() > 0.9
 
 
 def test_learning_is_the_same_each_time_and_minds_its_seed():
     one, same, other = trained(3), trained(3), trained(3, seed=1)
-    features, _ = lesson(5)
+    features, _ = examples(5)
     assert torch.equal(one(features).logits[0], same(features).logits[0])
     assert not torch.equal(one(features).logits[0], other(features).logits[0])
 
 
 def test_the_best_epoch_is_kept():
-    features, classes = lesson(100)
+    features, classes = examples(100)
     classifier = PcaClassifier(20, 12, SPACE.group_sizes)
     classifier.fit_components(features)
-    valid, valid_classes = lesson(100, seed=1)
+    valid, valid_classes = examples(100, seed=1)
     pair = (
         classifier.project(valid),
         valid_classes[torch.randperm(100, generator=torch.Generator().manual_seed(0))],
     )
-    first = float(mean_nll(classifier.network, *pair).detach())
+    data = TrainingData([(classifier.project(features), classes)], pair)
+    first = validation_loss(classifier.network, data)
     done = []
-    fit(
-        classifier.network,
-        TrainingData([(classifier.project(features), classes)], pair),
-        60,
-        32,
-        0,
-        lambda: done.append(1),
-    )
-    assert (
-        float(mean_nll(classifier.network, *pair).detach()) < first + 0.5
-    )  # trained on, it would grow without bound
-    assert 12 <= len(done) < 60  # and nothing better was to be hoped for
+    fit(classifier.network, data, 60, 32, 0, lambda: done.append(1))
+    # trained longer, the loss would grow without bound
+    assert validation_loss(classifier.network, data) < first + 0.5
+    assert 12 <= len(done) < 60
 
 
 @pytest.mark.parametrize("n_features", [410, 411])
@@ -123,20 +114,21 @@ def test_convolutional_baselines_fit_any_number_of_features(n_features):
 
 
 def test_convolutional_baselines_learn():
-    features, classes = lesson(300, 40)
+    features, classes = examples(300, 40)
     for network, pair in (
         (ConvClassifier(40, SPACE.group_sizes), (features, classes)),
         (ConvSynth(40, SPACE.group_sizes), (classes, features)),
     ):
-        before = float(mean_nll(network, *pair).detach())
-        fit(network, TrainingData([pair], pair), 15, 64, 0)
-        assert float(mean_nll(network, *pair).detach()) < 0.7 * before
+        data = TrainingData([pair], pair)
+        before = validation_loss(network, data)
+        fit(network, data, 15, 64, 0)
+        assert validation_loss(network, data) < 0.7 * before
 
 
-def test_majority_says_the_commonest_class_whatever_it_is_given():
+def test_majority_predicts_the_commonest_class_whatever_it_is_given():
     classes = torch.tensor([[4, 9]] * 6 + [[5, 2]] * 3)
     symbols = Majority(classes, SPACE.group_sizes)(torch.randn(4, 11))
-    assert guessed(symbols).tolist() == [[4, 9]] * 4
+    assert predicted(symbols).tolist() == [[4, 9]] * 4
     assert float(symbols.probabilities()[0][0, 4]) == pytest.approx((6 + 1) / (9 + SPACE.sizes[0]))
 
 
@@ -146,7 +138,7 @@ def test_majority_says_the_commonest_class_whatever_it_is_given():
 def test_a_classifier_is_read_as_it_was_written(tmp_path):
     classifier, path = trained(1), tmp_path / "test_classifier.t7"
     write_classifier(path, classifier, SPACE, "abc")
-    features, _ = lesson(9)
+    features, _ = examples(9)
     for one, other in zip(
         classifier(features).logits, read_classifier(path, SPACE, "abc")(features).logits
     ):

@@ -9,7 +9,7 @@ import torch
 from training_helpers import assert_equal_checkpoints
 
 from lt.models import checkpoints
-from lt.models.checkpoints import BEST, HALVES, LAST, Checkpoint, RunFolder
+from lt.models.checkpoints import BEST, LAST, MODALITIES, Checkpoint, RunFolder
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def test_what_is_saved_is_loaded(folder):
     )
     assert (
         epoch_of(folder, LAST) == 4
-        and folder.moment(LAST) == (4, 2)
-        and folder.moment(BEST) is None
+        and folder.position(LAST) == (4, 2)
+        and folder.position(BEST) is None
     )
 
 
 def test_halves_are_plain_files_that_load_without_executing_anything(folder):
     folder.save(7, state(7))
-    for half, name in HALVES.items():
+    for half, name in MODALITIES.items():
         content = torch.load(folder.path / name / "my_name_7.t7", weights_only=True)
         assert (content["half"], content["epoch"], content["run_id"]) == (half, 7, "run")
 
@@ -73,8 +73,11 @@ def test_equal_states_are_equal_bytes(folder, tmp_path):
     other.make_writable()
     for one in (folder, other):
         one.save(LAST, state(3))
-    for half in HALVES:
-        assert folder.half(half, LAST).read_bytes() == other.half(half, LAST).read_bytes()
+    for half in MODALITIES:
+        assert (
+            folder.checkpoint_path(half, LAST).read_bytes()
+            == other.checkpoint_path(half, LAST).read_bytes()
+        )
 
 
 @pytest.mark.parametrize("moves", [0, 1, 2])
@@ -111,7 +114,7 @@ def test_a_kill_in_the_next_save_too(folder, monkeypatch, writes, moves_before):
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", dying_after(writes, torch.save, half_written=True))
         patch.setattr(
-            RunFolder, "_clear_stage", keep_the_stage_on_the_way_out(RunFolder._clear_stage)
+            RunFolder, "_clear_staged", keep_the_stage_on_the_way_out(RunFolder._clear_staged)
         )
         with pytest.raises(Killed):
             folder.save(LAST, state(3))
@@ -139,9 +142,9 @@ def keep_the_stage_on_the_way_out(clear):
 
     def call(self, tag):
         if not any(
-            self._staged(half, tag).is_file()
-            and self._staged(half, tag).read_bytes() == HALF_A_FILE
-            for half in HALVES
+            self._staged_path(half, tag).is_file()
+            and self._staged_path(half, tag).read_bytes() == HALF_A_FILE
+            for half in MODALITIES
         ):
             clear(self, tag)
 
@@ -165,10 +168,10 @@ def test_no_space_leaves_the_earlier_pair(folder, monkeypatch):
 def test_mixed_halves_are_refused(folder):
     folder.save(1, state(1))
     folder.save(2, state(2))
-    folder.half("symbol", 2).replace(folder.half("symbol", 1))
+    folder.checkpoint_path("symbol", 2).replace(folder.checkpoint_path("symbol", 1))
     for tag in (1, 2):
         with pytest.raises(
-            ValueError, match=f"checkpoint '{tag}' in .* are not both there, or not of one moment"
+            ValueError, match=f"checkpoint '{tag}' in .* are not both there, or not of one epoch"
         ):
             folder.load(tag)
 
@@ -176,16 +179,16 @@ def test_mixed_halves_are_refused(folder):
 def test_halves_of_two_runs_are_refused(folder):
     folder.save(1, state(1))
     folder.save(2, state(1, run_id="another"))
-    folder.half("symbol", 2).replace(folder.half("symbol", 1))
+    folder.checkpoint_path("symbol", 2).replace(folder.checkpoint_path("symbol", 1))
     with pytest.raises(ValueError, match="of one run"):
         folder.load(1)
 
 
 def test_halves_in_each_others_folder_are_refused(folder):
     folder.save(1, state(1))
-    folder.half("signal", 1).replace(folder.half("symbol", 1))
+    folder.checkpoint_path("signal", 1).replace(folder.checkpoint_path("symbol", 1))
     folder.save(2, state(1))
-    folder.half("symbol", 2).replace(folder.half("signal", 1))
+    folder.checkpoint_path("symbol", 2).replace(folder.checkpoint_path("signal", 1))
     with pytest.raises(ValueError, match="vae_1 and vae_2 are mixed up"):
         folder.load(1)
 
@@ -193,21 +196,24 @@ def test_halves_in_each_others_folder_are_refused(folder):
 @pytest.mark.parametrize("content", [b"", b"hello", None])
 def test_a_half_that_is_damaged(folder, content):
     folder.save(1, state(1))
-    path = folder.half("symbol", 1)
+    path = folder.checkpoint_path("symbol", 1)
     path.write_bytes(path.read_bytes()[:-100] if content is None else content)
     with pytest.raises(ValueError, match="my_name_1.t7 is damaged, cut short or no checkpoint"):
         folder.load(1)
 
 
 def test_a_file_from_elsewhere(folder):
-    torch.save({"weights": torch.zeros(2)}, folder.half("signal", 1))
+    torch.save({"weights": torch.zeros(2)}, folder.checkpoint_path("signal", 1))
     with pytest.raises(ValueError, match="is no checkpoint of this project"):
         folder.load(1)
 
 
 def test_a_file_that_would_execute_something(folder):
     folder.save(1, state(1))
-    torch.save({"format": checkpoints.FORMAT, "odd": RunFolder("x", "y")}, folder.half("signal", 1))
+    torch.save(
+        {"format": checkpoints.FORMAT, "odd": RunFolder("x", "y")},
+        folder.checkpoint_path("signal", 1),
+    )
     with pytest.raises(ValueError, match="damaged, cut short or no checkpoint"):
         folder.load(1)
 
@@ -281,4 +287,6 @@ def test_names_with_signs_that_patterns_know(tmp_path):
     folder.save(3, state(3))
     assert folder.tags() == ["3"]
     folder.save(LAST, folder.load(3))
-    assert_equal_checkpoints(folder.half("signal", 3), folder.half("signal", LAST))
+    assert_equal_checkpoints(
+        folder.checkpoint_path("signal", 3), folder.checkpoint_path("signal", LAST)
+    )

@@ -1,5 +1,5 @@
-"""The critic: it learns to tell real from decoded, its judgement reaches the decoder, and nobody's
-steps mix.
+"""The critic: it tells real from decoded spectra, its gradient reaches the decoder, and each
+optimiser updates its own parameters only.
 """
 
 import math
@@ -16,11 +16,10 @@ from vae_helpers import inputs, model
 
 from lt.audio.features import Scaler
 from lt.config import DEFAULT_DATA_SET, RunConfig, SpectralConfig
-from lt.models.critic import Critic, critic_loss, decoder_loss, show
-from lt.models.losses import LossWeights
+from lt.models.critic import Critic, critic_batch, critic_loss, decoder_loss
 from lt.models.runs import RunSettings
 from lt.training.distributed import Workers
-from lt.training.step import Learner, Objective
+from lt.training.step import LossModule, TrainingStep
 
 N_BINS = SpectralConfig().n_bins
 CONFIG = RunConfig(
@@ -38,22 +37,22 @@ CONFIG = RunConfig(
 )
 
 
-def learner(**changes):
+def training_step(**changes):
     scaler = Scaler("absolute", 20, 80.0, 1.0, 0.0, 1.0)
     settings = RunSettings("id", replace(CONFIG, **changes), SpectralConfig(), scaler, {}, {}, {})
-    return Learner(settings, torch.device("cpu"), Workers())
+    return TrainingStep(settings, torch.device("cpu"), Workers())
 
 
-def batch(objective, seed=0, n=32):
-    """What `Learner.learn` takes but for the share, and `Objective.forward` takes."""
+def batch(loss, seed=0, n=32):
+    """Arguments of `LossModule.forward`, and of `TrainingStep.update` but for the fraction."""
     features, classes, *_ = inputs(seed, n)
-    noise = objective.draw_noise(n, slice(0, n), torch.Generator().manual_seed(seed))
+    noise = loss.sample_noise(n, slice(0, n), torch.Generator().manual_seed(seed))
     return features, features, classes, noise
 
 
-def taught(one, seed=0):
-    """A step of a learner; what it reports."""
-    return one.learn(*batch(one.objective, seed), 1.0)
+def updated(step, seed=0):
+    """STEP_TERMS of an update."""
+    return step.update(*batch(step.loss, seed), 1.0)
 
 
 def test_it_learns_to_tell_real_from_fake():
@@ -82,10 +81,10 @@ def test_undecided_is_log_two():
     assert critic_loss(critic, x, x).item() == pytest.approx(2 * 0.693147, abs=1e-5)
 
 
-def test_a_steep_judgement_of_real_data_is_penalised():
+def test_a_steep_logit_on_real_data_is_penalised():
     critic, x = Critic(8, 4, 1), torch.randn(5, 8)
-    judged_real = x.clone().requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(judged_real).sum(), judged_real)
+    real_input = x.clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(real_input).sum(), real_input)
     without = (
         torch.nn.functional.softplus(-critic(x)).mean()
         + torch.nn.functional.softplus(critic(x)).mean()
@@ -95,34 +94,33 @@ def test_a_steep_judgement_of_real_data_is_penalised():
     )
 
 
-def test_its_judgement_reaches_the_signal_decoder_and_changes_its_gradient():
+def test_its_gradient_reaches_the_signal_decoder_only():
     gradients = []
-    for weight in (0.0, 1.0):
+    for adversarial in (0, 1):
         torch.manual_seed(1)
         both = model()
-        objective = Objective(
-            both, LossWeights(critic=weight, transfer_1=1e-9), "kld", Critic(20, 24, 2)
-        )
-        objective(*batch(objective))[0].backward()
+        loss = LossModule(both, RunConfig(adversarial=adversarial, transfer_1=1e-9))
+        critic = Critic(20, 24, 2) if adversarial else None
+        loss(*batch(loss), critic).total.backward()
         gradients.append(
             {
-                half: [p.grad.clone() for p in getattr(both, half).output.parameters()]
-                for half in ("signal", "symbol")
+                modality: [p.grad.clone() for p in getattr(both, modality).output.parameters()]
+                for modality in ("signal", "symbol")
             }
         )
     without, with_ = gradients
     assert all(not torch.equal(a, b) for a, b in zip(without["signal"][:-2], with_["signal"][:-2]))
     assert all(
         torch.equal(a, b) for a, b in zip(without["symbol"], with_["symbol"])
-    )  # it judges spectra
+    )  # it reads spectra
 
 
-def test_reconstructed_and_transferred_spectra_are_both_judged_under_the_decoders_own_blur():
-    one = learner()
-    features, target, classes, noise = batch(one.objective)
-    _, _, real, fake = one.objective(features, target, classes, noise)
-    output = one.model(features, classes, noise["signal"], noise["symbol"])
-    scale, (first, second, third) = output.signal.px.stddev, noise["critic"]
+def test_its_input_has_instance_noise_of_the_decoded_scale():
+    step = training_step()
+    features, target, classes, noise = batch(step.loss)
+    real, fake = step.loss(features, target, classes, noise, step.critic).for_critic
+    output = step.model(features, classes, noise.signal, noise.symbol)
+    scale, (first, second, third) = output.signal.px.stddev, noise.critic
     assert torch.equal(real, target + scale * first)
     assert torch.equal(
         fake,
@@ -133,22 +131,19 @@ def test_reconstructed_and_transferred_spectra_are_both_judged_under_the_decoder
 
 
 def test_the_decoder_cannot_hide_its_fakes_in_noise():
-    """The critic's judgement moves what is decoded, not how uncertain the decoder says to be."""
-    one = learner()
-    features, target, classes, noise = batch(one.objective)
-    shown = show(
-        target, one.model(features, classes, noise["signal"], noise["symbol"]), noise["critic"]
-    )
-    assert not shown.real.requires_grad
-    decoder_loss(one.critic, shown.fake).backward()
-    decoder = one.model.signal.output
+    """The critic's gradient reaches the decoded mean, not the decoded scale."""
+    step = training_step()
+    features, target, classes, noise = batch(step.loss)
+    output = step.model(features, classes, noise.signal, noise.symbol)
+    real, fake = critic_batch(target, output, noise.critic)
+    assert not real.requires_grad
+    decoder_loss(step.critic, fake).backward()
+    decoder = step.model.signal.output
     assert decoder.mean.weight.grad.abs().sum() > 0 and decoder.scale.weight.grad is None
 
 
 def own_loss_after(n_steps, blur):
-    """Of a critic that is shown rough spectra and the means they scatter about, both blurred by so
-    much.
-    """
+    """Of a critic trained on rough spectra against their means, with noise of scale `blur`."""
     torch.manual_seed(0)
     critic, slope = Critic(200, 64, 2), torch.linspace(-1, 1, 200)
     optimizer = torch.optim.Adam(critic.parameters(), 1e-3)
@@ -170,17 +165,16 @@ def test_a_decoder_of_the_right_mean_and_scale_is_not_found_out_by_its_smoothnes
     assert own_loss_after(400, blur=1.0) > 0.75 * chance
 
 
-def test_with_a_critic_the_models_own_draws_are_those_without():
-    alone, judged = (learner(adversarial=adversarial).objective for adversarial in (0, 1))
+def test_the_noise_of_the_model_is_the_same_with_and_without_a_critic():
+    losses = (training_step(adversarial=adversarial).loss for adversarial in (0, 1))
     without, with_ = (
-        objective.draw_noise(8, slice(2, 5), torch.Generator().manual_seed(1))
-        for objective in (alone, judged)
+        loss.sample_noise(8, slice(2, 5), torch.Generator().manual_seed(1)) for loss in losses
     )
-    assert (
-        not without["critic"] and [tuple(draw.shape) for draw in with_["critic"]] == [(3, 20)] * 3
-    )
-    for half in ("signal", "symbol"):
-        assert all(torch.equal(a, b) for a, b in zip(without[half], with_[half]))
+    assert not without.critic
+    assert [tuple(noise.shape) for noise in with_.critic] == [(3, 20)] * 3
+    for modality in ("signal", "symbol"):
+        pairs = zip(getattr(without, modality), getattr(with_, modality))
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def parameters_of(module):
@@ -192,49 +186,49 @@ def changed(before, module):
 
 
 def test_neither_optimiser_touches_the_others_parameters():
-    one = learner()
+    step = training_step()
     owned = {
         name: {id(p) for group in optimizer.param_groups for p in group["params"]}
-        for name, optimizer in (*one.optimizers.items(), ("critic", one.critic_optimizer))
+        for name, optimizer in (*step.optimizers.items(), ("critic", step.critic_optimizer))
     }
     for name, module in (
-        ("signal", one.model.signal),
-        ("symbol", one.model.symbol),
-        ("critic", one.critic),
+        ("signal", step.model.signal),
+        ("symbol", step.model.symbol),
+        ("critic", step.critic),
     ):
         assert owned[name] == {id(p) for p in module.parameters()}
     assert not owned["signal"] & owned["symbol"] and not owned["critic"] & (
         owned["signal"] | owned["symbol"]
     )
-    before = parameters_of(one.critic)
-    one.critic_optimizer.param_groups[0]["lr"] = 0.0
-    taught(one)
-    assert not changed(before, one.critic)
-    before = parameters_of(one.model)
-    for optimizer in one.optimizers.values():
+    before = parameters_of(step.critic)
+    step.critic_optimizer.param_groups[0]["lr"] = 0.0
+    updated(step)
+    assert not changed(before, step.critic)
+    before = parameters_of(step.model)
+    for optimizer in step.optimizers.values():
         optimizer.param_groups[0]["lr"] = 0.0
-    one.critic_optimizer.param_groups[0]["lr"] = 1e-2
-    taught(one)
-    assert not changed(before, one.model)
+    step.critic_optimizer.param_groups[0]["lr"] = 1e-2
+    updated(step)
+    assert not changed(before, step.model)
 
 
-def test_each_learns_in_a_step_and_the_critic_only_from_its_own_loss():
-    one = learner()
-    critic, both = parameters_of(one.critic), parameters_of(one.model)
-    losses = taught(one)
-    assert changed(critic, one.critic) and changed(both, one.model)
+def test_an_update_changes_critic_and_model():
+    step = training_step()
+    critic, both = parameters_of(step.critic), parameters_of(step.model)
+    losses = updated(step)
+    assert changed(critic, step.critic) and changed(both, step.model)
     assert torch.isfinite(losses).all() and losses[-2] > 0
 
 
-def test_without_one_there_is_none():
-    one = learner(adversarial=0)
-    assert one.critic is None and one.critic_optimizer is None
-    assert taught(one)[-2] == 0 and "critic" not in one.state("signal")
+def test_without_a_critic_its_loss_is_zero():
+    step = training_step(adversarial=0)
+    assert step.critic is None
+    assert updated(step)[-2] == 0 and "critic" not in step.state("signal")
 
 
-def test_it_learns_what_the_model_does_not_know_yet():
-    one = learner(learning_rate=1e-9)
-    own = [float(taught(one)[-2]) for _ in range(60)]
+def test_it_learns_against_a_model_that_does_not():
+    step = training_step(learning_rate=1e-9)
+    own = [float(updated(step)[-2]) for _ in range(60)]
     assert own[-1] < 0.5 * own[0]
 
 

@@ -1,6 +1,8 @@
 """The loss: each term by its law, each weight on its own term alone."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,14 +12,21 @@ from torch.distributions import Normal, kl_divergence
 from vae_helpers import inputs, model
 
 from lt.config import RunConfig
-from lt.models.losses import TERMS, LossTerms, LossWeights, divergence, loss_terms
+from lt.models.losses import (
+    TERMS,
+    LossTerms,
+    divergence,
+    loss_terms,
+    loss_weights,
+    total_loss,
+)
 
 
 def normal(mean, scale):
     return Normal(torch.as_tensor(mean), torch.as_tensor(scale))
 
 
-def test_a_divergence_from_itself_is_nought():
+def test_a_divergence_from_itself_is_zero():
     q = normal(torch.randn(5, 3), torch.rand(5, 3) + 0.1)
     assert (divergence(q, q, "kld") == 0).all() and (divergence(q, q, "l2") == 0).all()
 
@@ -53,16 +62,14 @@ def test_the_cross_terms_are_of_the_top_latents(regularization_type):
     torch.testing.assert_close([terms.cross_1, terms.cross_2], expected)
 
 
-def test_each_layer_pays_its_kl():
+def test_the_kl_is_a_sum_over_layers():
     dims = (5, 3)
     both = model(dims)
     features, classes, *noise = inputs(dims=dims)
     output = both(features, classes, *noise)
     terms = loss_terms(output, features, classes, "kld")
-    for half, found in ((output.signal, terms.signal_kl), (output.symbol, terms.symbol_kl)):
-        expected = sum(
-            kl_divergence(q, p).sum(1).mean() for q, p in zip(half.posterior.qz, half.pz)
-        )
+    for vae, found in ((output.signal, terms.signal_kl), (output.symbol, terms.symbol_kl)):
+        expected = sum(kl_divergence(q, p).sum(1).mean() for q, p in zip(vae.posterior.qz, vae.pz))
         torch.testing.assert_close(found, expected)
 
 
@@ -95,25 +102,33 @@ FLAGS = {
 def test_a_flag_scales_exactly_its_own_term(flag, weight):
     terms = LossTerms(**{name: torch.tensor(float(index + 1)) for index, name in enumerate(TERMS)})
     config = RunConfig()
-    before = LossWeights.of(config).total(terms)
-    after = LossWeights.of(replace(config, **{flag: weight})).total(terms)
+    before = total_loss(terms, loss_weights(config))
+    after = total_loss(terms, loss_weights(replace(config, **{flag: weight})))
     own = getattr(terms, FLAGS[flag])
     assert float(after - before) == pytest.approx(
         float(own * (weight - getattr(config, flag))), abs=1e-3
     )
 
 
-def test_a_term_of_weight_nought_cannot_spoil_the_sum():
+def test_a_term_of_weight_zero_cannot_spoil_the_sum():
     terms = LossTerms(
         **{name: torch.tensor(float("nan") if name == "cross_2" else 1.0) for name in TERMS}
     )
-    assert torch.isfinite(LossWeights(cross_2=0.0).total(terms))
+    assert torch.isfinite(total_loss(terms, loss_weights(RunConfig(cross_2=0.0))))
 
 
 def test_the_defaults_are_the_articles():
-    assert LossWeights.of(RunConfig()) == LossWeights(
-        signal_kl=1, symbol_kl=1, cross_1=10, cross_2=0, critic=0
-    )
+    assert loss_weights(RunConfig()) == LossTerms(1, 1, 1, 1, 10, 0, 0, 0, 0)
+
+
+def test_a_term_is_named_where_it_is_configured_and_where_it_is_computed():
+    root = Path(__file__).parents[2]
+    naming = {
+        str(path.relative_to(root))
+        for path in [*(root / "lt").rglob("*.py"), *root.glob("lt_*.py")]
+        if re.search(r"\b(cross_2|transfer_1)\b", path.read_text("utf-8"))
+    }
+    assert naming == {"lt/config.py", "lt/models/losses.py"}
 
 
 @pytest.mark.parametrize(
@@ -127,15 +142,16 @@ def test_the_defaults_are_the_articles():
         ("transfer_1", {"signal", "symbol"}),
     ],
 )
-def test_a_term_teaches_the_networks_it_speaks_of(term, reached):
+def test_a_term_reaches_its_own_networks_by_gradient(term, reached):
     both = model()
     features, classes, *noise = inputs()
     getattr(loss_terms(both(features, classes, *noise), features, classes, "kld"), term).backward()
-    taught = {
-        half
-        for half in ("signal", "symbol")
+    with_gradient = {
+        modality
+        for modality in ("signal", "symbol")
         if any(
-            p.grad is not None and p.grad.abs().sum() > 0 for p in getattr(both, half).parameters()
+            p.grad is not None and p.grad.abs().sum() > 0
+            for p in getattr(both, modality).parameters()
         )
     }
-    assert taught == reached
+    assert with_gradient == reached

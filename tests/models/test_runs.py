@@ -11,7 +11,7 @@ import torch
 from training_helpers import TINY
 
 from lt.config import RunConfig, SpectralConfig, settings_from_dict
-from lt.models.checkpoints import BEST, HALVES
+from lt.models.checkpoints import BEST, MODALITIES
 from lt.models.runs import load_run, read_settings
 from lt_train import main
 
@@ -116,9 +116,9 @@ def test_settings_go_there_and_back():
             settings_from_dict(SpectralConfig, odd)
 
 
-@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("half", MODALITIES)
 def test_bit_rot_in_a_checkpoint_is_found(run, half):
-    path = next((run / HALVES[half]).glob(f"*_{BEST}.t7"))
+    path = next((run / MODALITIES[half]).glob(f"*_{BEST}.t7"))
     content = bytearray(path.read_bytes())
     at = content.index(b"data/0") + 200  # within the first tensor
     content[at] ^= 0xFF

@@ -9,7 +9,7 @@ from vae_helpers import BATCH, FEATURES, SPACE, inputs, model
 
 from lt.models.losses import prior_kl
 from lt.models.networks import (
-    N_JUDGEMENTS,
+    N_SALIENCE,
     RELATED,
     BinarySymbols,
     CategoricalSymbols,
@@ -19,7 +19,7 @@ from lt.models.networks import (
     mlp,
     one_hot,
 )
-from lt.models.vae import CrossModalVAE, VAESize, draw_noise
+from lt.models.vae import CrossModalVAE, VAESize, sample_noise
 
 # --- networks -------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ def test_a_harmonic_front_judges_all_semitones_alike():
     assert before.shape == (3, front.n_out)
     torch.testing.assert_close(before[:, :411], x)
     judged, judged_moved = (
-        both[:, 411:].unflatten(1, (-1, N_JUDGEMENTS)) for both in (before, after)
+        both[:, 411:].unflatten(1, (-1, N_SALIENCE)) for both in (before, after)
     )
     torch.testing.assert_close(judged_moved[:, 1:], judged[:, :-1])
     assert float(judged.detach().std(dim=1).min()) > 0
@@ -84,7 +84,7 @@ def test_a_harmonic_front_weighs_fundamentals_against_each_other():
     front, a_bin = HarmonicFront(411, 410, 48), 238
     x = torch.zeros(2, 411)
     x[1, a_bin] = 1.0
-    before, after = front(x)[:, 411:].unflatten(1, (-1, N_JUDGEMENTS))
+    before, after = front(x)[:, 411:].unflatten(1, (-1, N_SALIENCE))
     changed = set((before != after).any(dim=1).nonzero()[:, 0].tolist())
     seeing = {semitone for semitone, bins in enumerate(front.at[:-1].tolist()) if a_bin in bins}
     assert seeing < changed
@@ -170,7 +170,7 @@ def test_a_hierarchical_elbo_is_below_the_evidence():
     dims, n = (2, 1), 20_000
     vae = model(dims).signal
     x = torch.randn(1, FEATURES).expand(n, -1)
-    output = vae(x, draw_noise(dims, n, torch.Generator().manual_seed(3)))
+    output = vae(x, sample_noise(dims, n, torch.Generator().manual_seed(3)))
     analytic = output.px.log_prob(x).sum(1) - sum(kl.sum(1) for kl in prior_kl(output))
     densities = [
         p.log_prob(z).sum(1) - q.log_prob(z).sum(1)

@@ -17,6 +17,7 @@ from training_helpers import (
     TINY,
     assert_equal_runs,
     history_of,
+    signal_during_step,
     tensors_of,
     tiny_magnitudes,
     tiny_notes,
@@ -27,7 +28,6 @@ from training_helpers import (
 
 from lt.models.runs import load_run
 from lt.training import trainer as training
-from lt.training.callbacks import Monitor
 
 TERMS = "signal_nll symbol_nll signal_kl symbol_kl cross_1 cross_2 critic total".split()
 
@@ -49,18 +49,6 @@ def refused(result, code, *words):
     assert result.stdout == "" and "Traceback" not in result.stderr
     for word in words:
         assert word in only_line(result)
-
-
-def with_changed_mind(monkeypatch, at_step, number):
-    """A signal of that number arrives during the step of that number of a run."""
-    steps = []
-
-    def on_step(self, n_frames):
-        steps.append(n_frames)
-        if len(steps) == at_step:
-            os.kill(os.getpid(), number)
-
-    monkeypatch.setattr(Monitor, "on_step", on_step)
 
 
 # --- what it writes -------------------------------------------------------------------------------
@@ -215,7 +203,7 @@ def test_a_run_takes_the_place_of_an_earlier_one_once_it_has_something_to_write(
     assert f"{run} holds an earlier run, which this one will replace" in result.stderr
     assert load_run(run, "last").epoch == 4
     monkeypatch.undo()
-    monkeypatch.setattr("lt.training.callbacks.Monitor._draw", lambda self, epoch: None)
+    monkeypatch.setattr("lt.training.callbacks.plot_epoch", lambda trainer, epoch: None)
     lt_train("--epochs 1 --seed 1")
     assert load_run(run, "last").epoch == 1 and len(history_of(run)) == 1
     assert sorted(path.name for path in (run / "vae_1").iterdir()) == [
@@ -258,14 +246,10 @@ def test_tensorboard_that_is_not_installed_is_said_before_training(lt_train, run
 def test_one_bar_tells_epoch_loss_and_pace(lt_train, no_figures, monkeypatch):
     bars = []
 
-    def progress(total, description, unit):
+    def progress(**options):
         from tqdm import tqdm
 
-        bars.append(
-            tqdm(
-                total=total, desc=description, unit=unit, file=sys.stderr, ascii=True, mininterval=0
-            )
-        )
+        bars.append(tqdm(**options, file=sys.stderr, ascii=True, mininterval=0))
         return bars[-1]
 
     monkeypatch.setattr("lt.cli.progress", progress)
@@ -430,7 +414,7 @@ def test_mistakes_of_the_command_line(lt_train, flags, words):
 
 def test_what_only_the_data_can_tell(lt_train, tmp_path):
     refused(lt_train("--instruments Tuba"), 1, "no instrument 'Tuba'", "Flute, Violin")
-    refused(lt_train("--frames 90 95"), 1, "no frame of Flute lies in the range --frames 90 95")
+    refused(lt_train("--frames 90 95"), 1, "no frame of Flute is in the range --frames 90 95")
     refused(lt_train(f"--dbroot {tmp_path / 'none.npz'}"), 1, "no data set at", "none.npz")
     refused(lt_train("--split pitch --fold 0 --n_folds 20"), 1, "too few")
     (tmp_path / "odd.npz").write_text("odd")
@@ -534,7 +518,7 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(
 ):
     lt_train(f"{FLAGS} --epochs 4 --savedir {tmp_path / 'whole'}")
     with monkeypatch.context() as patch:
-        with_changed_mind(patch, at_step, number)
+        signal_during_step(patch, at_step, number)
         result = lt_train(f"{FLAGS} --epochs 4 --save_seconds 1000")
     assert result.exit_code == code
     epoch, step = divmod(at_step - 1, 9)  # 132 frames, 16 a batch
@@ -572,7 +556,8 @@ def becoming_worse_after(best, evaluate):
     def call(*arguments):
         epochs.append(len(epochs) + 1)
         valid = evaluate(*arguments)
-        return replace(valid, terms={**valid.terms, "signal_nll": 1000.0 * abs(epochs[-1] - best)})
+        signal_nll = 1000.0 * abs(epochs[-1] - best)
+        return replace(valid, terms=valid.terms._replace(signal_nll=signal_nll))
 
     return call
 

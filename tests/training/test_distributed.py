@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_helpers import TINY, history_of, tensors_of, train_in_process, without_times
+from training_helpers import (
+    TINY,
+    history_of,
+    signal_during_step,
+    tensors_of,
+    train_in_process,
+    without_times,
+)
 
 from lt.models.runs import load_run
 from lt.training.distributed import Workers, local_cuda
@@ -18,12 +26,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("n_rows, count", [(64, 2), (7, 3), (1, 4), (0, 2)])
-def test_shares_are_a_batch(n_rows, count):
-    shares = [Workers(rank, count).share(n_rows) for rank in range(count)]
-    assert [row for share in shares for row in range(share.start, share.stop)] == list(
-        range(n_rows)
-    )
-    sizes = [share.stop - share.start for share in shares]
+def test_the_rows_of_all_workers_are_the_batch(n_rows, count):
+    parts = [Workers(rank, count).rows(n_rows) for rank in range(count)]
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(n_rows))
+    sizes = [part.stop - part.start for part in parts]
     assert max(sizes) - min(sizes) <= 1
 
 
@@ -33,7 +39,7 @@ def test_one_worker_needs_nobody():
         alone.writer
         and alone.any(True)
         and not alone.any(False)
-        and alone.after_writer(lambda: 5) == 5
+        and alone.writer_first(lambda: 5) == 5
     )
     values = torch.ones(3)
     assert alone.sum(values) is values
@@ -115,22 +121,10 @@ def test_two_workers_go_on_where_one_stopped_within_an_epoch(
     lt_train, tiny_set, tmp_path, no_figures, monkeypatch
 ):
     """The losses of the steps before are counted once, though both workers read them."""
-    import signal
-
-    from lt.training.callbacks import Monitor
-
     base = [*TINY, "--dbroot", tiny_set, "--instruments", "Flute", "--epochs", 3, "--savedir"]
     lt_train([*base, tmp_path / "one"], base=())
-    steps = []
     with monkeypatch.context() as patch:
-        patch.setattr(
-            Monitor,
-            "on_step",
-            lambda self, n: (
-                steps.append(n)
-                or (os.kill(os.getpid(), signal.SIGTERM) if len(steps) == 12 else None)
-            ),
-        )
+        signal_during_step(patch, 12, signal.SIGTERM)
         assert lt_train([*base, tmp_path / "two"], base=()).exit_code == 143
     run = tmp_path / "two" / "scan_multi__Flute"
     assert train_in_two(["--load", run, "--load_epoch", "last"]) == [0, 0]

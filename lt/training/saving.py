@@ -1,0 +1,89 @@
+"""When a run writes its checkpoints: `best`, `last` and numbered epochs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from lt.models.checkpoints import BEST, LAST, MODALITIES, Checkpoint, RunFolder
+from lt.models.runs import RunSettings
+from lt.training.distributed import Workers
+from lt.training.step import copy_state
+
+
+class CheckpointSaver:
+    """Writes checkpoints when they are due. Workers other than the writer have no checkpoints and
+    only wait.
+
+    Args:
+        folder: of the run.
+        settings: of the run, written when the folder is taken over.
+        workers: under torchrun.
+    Attributes:
+        last_good: state after the last finished epoch, whose losses were finite.
+        owns_folder: whether the folder is this run's; until it has something to write, an earlier
+            run of the same name is left alone.
+    """
+
+    def __init__(self, folder: RunFolder, settings: RunSettings, workers: Workers) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.workers = workers
+        self.owns_folder = False
+        self.last_good: Checkpoint | None = None
+        self._unsaved_best: Checkpoint | None = None
+        self._saved_at = -math.inf
+
+    def take_folder(self) -> None:
+        """Replace an earlier run of the same name."""
+        if self.workers.writer and not self.owns_folder:
+            self.folder.drop_later(0)
+            self.folder.write_settings(self.settings.to_dict())
+        self.owns_folder = True
+
+    def keep(self, checkpoint: Checkpoint, best: bool) -> None:
+        """Keep the state after an epoch in memory until it is due."""
+        self.last_good = checkpoint
+        if best:
+            self._unsaved_best = checkpoint
+
+    def save_if_due(self, epoch: int) -> None:
+        """After an epoch: save it as `last` every `--save_seconds`, and where `--save_epochs` asks
+        for it also under its number.
+        """
+        config = self.settings.config
+        numbered = epoch in (1, config.epochs) or epoch % config.save_epochs == 0
+        late = time.monotonic() - self._saved_at >= config.save_seconds
+        if numbered or self.workers.any(late and self.workers.writer):
+            self.save(self.last_good, [epoch, LAST] if numbered else [LAST])
+
+    def save(self, checkpoint: Checkpoint | None, tags: Sequence[str | int]) -> None:
+        """Save the best state, then a checkpoint under some tags: `best` is never behind `last`."""
+        states = [(BEST, self._unsaved_best), *((tag, checkpoint) for tag in tags)]
+        for tag, state in states:
+            if state is not None:
+                names = (*MODALITIES, "training")
+                on_cpu = {
+                    name: copy_state(getattr(state, name), torch.device("cpu")) for name in names
+                }
+                self.folder.save(tag, replace(state, **on_cpu))
+        self._unsaved_best = None
+        self._saved_at = time.monotonic()
+        self.workers.wait()
+
+    def drop_later(self, checkpoint: Checkpoint) -> None:
+        """Take over the folder of the run that is resumed from a checkpoint: what it wrote later is
+        removed, a later `best` or `last` is replaced by the checkpoint.
+        """
+        position = (checkpoint.epoch, checkpoint.step)
+        for tag in (BEST, LAST):
+            if (self.folder.position(tag) or position) > position:
+                self.folder.save(tag, checkpoint)
+        if checkpoint.epoch:
+            self.folder.drop_later(checkpoint.epoch)
+        self.folder.write_settings(self.settings.to_dict())
+        self.owns_folder = True

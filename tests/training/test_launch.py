@@ -1,0 +1,69 @@
+"""Training as a library: examples of the docstrings, results, exceptions, progress, threads."""
+
+import doctest
+import signal
+import threading
+
+import pytest
+from training_helpers import assert_equal_runs, signal_during_step, write_tiny_set
+
+from lt.config import RunConfig
+from lt.models import runs
+from lt.training import launch
+from lt.training.launch import TrainingStopped, resume, train
+
+
+@pytest.fixture
+def config(tiny_set, tmp_path):
+    return RunConfig(
+        dbroot=str(tiny_set),
+        savedir=str(tmp_path / "saves"),
+        instruments=("Flute",),
+        frames=(),
+        dims=(3,),
+        hidden_dims_1=(12,),
+        hidden_dims_2=(8,),
+        epochs=2,
+    )
+
+
+def test_the_examples_of_the_docstrings(tmp_path, monkeypatch, no_figures):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    write_tiny_set(tmp_path / "data" / "lt_set.npz")
+    finder = doctest.DocTestFinder(recurse=False)
+    for function, module in ((train, launch), (runs.load_run, runs), (resume, launch)):
+        (example,) = finder.find(function, module=module, globs={})
+        assert example.examples
+        assert doctest.DocTestRunner().run(example).failed == 0, function.__name__
+
+
+def test_training_prints_nothing_and_returns_what_was_trained(config, no_figures, capsys):
+    trained = train(config)
+    assert trained.epochs == 2 and trained.path.name == "scan_multi__Flute"
+    assert trained.best_valid == min(
+        row["valid_total"] for row in runs.load_run(trained.path).folder.history(2).rows
+    )
+    assert resume(trained.path, "last").epochs == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_signal_is_an_exception_after_which_training_can_be_resumed(
+    config, no_figures, monkeypatch
+):
+    whole = train(config)
+    kept = whole.path.rename(whole.path.with_name("whole"))
+    with monkeypatch.context() as patch:
+        signal_during_step(patch, 2, signal.SIGINT)
+        with pytest.raises(TrainingStopped, match="stopped in epoch 1 after step 2") as stopped:
+            train(config)
+    assert stopped.value.signal_number == signal.SIGINT
+    assert_equal_runs(kept, resume(whole.path, "last").path)
+
+
+def test_training_in_a_thread(config, no_figures):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(train(config)))
+    thread.start()
+    thread.join()
+    assert [trained.epochs for trained in results] == [2]
