@@ -7,7 +7,7 @@ notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,7 @@ def _instrument(indexer: Indexer, sound: str, track: Track) -> str:
 
 def _note_spans(
     notes: Sequence[Note], drums: Sequence[Note], end: float
-) -> Iterator[tuple[float, str]]:
+) -> Iterable[tuple[float, str]]:
     """For each note of a recording of `end` seconds, notes sorted by onset: its offset, not after
     the next onset, and the reason why it is skipped, if it is.
     """
@@ -92,16 +92,12 @@ def _note_spans(
     ends = np.minimum(offsets, next_onset).clip(max=end)
     n_drums_begun = np.searchsorted(sorted(drum.onset for drum in drums), ends, "left")
     n_drums_over = np.searchsorted(sorted(drum.offset for drum in drums), onsets, "right")
-    for index, note in enumerate(notes):
-        reason = ""
-        if note.onset >= end:
-            reason = "it begins after the end of its file"
-        elif overlap[index] > OVERLAP_SECONDS:
-            reason = "it sounds together with another"
-        elif n_drums_begun[index] > n_drums_over[index]:
-            reason = "it sounds together with drums"
-        elif not notes_in_range([note]):
-            reason = "outside C0-B8"
-        elif ends[index] - note.onset < SHORTEST_NOTE_SECONDS:
-            reason = f"shorter than {SHORTEST_NOTE_SECONDS} s"
-        yield float(ends[index]), reason
+    reasons = {
+        "it begins after the end of its file": onsets >= end,
+        "it sounds together with another": overlap > OVERLAP_SECONDS,
+        "it sounds together with drums": n_drums_begun > n_drums_over,
+        "outside C0-B8": np.array([not notes_in_range([note]) for note in notes]),
+        f"shorter than {SHORTEST_NOTE_SECONDS} s": ends - onsets < SHORTEST_NOTE_SECONDS,
+    }
+    first = np.select(list(reasons.values()), list(reasons), "")
+    return zip(ends.tolist(), first.tolist(), strict=True)

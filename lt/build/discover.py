@@ -24,10 +24,10 @@ from lt.build.annotations import (
     read_csv,
 )
 from lt.build.filenames import (
+    PHILHARMONIA_NAME,
+    TINYSOL_NAME,
     index_philharmonia,
     index_tinysol,
-    is_philharmonia_name,
-    is_tinysol_name,
 )
 from lt.build.naming import instrument_name, note_number_of
 from lt.build.notes import (
@@ -145,9 +145,10 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
         return "csv"
     except ValueError as error:
         no_csv = error
+    patterns = {"tinysol": TINYSOL_NAME, "philharmonia": PHILHARMONIA_NAME}
     counts = {
-        "tinysol": sum(map(is_tinysol_name, folder.sounds())),
-        "philharmonia": sum(map(is_philharmonia_name, folder.sounds())),
+        kind: sum(bool(pattern.fullmatch(Path(file).stem)) for file in folder.sounds())
+        for kind, pattern in patterns.items()
     }
     kind = max(counts, key=counts.get)
     if counts[kind]:

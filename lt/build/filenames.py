@@ -19,10 +19,10 @@ from lt.data.pairs import not_a_sound
 
 TINYSOL_METADATA = "TinySOL_metadata.csv"
 MAX_FOLDS = 1_000_000
-_TINYSOL = re.compile(
+TINYSOL_NAME = re.compile(
     r"([A-Za-z]+(?:\+[A-Za-z]+)*)-([A-Za-z_+.]+)-([A-G][#b]?-?\d+)-([a-z]+)-([^-]+)-([^-]+)"
 )
-_PHILHARMONIA = re.compile(r"([a-z][a-z -]*)_([A-G]s?\d+)_([^_]+)_([^_]+)_([^_]+)")
+PHILHARMONIA_NAME = re.compile(r"([a-z][a-z -]*)_([A-G]s?\d+)_([^_]+)_([^_]+)_([^_]+)")
 _PLAIN_ARTICULATIONS = ("normal", "arco-normal")
 
 
@@ -59,18 +59,13 @@ def index_tinysol(indexer: Indexer) -> Manifest:
     return index_names(indexer, parse_tinysol, folds, metadata)
 
 
-def is_tinysol_name(file: str) -> bool:
-    """Whether a file is named as in TinySOL, usable or not."""
-    return bool(_TINYSOL.fullmatch(Path(file).stem))
-
-
 def parse_tinysol(file: str) -> NoteDescription:
     """Describe a note named like `Winds/Flute/ordinario/Fl-ord-C#4-mf-N-T14d.wav`.
 
     Raises:
         ValueError: another technique than ordinario, a mute, or another kind of name.
     """
-    match = _TINYSOL.fullmatch(Path(file).stem)
+    match = TINYSOL_NAME.fullmatch(Path(file).stem)
     if not match:
         raise ValueError("its name is not INSTRUMENT-TECHNIQUE-PITCH-DYNAMICS-INSTANCE-TUNING")
     instrument, technique, pitch, dynamics, *_ = match.groups()
@@ -108,11 +103,6 @@ def index_philharmonia(indexer: Indexer) -> Manifest:
     return index_names(indexer, parse_philharmonia)
 
 
-def is_philharmonia_name(file: str) -> bool:
-    """Whether a file is named as in the Philharmonia's samples, usable or not."""
-    return bool(_PHILHARMONIA.fullmatch(Path(file).stem))
-
-
 def parse_philharmonia(file: str) -> NoteDescription:
     """Describe a note named like `flute_As4_05_forte_normal.mp3`.
 
@@ -120,7 +110,7 @@ def parse_philharmonia(file: str) -> NoteDescription:
         ValueError: a phrase, changing dynamics, an articulation other than normal, or another kind
             of name.
     """
-    match = _PHILHARMONIA.fullmatch(Path(file).stem)
+    match = PHILHARMONIA_NAME.fullmatch(Path(file).stem)
     if not match:
         raise ValueError("its name is not INSTRUMENT_NOTE_LENGTH_DYNAMICS_ARTICULATION")
     instrument, note, length, dynamics, articulation = match.groups()
