@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lt.audio.filters import read_without_rumble, without_rumble
+from lt.audio.filters import read_high_passed, high_pass
 from lt.audio.pitch import detuning_cents
 from lt.audio.soundfont import open_font
 from lt.audio.trim import trim
@@ -59,7 +59,7 @@ def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
         ImportError: tinysoundfont, which renders fonts, is not installed.
     """
     location = notes[0].location
-    whole = read_without_rumble(location.path, config) if type(location) is Recording else None
+    whole = read_high_passed(location.path, config) if type(location) is Recording else None
     blocks = []
     extracted = []
     for note in notes:
@@ -72,7 +72,7 @@ def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
             if whole is None:
                 audio = render(note, config.sample_rate)
                 reason = "" if audio.any() else "the font renders silence"
-                audio = without_rumble(audio, config)
+                audio = high_pass(audio, config)
             else:
                 audio, reason = _cut(whole, note, config)
             if not reason:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.filters import read_without_rumble, without_rumble
+from lt.audio.filters import read_high_passed, high_pass
 from lt.audio.io import READABLE
 from lt.audio.soundfont import embedded_font, open_font
 from lt.audio.trim import trim
@@ -70,7 +70,7 @@ def _render(data: DataSet, font: Path, program: int, number: int, velocity: int)
     settings = data.settings["built_from"]
     seconds = float(settings["note_seconds"]), float(settings["release_seconds"])
     opened = open_font(font, data.config.sample_rate, float(settings["brightness"]))
-    return without_rumble(opened.render_note(program, number, velocity, *seconds), data.config)
+    return high_pass(opened.render_note(program, number, velocity, *seconds), data.config)
 
 
 def _read(data: DataSet, note: int, source: str, folders: Sequence[Path]) -> np.ndarray:
@@ -91,7 +91,7 @@ def _read(data: DataSet, note: int, source: str, folders: Sequence[Path]) -> np.
 @lru_cache(maxsize=1)
 def _read_whole(path: Path, config: SpectralConfig) -> np.ndarray:
     """A whole file, kept for the other notes in it."""
-    return read_without_rumble(path, config)
+    return read_high_passed(path, config)
 
 
 def _matches(data: DataSet, note: int, audio: np.ndarray) -> bool:

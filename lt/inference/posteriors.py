@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from lt.audio.features import nsgt
-from lt.audio.filters import cut_rumble
+from lt.audio.filters import high_pass_blocks
 from lt.audio.io import stream_audio
 from lt.audio.tuning import estimate_tuning, tune
 from lt.config import SpectralConfig
@@ -145,7 +145,7 @@ def analyse_audio(run: Run, blocks: Iterable[np.ndarray]) -> RecordingAnalysis:
     # Blocks of half a slice: the transform gives the coefficients of one for each that it takes.
     half, frame_hop = config.slice_length // 2, config.frame_hop
     audio, to_filter = tee(_rechunk(blocks, half))
-    clear, to_transform = tee(_rechunk(cut_rumble(to_filter, config), half))
+    clear, to_transform = tee(_rechunk(high_pass_blocks(to_filter, config), half))
     padded = (np.pad(block, (0, -len(block) % frame_hop)) for block in to_transform)
     on_device = (torch.from_numpy(block).to(run.device) for block in padded)
     transformed = nsgt(config, run.device).stream_magnitude_frames(on_device, config.hop)

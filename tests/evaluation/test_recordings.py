@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from playing_helpers import make_run
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.filters import without_rumble
+from lt.audio.filters import high_pass
 from lt.audio.phase import magnitudes_to_audio
 from lt.config import CrossConfig, SynthesisConfig
 from lt.evaluation.corpus import corpus_scores
@@ -57,9 +57,7 @@ def recorded(folder, notes=NOTES, seconds=2.0, stem="tune"):
 def whole(run, pair):
     """Magnitudes (frames, bins) of a recording, at once."""
     audio, _ = soundfile.read(pair.audio, dtype="float32")
-    return audio_to_magnitudes(
-        torch.from_numpy(without_rumble(audio, run.front_end)), run.front_end
-    )
+    return audio_to_magnitudes(torch.from_numpy(high_pass(audio, run.front_end)), run.front_end)
 
 
 # --- frames ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import torch
 from playing_helpers import make_run
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.filters import without_rumble
+from lt.audio.filters import high_pass
 from lt.config import SpectralConfig
 from lt.inference.posteriors import _semitone_bands, analyse_audio
 from lt.models.runs import load_run
@@ -28,7 +28,7 @@ def noise(n_samples, level=0.1):
 def test_magnitudes_are_those_of_the_whole_sound(run):
     audio = noise(150_000)
     analysis = analyse_audio(run, np.array_split(audio, 11))
-    clear = torch.from_numpy(without_rumble(audio, run.front_end))
+    clear = torch.from_numpy(high_pass(audio, run.front_end))
     whole = audio_to_magnitudes(clear, run.front_end)
     torch.testing.assert_close(analysis.magnitudes, whole, rtol=1e-4, atol=1e-6)
     assert len(analysis.posteriors.probabilities[0]) == len(whole)

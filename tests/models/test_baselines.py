@@ -8,7 +8,7 @@ from analysis_helpers import HOP, RATE, harmonic, set_of_recordings
 from sklearn.decomposition import PCA
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.filters import without_rumble
+from lt.audio.filters import high_pass
 from lt.audio.io import read_audio
 from lt.config import SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
@@ -181,7 +181,7 @@ def test_pyin_hears_notes_in_the_frames_where_they_sound():
 
 def test_a_notes_sound_is_read_again_where_it_lies(tmp_path):
     data = set_of_recordings(tmp_path / "data", (60, 67))
-    expected = without_rumble(read_audio(tmp_path / "data" / data.notes.sources[4]), data.config)
+    expected = high_pass(read_audio(tmp_path / "data" / data.notes.sources[4]), data.config)
     sound = note_audio(data, 4)
     assert np.array_equal(sound, expected[: len(sound)]) and len(expected) - len(sound) < RATE / 50
     (tmp_path / "data" / "collection").rename(tmp_path / "elsewhere")
@@ -202,7 +202,7 @@ def test_a_source_that_was_replaced_is_not_taken_for_the_note(tmp_path):
 def test_notes_of_the_embedded_font_are_rendered_again(tmp_path):
     from lt.audio.soundfont import SoundFont, embedded_font
 
-    audio = without_rumble(
+    audio = high_pass(
         SoundFont(embedded_font()).render_note(73, 69, 64, 0.4, 0.2), SpectralConfig()
     )
     frames = audio_to_magnitudes(torch.from_numpy(audio)).numpy()
