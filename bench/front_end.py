@@ -157,7 +157,7 @@ def forward_table(nsgt: NSGT) -> None:
 
 
 def phase_table(nsgt: NSGT) -> None:
-    """30 iterations of Griffin-Lim with momentum, and what they reach."""
+    """Griffin-Lim with momentum: speed, and the spectral convergence that it reaches."""
     audio = melody(PHASE_SECONDS)
     n_samples = len(audio) // (2 * HALF) * (2 * HALF)
     audio = torch.as_tensor(audio[:n_samples])
@@ -175,7 +175,9 @@ def phase_table(nsgt: NSGT) -> None:
         )
 
     spent = best(ours)
-    print(f"30 Griffin-Lim iterations, {seconds:.1f} s of audio, and their spectral convergence")
+    print(
+        f"{N_ITER} Griffin-Lim iterations, {seconds:.1f} s of audio, and their spectral convergence"
+    )
     show("ours", spent, seconds, spent, reached(ours()))
     start = time.perf_counter()
     theirs = library.griffin_lim(magnitudes.numpy(), n_samples)

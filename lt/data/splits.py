@@ -73,7 +73,9 @@ class Split:
             for index, part in enumerate(PARTS):
                 part_of_note[np.asarray(notes[part], dtype=np.int64)] = index
         except (LookupError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"the split stored with the run is damaged ({error})") from error
+            raise ValueError(
+                f"the split in the config.json of the run is damaged ({error})"
+            ) from error
         frames = [_usable_frames(data, instrument, config) for instrument in config.instruments]
         parts = [part_of_note[data.note_of_frame[of_instrument]] for of_instrument in frames]
         return _collect(data, config, frames, parts)

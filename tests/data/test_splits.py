@@ -131,7 +131,7 @@ def test_the_stored_notes_count_however_notes_are_assigned_today(data):
     "notes", [{"train": [0]}, {"train": [0], "valid": [1], "test": [60]}, {"train": "A4"}, [1]]
 )
 def test_a_damaged_stored_split_is_refused(data, notes):
-    with pytest.raises(ValueError, match="split stored with the run is damaged"):
+    with pytest.raises(ValueError, match="split in the config.json of the run is damaged"):
         Split.from_stored(data, CONFIG, {"notes": notes})
 
 

@@ -181,8 +181,8 @@ def test_a_steady_tone_shows_no_seam(single, frequency, bound):
 
 
 def test_coefficients_turn_steadily_across_slices(double):
-    # The centre of a band: no beat between the slices' phases, so the baseband coefficient stands
-    # still.
+    # The centre of a band: no beat between the slices' phases, so the baseband coefficient is
+    # constant.
     band = 200
     frequency = double.design.frame.positions[band] * RATE / double.design.slice_length
     steady = double(tone(float(frequency), 12))[band, 1000:-1000]
