@@ -145,19 +145,15 @@ class _Search:
 
     def _add_slice(self, state: torch.Tensor, number: int, spectrum: torch.Tensor) -> None:
         """Add the spectrum of slice `number`: the halves number - 1 and number under Hann."""
-        earlier = state[number - 1].split(self.sizes) if number > 0 else None
-        later = state[number].split(self.sizes) if number < len(state) else None
+        silence = state.new_zeros(1).expand(state.shape[1])
+        earlier = (state[number - 1] if number > 0 else silence).split(self.sizes)
+        later = (state[number] if number < len(state) else silence).split(self.sizes)
         for index, (tier, (rise, fall)) in enumerate(zip(self.tiers, self.weights, strict=True)):
             grid = spectrum.new_empty(tier.n_bins, 2, tier.n_coefficients // 2)
-            for part, place, weight in (
-                (earlier, (number - 1) % 2, rise),
-                (later, number % 2, fall),
-            ):
-                if part is None:
-                    grid[:, place] = 0
-                else:
-                    half = torch.view_as_real(part[index].view(tier.n_bins, -1))
-                    torch.mul(half, weight, out=torch.view_as_real(grid)[:, place])
+            places = torch.view_as_real(grid)
+            for part, place, weight in ((earlier, number - 1, rise), (later, number, fall)):
+                half = torch.view_as_real(part[index].view(tier.n_bins, -1))
+                torch.mul(half, weight, out=places[:, place % 2])
             tier.synthesise(grid.view(tier.n_bins, -1), spectrum)
 
     def analyse(self, audio: torch.Tensor) -> Iterator[torch.Tensor]:

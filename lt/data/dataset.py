@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import tokenize
 import zipfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -65,8 +66,16 @@ _ZIP64_EXTRA = 20  # bytes that zipfile adds for a member of unbounded size
 _PADDING_ID = 0xD935  # extra field for alignment, as zipalign writes it
 # What zipfile, numpy and json raise on damaged or crafted files.
 _UNREADABLE = (
-    *(zipfile.BadZipFile, struct.error, EOFError, ValueError, TypeError),
-    *(LookupError, AttributeError, ArithmeticError, RuntimeError),
+    zipfile.BadZipFile,
+    struct.error,
+    tokenize.TokenError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
 )
 
 

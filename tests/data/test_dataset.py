@@ -248,6 +248,7 @@ OBJECTS = as_npy(
         ("labels", as_npy(np.zeros(4, int))),
         ("starts", as_npy(np.array(5))),
         ("sources", as_npy(np.zeros(4, int))),
+        ("fold", as_npy(np.zeros(60, int)).replace(b"}", b" ")),
     ],
 )
 def test_members_of_another_kind_are_refused(tmp_path, tiny_set, member, content):
