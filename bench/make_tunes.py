@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
-"""Lay tunes together from single notes, with their MIDI: what settings are chosen on, so that
-nothing else need be.
+"""Make recordings of melodies, with their MIDI, out of recorded or rendered single notes.
 
     python3 bench/make_tunes.py FLUTE_NOTES --half even --output SET_DIR
     python3 bench/make_tunes.py FONT.sf2 --instruments Violin --output SET_DIR
     python3 bench/generalisation.py --rows robust --recordings SET_DIR
 
-SOURCE is what `python3 -m lt.builders` takes, but for data sets, which hold no sound. SET_DIR is
-laid out as the Cantos flute set. Notes are taken as they were recorded, rumble included; tunes
-wander by less than an octave at a time, and are detached, legato, or ring into the next note. A
-note begins in the MIDI when its envelope first reaches a quarter of its peak, and ends when that
-last was above a tenth: both of the whole sound, as ears and aligners have it.
+Thresholds and settings are chosen on them. SOURCE is what `python3 -m lt.builders` takes, except
+data sets, which hold no sound. SET_DIR is laid out as the Cantos flute set. Notes are used as they
+were recorded, low-frequency noise included; melodies move by less than an octave at a time, and are
+detached, legato, or ring into the next note.
+
+The labels do not depend on the thresholds of note decoding. The onset of a rendered note is its
+note-on, that of a recorded note the first sample of the trimmed recording (`lt.audio.trim`, after
+the high-pass: 50 dB below the peak or 6 dB above noise). The offset is where the note is cut and
+begins to fade, or, if that is earlier, the note-off of the rendering or the end of the trimmed
+recording. A note also ends where the next of its number begins.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -25,27 +29,49 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lt import cli
+from lt.audio.filters import high_pass
 from lt.audio.io import SAMPLE_RATE, read_audio, to_peak, write_audio
+from lt.audio.trim import find_note
 from lt.build.discover import index_sources
 from lt.build.extract import render
 from lt.build.naming import instrument_name
 from lt.build.notes import FontNote, Recording, SourceNote, select
-from lt.config import BuildConfig
+from lt.config import BuildConfig, SpectralConfig, TrimConfig
 from lt.labels import dynamics_to_velocity
 from lt.midi import INSTRUMENTS, Note, Track, write_midi
 
 HALVES = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
-STYLES = {
-    "detached": (1.3, 0.05),
-    "legato": (1.0, 0.02),
-    "ringing": (0.9, 0.15),
-}  # step by length; seconds of fade
-NOTES_A_TUNE, SECONDS = 24, (0.15, 0.9)
-REST_CHANCE, REST_SECONDS = 0.1, (0.3, 1.0)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How notes follow each other.
+
+    Attributes:
+        step: time from onset to onset, relative to the duration of the first note.
+        fade_seconds: for which a note sounds on after its offset.
+    """
+
+    step: float
+    fade_seconds: float
+
+
+STYLES = {"detached": Style(1.3, 0.05), "legato": Style(1.0, 0.02), "ringing": Style(0.9, 0.15)}
+NOTES_PER_TUNE = 24
+SECONDS = (0.15, 0.9)  # of a note
+REST_PROBABILITY = 0.1
+REST_SECONDS = (0.3, 1.0)
 WIDEST_STEP = 9  # semitones
 LEAD_SECONDS = 0.08  # of a recording that are kept before its note begins
-ONSET_SHARE, OFFSET_SHARE = 0.25, 0.1  # of the envelope's peak
-ENVELOPE_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A piece of a source note: audio (samples,), the note being in samples [onset, offset)."""
+
+    audio: np.ndarray
+    onset: int
+    offset: int
 
 
 def audio_of(note: SourceNote) -> np.ndarray:
@@ -55,80 +81,71 @@ def audio_of(note: SourceNote) -> np.ndarray:
         return render(note, SAMPLE_RATE)
     if not isinstance(location, Recording):
         raise ValueError(f"{location.path} is a data set, which holds no sound")
-    begin, end = (
-        None if at is None else round(at * SAMPLE_RATE) for at in (location.onset, location.offset)
-    )
+    begin = round(location.onset * SAMPLE_RATE)
+    end = None if location.offset is None else round(location.offset * SAMPLE_RATE)
     audio = read_audio(location.path)[begin:end]
     if not audio.any():
         raise ValueError(f"{note.source} is silent")
     return audio
 
 
-def edges(audio: np.ndarray) -> tuple[int, int]:
-    """The samples at which the envelope (root mean square) first reaches and is last above its
-    shares of the peak.
+def span_of(note: SourceNote, audio: np.ndarray) -> slice:
+    """The samples of its audio between the onset and the offset of a source note."""
+    if isinstance(note.location, FontNote):
+        return slice(0, round(note.location.seconds * SAMPLE_RATE))
+    clear = high_pass(audio, SpectralConfig(sample_rate=SAMPLE_RATE))
+    span, reason = find_note(clear, SAMPLE_RATE, TrimConfig(pad_seconds=0.0))
+    if reason:
+        raise ValueError(f"{note.source} is {reason}")
+    return span
+
+
+def excerpt_of(note: SourceNote, seconds: float, fade_seconds: float) -> Excerpt:
+    """Cut a source note `seconds` after its onset, and fade it out; what precedes the onset fades
+    in.
     """
-    width = round(ENVELOPE_SECONDS * SAMPLE_RATE)
-    power = np.convolve(audio.astype(np.float64) ** 2, np.ones(width) / width, "same")
-    envelope = np.sqrt(power / max(power.max(), 1e-20))
-    return int(np.argmax(envelope >= ONSET_SHARE)), int(
-        np.flatnonzero(envelope >= OFFSET_SHARE)[-1]
-    ) + 1
+    audio = audio_of(note)
+    span = span_of(note, audio)
+    duration = min(round(seconds * SAMPLE_RATE), span.stop - span.start)
+    lead = min(round(LEAD_SECONDS * SAMPLE_RATE), span.start)
+    fade = round(fade_seconds * SAMPLE_RATE)
+    piece = audio[span.start - lead : span.start + duration + fade].copy()
+    fade = len(piece) - lead - duration
+    piece[lead + duration :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    piece[: lead // 2] *= np.linspace(0, 1, lead // 2, dtype=np.float32)
+    return Excerpt(piece, lead, lead + duration)
 
 
-def piece_of(audio: np.ndarray, seconds: float, fade_seconds: float) -> np.ndarray:
-    """A note cut from a little before its begin to `seconds` after, faded at both ends."""
-    lead = round(LEAD_SECONDS * SAMPLE_RATE)
-    begin, fade = max(0, edges(audio)[0] - lead), round(fade_seconds * SAMPLE_RATE)
-    piece = audio[begin : begin + lead + round(seconds * SAMPLE_RATE) + fade].copy()
-    fade = min(fade, len(piece))
-    piece[len(piece) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-    lead = min(lead // 2, len(piece))
-    piece[:lead] *= np.linspace(0, 1, lead, dtype=np.float32)
-    return piece
+def cut_by(note: Note, following: Note) -> Note:
+    """A note, ended where another of the same number begins, as MIDI requires."""
+    if note.note_number != following.note_number:
+        return note
+    return replace(note, offset=min(note.offset, following.onset))
 
 
-def ended(one: Note, other: Note) -> Note:
-    """A note as MIDI has it when the other begins: there is one of a number at a time."""
-    return (
-        replace(one, offset=min(one.offset, other.onset))
-        if one.note_number == other.note_number
-        else one
-    )
-
-
-def tune_of(
-    sources: list[SourceNote], style: str, draws: np.random.Generator
+def make_tune(
+    sources: list[SourceNote], style: Style, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[Note]]:
-    """Sound (samples,) and notes of one tune."""
-    (step, fade_seconds), at, number = (
-        STYLES[style],
-        0.5,
-        sources[draws.integers(len(sources))].note_number,
-    )
-    laid: list[tuple[int, np.ndarray]] = []
+    """Audio (samples,) and notes of one melody."""
+    number = sources[rng.integers(len(sources))].note_number
+    onset = round(0.5 * SAMPLE_RATE)
+    placed: list[tuple[int, np.ndarray]] = []
     notes: list[Note] = []
-    for _ in range(NOTES_A_TUNE):
+    for _ in range(NOTES_PER_TUNE):
         near = [note for note in sources if abs(note.note_number - number) <= WIDEST_STEP]
-        source = near[draws.integers(len(near))]
-        number, seconds = source.note_number, draws.uniform(*SECONDS)
-        piece = piece_of(audio_of(source), seconds, fade_seconds)
-        onset, offset = edges(piece)
-        start = round(at * SAMPLE_RATE) - onset
-        laid.append((start, piece))
-        note = Note(
-            (start + onset) / SAMPLE_RATE,
-            (start + offset) / SAMPLE_RATE,
-            number,
-            int(dynamics_to_velocity(source.dynamics)),
-        )
-        notes = [*(ended(one, note) for one in notes), note]
-        rest = draws.uniform(*REST_SECONDS) if draws.random() < REST_CHANCE else 0.0
-        at += step * min(seconds, (offset - onset) / SAMPLE_RATE) + rest
-    audio = np.zeros(
-        max(start + len(piece) for start, piece in laid) + SAMPLE_RATE // 2, np.float32
-    )
-    for start, piece in laid:
+        source = near[rng.integers(len(near))]
+        number = source.note_number
+        excerpt = excerpt_of(source, rng.uniform(*SECONDS), style.fade_seconds)
+        duration = excerpt.offset - excerpt.onset
+        placed.append((onset - excerpt.onset, excerpt.audio))
+        velocity = int(dynamics_to_velocity(source.dynamics))
+        note = Note(onset / SAMPLE_RATE, (onset + duration) / SAMPLE_RATE, number, velocity)
+        notes = [*(cut_by(earlier, note) for earlier in notes), note]
+        rest = rng.uniform(*REST_SECONDS) if rng.random() < REST_PROBABILITY else 0.0
+        onset += round(style.step * duration + rest * SAMPLE_RATE)
+    end = max(start + len(piece) for start, piece in placed)
+    audio = np.zeros(end + SAMPLE_RATE // 2, np.float32)
+    for start, piece in placed:
         audio[start : start + len(piece)] += piece
     return to_peak(audio), notes
 
@@ -148,7 +165,7 @@ def notes_of(sources: tuple[SourceNote, ...], instrument: str, half: str) -> lis
 
 
 @cli.command(
-    "Lay tunes together from the single notes of SOURCE, with their MIDI.",
+    "Make recordings of melodies, with their MIDI, out of the single notes of SOURCE.",
     example="python3 bench/make_tunes.py FLUTE_NOTES --half even --output SET_DIR",
 )
 @click.argument("source", type=cli.PATH)
@@ -177,20 +194,21 @@ def main(
         raise FileExistsError(
             f"{output} is there already, and may hold other tunes; choose another --output"
         )
-    draws, config = np.random.default_rng(seed), BuildConfig(instruments=instruments)
+    rng = np.random.default_rng(seed)
+    config = BuildConfig(instruments=instruments)
     sources = select(index_sources([source], config), config).notes
-    names = [instrument_name(one.partition(":")[0]) for one in instruments]
-    sounds, midi = output / "Recordings", output / "Aligned_files" / "mid_files"
+    names = [instrument_name(text.partition(":")[0]) for text in instruments]
+    recordings = output / "Recordings"
+    midi = output / "Aligned_files" / "mid_files"
+    recordings.mkdir(parents=True, exist_ok=True)
+    midi.mkdir(parents=True, exist_ok=True)
     for index in range(n_tunes):
-        name, style = names[index % len(names)], styles[index // len(names) % len(styles)]
-        audio, notes = tune_of(notes_of(sources, name, half), style, draws)
-        for folder in (sounds, midi):
-            folder.mkdir(parents=True, exist_ok=True)
-        stem, program = (
-            f"{name}-{index:02d}-{style}",
-            INSTRUMENTS[name].program if name in INSTRUMENTS else 0,
-        )
-        write_audio(sounds / f"{stem}.wav", audio)
+        name = names[index % len(names)]
+        style = styles[index // len(names) % len(styles)]
+        audio, notes = make_tune(notes_of(sources, name, half), STYLES[style], rng)
+        stem = f"{name}-{index:02d}-{style}"
+        program = INSTRUMENTS[name].program if name in INSTRUMENTS else 0
+        write_audio(recordings / f"{stem}.wav", audio)
         write_midi(midi / f"{stem}-lined.mid", [Track(name, program, tuple(notes))])
         cli.logger.info(f"{stem}: {len(notes)} notes, {len(audio) / SAMPLE_RATE:.0f} s")
 

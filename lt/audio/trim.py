@@ -22,19 +22,29 @@ def trim(
     """The note in a recording (samples,) and "", or the recording and the reason why it has no
     note.
     """
+    span, reason = find_note(audio, sample_rate, config)
+    return audio[span], reason
+
+
+def find_note(
+    audio: np.ndarray, sample_rate: int, config: TrimConfig = TrimConfig()
+) -> tuple[slice, str]:
+    """The samples of the note in a recording (samples,) and "", or all samples and the reason why
+    it has no note.
+    """
     if np.abs(audio).max(initial=0.0) < config.silent_peak:
-        return audio, "silent"
+        return slice(None), "silent"
     levels = _levels_db(audio, config.block)
     floor = np.percentile(levels, config.floor_percentile) + config.floor_margin_db
     noisy = config.silence_db < floor < config.loudest_floor_db
     loud = np.flatnonzero(levels > (floor if noisy else config.silence_db))
     if not len(loud):  # a constant
-        return audio, "silent"
+        return slice(None), "silent"
     begin, end = loud[0] * config.block, min((loud[-1] + 1) * config.block, len(audio))
     if end - begin < config.shortest_seconds * sample_rate:
-        return audio, f"shorter than {config.shortest_seconds} s"
+        return slice(None), f"shorter than {config.shortest_seconds} s"
     pad = 0 if noisy else round(config.pad_seconds * sample_rate)
-    return audio[max(begin - pad, 0) : end + pad], ""
+    return slice(max(begin - pad, 0), end + pad), ""
 
 
 def _levels_db(audio: np.ndarray, block: int) -> np.ndarray:

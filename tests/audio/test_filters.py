@@ -1,5 +1,5 @@
-"""The high-pass removes what is below the lowest notes and keeps what is above in blocks of any size;
-the spectrum of a soft note under low-frequency noise is that of the note.
+"""The high-pass removes what is below the lowest notes and keeps what is above, in any blocks; the
+spectrum of a soft note under low-frequency noise is that of the note.
 """
 
 import math
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.filters import high_pass_blocks, high_pass
+from lt.audio.filters import high_pass, high_pass_blocks
 from lt.build.extract import extract
 from lt.build.notes import Recording, SourceNote
 from lt.config import SpectralConfig
