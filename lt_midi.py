@@ -74,7 +74,7 @@ def main(
 
     def evaluate(index: int) -> tuple[str, Results | None]:
         run = load_run(models[index], device=found)
-        corpus = evaluate_corpus(run, pairs, folders[index], config, cli.progress)
+        corpus = evaluate_corpus(run, pairs, folders[index], config, progress=cli.progress)
 
         def check(stem: str) -> None:
             if stem in corpus.failures:

@@ -25,7 +25,7 @@ from lt.evaluation.baselines import (
     train_conv,
 )
 from lt.evaluation.context import EvaluationContext, open_context
-from lt.evaluation.examples import Example, make_examples
+from lt.evaluation.examples import Example, make_examples, synthesis_config
 from lt.evaluation.figures import plot_confusion, plot_example, plot_latent, plot_units
 from lt.evaluation.report import Media, Report, SoundExample, write_report
 from lt.evaluation.results import EXPLANATIONS, Results, headline, select, tables, write_results
@@ -76,7 +76,8 @@ def analyse_run(
         probe.write_bytes(b"")
     (folder / ".lt-probe").unlink()
     evaluation = evaluate_with_baselines(context, config, progress)
-    results = Results(about(context, config), evaluation.scores)
+    settings = {"synthesis": vars(synthesis_config(config))} if config.generate_audio else {}
+    results = Results(about(context, config), evaluation.scores, settings=settings)
     write_results(folder, results)
     pictures = draw(run.space, evaluation.predictions, folder) if config.make_figures else []
     examples = make_examples(context, config, progress)

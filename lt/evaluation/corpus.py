@@ -21,7 +21,7 @@ from typing import Callable, Iterable, Iterator, Mapping, Sequence
 import torch
 
 from lt.audio.io import audio_seconds
-from lt.config import CrossConfig
+from lt.config import CrossConfig, DecoderConfig
 from lt.devices import cpu_count
 from lt.evaluation.ground_truth import Pair, count_converted
 from lt.evaluation.metrics import pooled_note_figures
@@ -30,6 +30,7 @@ from lt.evaluation.recordings import (
     NoteResult,
     RecordingResult,
     evaluate_recording,
+    synthesis_config,
 )
 from lt.evaluation.results import Results, Score, placed, select, write_results
 from lt.evaluation.scoring import concatenated, score_frames
@@ -62,10 +63,14 @@ def evaluate_corpus(
     pairs: Sequence[Pair],
     folder: Path,
     config: CrossConfig = CrossConfig(),
+    decoder: DecoderConfig = DecoderConfig(),
     progress: Progress = silent,
 ) -> CorpusResult:
     """Transcribe recordings, compare them with their MIDI, and write the files listed above. The
     failure of one recording leaves the others unaffected.
+
+    Args:
+        decoder: constants of note decoding; results.json records them.
 
     Raises:
         ValueError: a damaged classifier, or an output would overwrite an input. OSError: a file
@@ -79,7 +84,7 @@ def evaluate_corpus(
     failures: dict[str, Exception] = {}
     with (
         progress(total=len(pairs), desc=run.folder.path.name, unit="file") as bar,
-        _evaluations(run, classifier, pairs, folder, config) as evaluations,
+        _evaluations(run, classifier, pairs, folder, config, decoder) as evaluations,
     ):
         for pair, evaluation in zip(pairs, evaluations):
             try:
@@ -90,7 +95,7 @@ def evaluate_corpus(
                 for remark in recordings[pair.stem].remarks:
                     logger.info("%s: %s", pair.stem, remark)
             bar.update()
-    results = _results(run, recordings, config)
+    results = _results(run, recordings, config, decoder)
     if results:
         write_results(folder, results)
     return CorpusResult(results, failures)
@@ -137,18 +142,24 @@ def _evaluations(
     pairs: Sequence[Pair],
     folder: Path,
     config: CrossConfig,
+    decoder: DecoderConfig,
 ) -> Iterator[list[Callable[[], RecordingResult]]]:
     """A call for each pair that returns its result: of this process, or of a worker at work."""
     n_jobs = _n_jobs(run, pairs, config)
     if n_jobs == 1:
-        yield [partial(evaluate_recording, run, classifier, pair, folder, config) for pair in pairs]
+        yield [
+            partial(evaluate_recording, run, classifier, pair, folder, config, decoder)
+            for pair in pairs
+        ]
         return
     executor = ProcessPoolExecutor(
         n_jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)
     )
     try:
         yield [
-            executor.submit(_evaluate_in_worker, run.folder.path, pair, folder, config).result
+            executor.submit(
+                _evaluate_in_worker, run.folder.path, pair, folder, config, decoder
+            ).result
             for pair in pairs
         ]
     finally:
@@ -171,10 +182,10 @@ def _seconds(path: Path) -> float:
 
 
 def _evaluate_in_worker(
-    path: Path, pair: Pair, folder: Path, config: CrossConfig
+    path: Path, pair: Pair, folder: Path, config: CrossConfig, decoder: DecoderConfig
 ) -> RecordingResult:
     run, classifier = _load(path, config)
-    return evaluate_recording(run, classifier, pair, folder, config)
+    return evaluate_recording(run, classifier, pair, folder, config, decoder)
 
 
 @lru_cache(maxsize=1)
@@ -188,7 +199,10 @@ def _load(path: Path, config: CrossConfig) -> tuple[Run, PcaClassifier | None]:
 
 
 def _results(
-    run: Run, recordings: Mapping[str, RecordingResult], config: CrossConfig
+    run: Run,
+    recordings: Mapping[str, RecordingResult],
+    config: CrossConfig,
+    decoder: DecoderConfig,
 ) -> Results | None:
     """The scores that were asked for; None if there are none."""
     if not recordings:
@@ -206,7 +220,10 @@ def _results(
         "epoch": run.epoch,
         "frames": sum(len(predictions.classes) for predictions in evaluated),
     }
-    return Results(about, scores, remarks)
+    settings = {"decoder": vars(decoder)}
+    if config.resynthesize:
+        settings["synthesis"] = vars(synthesis_config(config))
+    return Results(about, scores, remarks, settings)
 
 
 def corpus_scores(space: LabelSpace, recordings: Mapping[str, RecordingResult]) -> list[Score]:

@@ -9,7 +9,7 @@ silence class of its symbols, or from the note's own silence where the model has
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
@@ -29,8 +29,6 @@ from lt.progress import Progress, silent
 from lt.seeds import numpy_rng, torch_rng
 
 FADE_SECONDS = 0.01
-# whole notes without margins: low bands ring for a quarter of a second
-SYNTHESIS = SynthesisConfig(n_iter=60, gap_frames=8)
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,13 @@ class Example:
     spectra: dict[str, np.ndarray]
 
 
+def synthesis_config(config: AnalysisConfig) -> SynthesisConfig:
+    """The phase reconstruction of whole notes without margins: low bands ring for a quarter of a
+    second.
+    """
+    return SynthesisConfig(n_iter=60, gap_frames=8, seed=config.seed)
+
+
 def make_examples(
     context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
 ) -> list[Example]:
@@ -61,7 +66,7 @@ def make_examples(
     notes_of = choose_notes(context, config.partition, config.generate_audio, config.seed)
     with progress(total=len(notes_of), desc="sound examples", unit="note") as bar:
         for index, notes in enumerate(notes_of):
-            examples.append(make_example(context, notes, config.n_samples, config.seed, index))
+            examples.append(make_example(context, notes, config, index))
             bar.update()
     return examples
 
@@ -86,7 +91,7 @@ def choose_notes(
 
 @torch.no_grad()
 def make_example(
-    context: EvaluationContext, notes: Sequence[int], n_samples: int, seed: int, index: int
+    context: EvaluationContext, notes: Sequence[int], config: AnalysisConfig, index: int
 ) -> Example:
     """One example of a note of each instrument; `index` names its random numbers."""
     run, data = context.run, context.data
@@ -95,7 +100,8 @@ def make_example(
     classes, sounding = _classes(run.space, data, notes, n_frames)
     reconstruction = reconstruct_magnitudes(run, mixture)
     transfers = [
-        _transfer(run, classes, sounding, seed, index, sample) for sample in range(n_samples)
+        _transfer(run, classes, sounding, config.seed, index, sample)
+        for sample in range(config.n_samples)
     ]
     recording = note_sounds(context, notes)
     title = _describe(run.space, data, notes)
@@ -107,7 +113,7 @@ def make_example(
     if recording is None:
         captions["orig"] += ", made from its spectra (source gone)"
         magnitudes["orig"] = mixture
-    synthesis = replace(SYNTHESIS, seed=seed)
+    synthesis = synthesis_config(config)
     audio = magnitudes_to_audio_batch([*magnitudes.values()], run.front_end, synthesis, index)
     sounds = {"orig": recording, **dict(zip(magnitudes, audio))}
     spectra = {"original": mixture, "reconstruction": reconstruction}

@@ -21,7 +21,7 @@ import torch
 from lt.audio.io import to_peak, write_audio
 from lt.audio.phase import magnitudes_to_audio
 from lt.audio.tuning import tune
-from lt.config import CrossConfig, SynthesisConfig
+from lt.config import CrossConfig, DecoderConfig, SynthesisConfig
 from lt.data.mixing import Batch
 from lt.evaluation.figures import Rolls, plot_comparison
 from lt.evaluation.ground_truth import Pair, Reference, compare_lengths, read_reference
@@ -97,7 +97,12 @@ class RecordingResult:
 
 
 def evaluate_recording(
-    run: Run, classifier: PcaClassifier | None, pair: Pair, folder: Path, config: CrossConfig
+    run: Run,
+    classifier: PcaClassifier | None,
+    pair: Pair,
+    folder: Path,
+    config: CrossConfig,
+    decoder: DecoderConfig = DecoderConfig(),
 ) -> RecordingResult:
     """Transcribe a recording, compare it with its MIDI, and write the files that `config` asks for.
 
@@ -114,7 +119,7 @@ def evaluate_recording(
     step = run.front_end.frame_seconds
     seconds = len(analysis.magnitudes) * step
     transcription = folder / f"transcriptions/{pair.stem}.mid"
-    tracks = _transcribe(run, analysis.posteriors, transcription)
+    tracks = _transcribe(run, analysis.posteriors, decoder, transcription)
     write_labels_csv(transcription.parent / f"{pair.stem}.csv", probabilities, run.space, step)
     notes = tuple(sorted(note for track in tracks for note in track.notes))
     remarks = [*reference.remarks, *compare_lengths(reference, seconds)]
@@ -137,13 +142,15 @@ def evaluate_recording(
     )
 
 
-def _transcribe(run: Run, posteriors: Posteriors, path: Path) -> list[Track]:
+def _transcribe(
+    run: Run, posteriors: Posteriors, decoder: DecoderConfig, path: Path
+) -> list[Track]:
     """Write the notes as MIDI and read them again, so that the file is what is scored: a track an
     instrument, with or without notes; none for a model without pitch.
     """
     if "pitch" not in run.space.labels:
         return []
-    write_midi(path, posteriors_to_tracks(posteriors))
+    write_midi(path, posteriors_to_tracks(posteriors, decoder))
     written = {track.name: track for track in read_midi(path)}
     return [written.get(name, Track(name, 0, ())) for name in run.space.instruments]
 
@@ -188,7 +195,8 @@ def _predict(
 # --- sound and pictures ---------------------------------------------------------------------------
 
 
-def _synthesis(config: CrossConfig) -> SynthesisConfig:
+def synthesis_config(config: CrossConfig) -> SynthesisConfig:
+    """The synthesis of reconstructions and transfers."""
     return SynthesisConfig(config.griffinlim_iters, config.seed, sample=False)
 
 
@@ -198,7 +206,7 @@ def _write_reconstruction(
 ) -> None:
     """Write the recording through the signal VAE."""
     magnitudes = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning)
-    audio = magnitudes_to_audio(magnitudes, run.front_end, _synthesis(config), run.device)
+    audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(config), run.device)
     write_audio(path, to_peak(audio), run.front_end.sample_rate)
 
 
@@ -214,7 +222,7 @@ def _write_transfer(
         ]
         if not events:
             return ["no transfer: no note that the model can play"]
-        audio = events_to_audio(run, events, _synthesis(config))
+        audio = events_to_audio(run, events, synthesis_config(config))
     except ValueError as reason:  # a model of mixtures without silence, or a MIDI of days
         return [f"no transfer: {reason}"]
     write_audio(path, to_peak(audio), run.front_end.sample_rate)

@@ -112,6 +112,7 @@ class Results:
     Attributes:
         about: what was evaluated: model, seed, partition, ... scores: all of them.
         remarks: what is odd about a recording, by its stem.
+        settings: constants that were used, by kind (`decoder`, `synthesis`); in results.json alone.
 
     Example:
         >>> results = Results({"model": "m"}, [Score("accuracy", 0.5, "pitch", "symbol", "transfer")])
@@ -124,6 +125,7 @@ class Results:
     about: Mapping[str, str | int]
     scores: Sequence[Score]
     remarks: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def value(self, measure: str, scope: str = "overall", **fields: str) -> Value:
         """The value of the first score with these fields. Raises LookupError where there is none."""
@@ -133,7 +135,7 @@ class Results:
         return found[0].value
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of results.json: nested, every number rounded to DIGITS, NaN as None."""
+        """The scores as in results.json: nested, every number rounded to DIGITS, NaN as None."""
         tree: dict[str, Any] = dict(self.about)
         for score in self.scores:
             if score.scope == "latent":
@@ -329,7 +331,8 @@ def text(results: Results) -> str:
 def write_results(folder: Path | str, results: Results) -> None:
     """Write results.json and results.csv. Raises OSError where they cannot be written."""
     content = results.to_dict()
-    write_json(Path(folder) / "results.json", content)
+    settings = {"settings": results.settings} if results.settings else {}
+    write_json(Path(folder) / "results.json", content | settings)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)

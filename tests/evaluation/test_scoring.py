@@ -379,7 +379,9 @@ def test_examples_are_whole_notes_without_clicks(context):
 
 def test_transfers_differ_and_come_back_the_same(context):
     (notes,) = choose_notes(context, "test", 1, 0)
-    first, again = (make_example(context, notes, 2, 0, 0).sounds for _ in range(2))
+    first, again = (
+        make_example(context, notes, AnalysisConfig(n_samples=2), 0).sounds for _ in range(2)
+    )
     assert np.array_equal(first["tf_0"], again["tf_0"])
     assert not np.array_equal(first["tf_0"], first["tf_1"])
 

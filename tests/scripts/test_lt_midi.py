@@ -3,6 +3,7 @@ notes are known.
 """
 
 import csv
+import dataclasses
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from playing_helpers import make_run
 
 from lt.audio.soundfont import SoundFont, embedded_font
+from lt.config import DecoderConfig
 from lt.evaluation.metrics import frame_counts, note_scores, pooled_note_figures
 from lt.midi import INSTRUMENTS, Note, Track, read_midi, write_midi
 
@@ -122,6 +124,8 @@ def test_everything_is_written_and_the_note_scores_are_those_of_the_files(cantos
         [note_scores(*both) for both in notes], [frame_counts(*both) for both in notes]
     )
     assert scores["overall"]["notes"] == pytest.approx(expected, abs=1e-4)
+    assert scores["settings"]["decoder"] == dataclasses.asdict(DecoderConfig())
+    assert scores["settings"]["synthesis"]["n_iter"] == 2
     assert scores["files"]["zwei"]["symbol"]["transfer"].keys() >= {"octave", "pitch", "note"}
     assert "dynamics" not in scores["files"]["zwei"]["symbol"]["transfer"]
     assert (
