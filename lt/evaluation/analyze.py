@@ -21,6 +21,7 @@ from lt.evaluation import metrics
 from lt.evaluation.baselines import (
     count_majority,
     pyin_scores,
+    stored_classifier,
     train_classifier,
     train_conv,
 )
@@ -42,7 +43,6 @@ from lt.models.baselines import (
     CLASSIFIER_FILE,
     ConvClassifier,
     ConvSynth,
-    read_classifier,
     write_classifier,
 )
 from lt.models.runs import Run
@@ -124,16 +124,17 @@ def trained_baselines(
     path = run.folder.path / CLASSIFIER_FILE
     networks: dict[str, nn.Module] = {}
     if config.make_classifier:
-        networks["classifier"] = train_classifier(context, config, progress)
-        write_classifier(path, networks["classifier"], run.space, run.settings.run_id)
-    elif config.evaluate_classifier and path.is_file():
-        networks["classifier"] = read_classifier(path, run.space, run.settings.run_id, run.device)
-    elif config.evaluate_classifier:
-        logger.info(
-            "%s is not there, so the classifier is not scored (--make_classifier 1 trains it)", path
-        )
-    if not config.evaluate_classifier:
-        networks.clear()
+        classifier = train_classifier(context, config, progress)
+        write_classifier(path, classifier, run.space, run.settings.run_id)
+    if config.evaluate_classifier:
+        classifier = stored_classifier(run)
+        if classifier:
+            networks["classifier"] = classifier
+        else:
+            logger.info(
+                "%s is not there, so the classifier is not scored (--make_classifier 1 trains it)",
+                path,
+            )
     if config.conv_classifier:
         networks["conv_classifier"] = train_conv(ConvClassifier, context, config, progress)
     if config.conv_synth:

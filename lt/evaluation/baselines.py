@@ -19,13 +19,16 @@ from lt.evaluation.results import Score, placed
 from lt.evaluation.scoring import SymbolPrediction, symbol_scores
 from lt.labels import SILENCE, LabelSpace, NoteLabels, octave_pitch_to_note_number
 from lt.models.baselines import (
+    CLASSIFIER_FILE,
     ConvClassifier,
     ConvSynth,
     Majority,
     PcaClassifier,
     TrainingData,
     fit,
+    read_classifier,
 )
+from lt.models.runs import Run
 from lt.progress import Progress, silent
 from lt.seeds import seed_of
 
@@ -82,6 +85,18 @@ def train_conv(
         context, config.seed, n_features, lambda pair: pair if reads else pair[::-1]
     )
     return _fit(network, data, config, 1 if reads else 2, progress)
+
+
+def stored_classifier(run: Run) -> PcaClassifier | None:
+    """The classifier that was trained by lt_analyze.py and stored with the run, if there is one.
+
+    Raises:
+        ValueError: it is damaged, or of another run.
+    """
+    path = run.folder.path / CLASSIFIER_FILE
+    if not path.is_file():
+        return None
+    return read_classifier(path, run.space, run.settings.run_id, run.device)
 
 
 def count_majority(context: EvaluationContext, seed: int) -> Majority:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,6 +23,7 @@ import torch
 from lt.audio.io import audio_seconds
 from lt.config import CrossConfig, DecoderConfig
 from lt.devices import cpu_count
+from lt.evaluation.baselines import stored_classifier
 from lt.evaluation.ground_truth import Pair, count_converted
 from lt.evaluation.metrics import pooled_note_figures
 from lt.evaluation.recordings import (
@@ -36,7 +37,7 @@ from lt.evaluation.results import Results, Score, placed, select, write_results
 from lt.evaluation.scoring import concatenated, score_frames
 from lt.files import refuse_overwriting_inputs
 from lt.labels import LabelSpace
-from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier, read_classifier
+from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier
 from lt.models.runs import Run, load_run
 from lt.progress import Progress, silent
 
@@ -76,15 +77,16 @@ def evaluate_corpus(
         ValueError: a damaged classifier, or an output would overwrite an input. OSError: a file
         cannot be written.
     """
-    classifier = _read_classifier(run, config)
+    classifier = stored_classifier(run) if config.classifier else None
     outputs = [folder / name.format(pair.stem) for pair in pairs for name in OUTPUTS]
     refuse_overwriting_inputs(outputs, [file for pair in pairs for file in (pair.audio, pair.midi)])
     _log_conditions(run, pairs, config.classifier and classifier is None)
     recordings: dict[str, RecordingResult] = {}
     failures: dict[str, Exception] = {}
+    work = partial(evaluate_recording, folder=folder, config=config, decoder=decoder)
     with (
         progress(total=len(pairs), desc=run.folder.path.name, unit="file") as bar,
-        _evaluations(run, classifier, pairs, folder, config, decoder) as evaluations,
+        _evaluations(run, classifier, pairs, work, config.jobs) as evaluations,
     ):
         for pair, evaluation in zip(pairs, evaluations):
             try:
@@ -124,75 +126,53 @@ def _log_conditions(run: Run, pairs: Sequence[Pair], no_classifier: bool) -> Non
         logger.info("%s: a model without the label octave writes every note in octave 4", path)
 
 
-def _read_classifier(run: Run, config: CrossConfig) -> PcaClassifier | None:
-    """The baseline that lt_analyze.py trained, if it is asked for and was trained."""
-    path = run.folder.path / CLASSIFIER_FILE
-    if not (config.classifier and path.is_file()):
-        return None
-    return read_classifier(path, run.space, run.settings.run_id, run.device)
-
-
 # --- several at once ------------------------------------------------------------------------------
 
 
 @contextmanager
 def _evaluations(
-    run: Run,
-    classifier: PcaClassifier | None,
-    pairs: Sequence[Pair],
-    folder: Path,
-    config: CrossConfig,
-    decoder: DecoderConfig,
+    run: Run, classifier: PcaClassifier | None, pairs: Sequence[Pair], work: partial, jobs: int
 ) -> Iterator[list[Callable[[], RecordingResult]]]:
     """A call for each pair that returns its result: of this process, or of a worker at work."""
-    n_jobs = _n_jobs(run, pairs, config)
+    n_jobs = _n_jobs(run, pairs, jobs)
     if n_jobs == 1:
-        yield [
-            partial(evaluate_recording, run, classifier, pair, folder, config, decoder)
-            for pair in pairs
-        ]
+        yield [partial(work, run, classifier, pair) for pair in pairs]
         return
-    executor = ProcessPoolExecutor(
-        n_jobs, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)
-    )
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(n_jobs, context, torch.set_num_threads, (1,))
+    job = partial(_evaluate_in_worker, run.folder.path, classifier is not None, work)
     try:
-        yield [
-            executor.submit(
-                _evaluate_in_worker, run.folder.path, pair, folder, config, decoder
-            ).result
-            for pair in pairs
-        ]
+        yield [executor.submit(job, pair).result for pair in pairs]
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _n_jobs(run: Run, pairs: Sequence[Pair], config: CrossConfig) -> int:
+def _n_jobs(run: Run, pairs: Sequence[Pair], jobs: int) -> int:
     """How many recordings are evaluated at once: one on a GPU, and if some are long."""
     if run.device.type != "cpu" or any(_seconds(pair.audio) > LONG_SECONDS for pair in pairs):
         return 1
-    return max(1, min(config.jobs or cpu_count(), len(pairs)))
+    return max(1, min(jobs or cpu_count(), len(pairs)))
 
 
 def _seconds(path: Path) -> float:
     """Duration of a recording; 0 if it cannot be read, which is reported later."""
-    try:
+    with suppress(OSError, ValueError):
         return audio_seconds(path)
-    except (OSError, ValueError):
-        return 0.0
+    return 0.0
 
 
 def _evaluate_in_worker(
-    path: Path, pair: Pair, folder: Path, config: CrossConfig, decoder: DecoderConfig
+    path: Path, with_classifier: bool, work: partial, pair: Pair
 ) -> RecordingResult:
-    run, classifier = _load(path, config)
-    return evaluate_recording(run, classifier, pair, folder, config, decoder)
+    run, classifier = _load(path)
+    return work(run, classifier if with_classifier else None, pair)
 
 
 @lru_cache(maxsize=1)
-def _load(path: Path, config: CrossConfig) -> tuple[Run, PcaClassifier | None]:
+def _load(path: Path) -> tuple[Run, PcaClassifier | None]:
     """The run and its classifier, loaded once a process."""
     run = load_run(path)
-    return run, _read_classifier(run, config)
+    return run, stored_classifier(run)
 
 
 # --- scores ---------------------------------------------------------------------------------------
