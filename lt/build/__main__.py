@@ -60,7 +60,7 @@ VALUES = {
     type=cli.SWITCH,
 )
 @cli.options(BuildConfig, VALUES)
-@cli.option("--jobs", help="processes; 0: one a core", default=0, type=cli.interval("[0, inf)"))
+@cli.option("--jobs", help="processes; 0: one per core", default=0, type=cli.interval("[0, inf)"))
 def main(
     source: tuple[Path, ...], output: Path | None, dry_run: int, jobs: int, **flags: object
 ) -> None:

@@ -51,7 +51,7 @@ def build_data_set(
         sources: sound fonts (.sf2, .sf3), folders, CSV files or data sets (.npz).
         output: ends in .npz.
         config: which notes are kept, and how they are rendered and filtered.
-        processes: 0: one a core.
+        processes: 0: one per core.
         progress: shows the notes as they are extracted.
     Returns:
         What happened to every file; `print` shows it as tables.

@@ -1,4 +1,4 @@
-"""Feature extraction by several processes, with one cache file a job.
+"""Feature extraction by several processes, with one cache file per job.
 
 The cache is a hidden folder beside the output. A cache file is named by a hash of what its content
 depends on (path, size and time of the source file, the notes, the front end), so a build that was
@@ -40,7 +40,7 @@ except ImportError:  # Windows: no lock
 
 logger = logging.getLogger(__name__)
 
-JOBS_A_PROCESS = 16  # at least: starting a process takes seconds
+JOBS_PER_PROCESS = 16  # at least: starting a process takes seconds
 DATA_SET_NOTES = 64  # notes of another data set in one job, since it may be larger than memory
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile)
 
@@ -142,7 +142,7 @@ def _results(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Ite
             yield job.path, notes
         else:
             missing.append(job)
-    processes = min(processes, len(missing) // JOBS_A_PROCESS)
+    processes = min(processes, len(missing) // JOBS_PER_PROCESS)
     if processes < 2:
         yield from (run_job(job, config) for job in missing)
         return
