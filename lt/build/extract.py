@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lt.audio.filters import read_high_passed, high_pass
+from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.pitch import detuning_cents
 from lt.audio.soundfont import open_font
 from lt.audio.trim import trim
