@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.filters import read_high_passed, high_pass
+from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.io import READABLE
 from lt.audio.soundfont import embedded_font, open_font
 from lt.audio.trim import trim
