@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""What the baselines make of the single notes on which `bench/generalisation.py` judges a model.
+"""Baselines on the single notes on which `bench/generalisation.py` evaluates a model.
 
-    python3 bench/baselines.py saves/hearing_robust_lt_set_0__Flute --notes OTHER.npz --sources FOLDER
+    python3 bench/baselines.py saves/hearing_robust_lt_set_0__Flute --notes OTHER.npz \
+        --sources FOLDER
 
-A row each for the model, PCA + MLP and pYIN: the share of sounding frames whose octave and pitch
+A row each for the model, PCA + MLP and pYIN: the fraction of sounding frames whose octave and pitch
 are both right, and of notes whose dynamics are by the majority of these frames, among the model's
-held-out notes and in each data set of `--notes`. PCA + MLP learns from the model's training part
-and hears frames tuned as the model does. pYIN hears the notes' sound, found again below
-`--sources`; it says its best guess everywhere, since all the frames sound; notes whose sound is
-gone are left out.
+held-out notes and in each data set of `--notes`. PCA + MLP is trained on the model's training part
+and gets frames retuned as for the model. pYIN gets the notes' recordings, found below `--sources`;
+it gives its best guess everywhere, since all the frames sound; notes without a recording are left
+out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from generalisation import Reader, heard, model_reader, sounding_rows, tuned_frames
+from generalisation import Reader, model_reader, score_notes, sounding_rows, tuned_frames
 
 from lt.config import AnalysisConfig
 from lt.data.dataset import DataSet, read_data_set
@@ -108,7 +109,9 @@ def main(
     }
     click.echo(",".join(["reader", *(f"{name},{name}_dynamics" for name, _, _ in tests)]))
     for name, read in readers.items():
-        figures = [figure for _, data, chosen in tests for figure in heard(data, chosen, read)]
+        figures = [
+            figure for _, data, chosen in tests for figure in score_notes(data, chosen, read)
+        ]
         click.echo(",".join([name, *map(str, figures)]))
 
 

@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""How well models hear: held-out notes, another data set's notes, recordings; and what each part of
-the preset brings.
+"""How well models generalise: to held-out notes, another data set's notes, recordings; and what
+each setting of the preset contributes.
 
-    python3 bench/generalisation.py --recordings SET_DIR --notes OTHER.npz --rows "robust no_tilt" --seeds "0 1 2"
+    python3 bench/generalisation.py --recordings SET_DIR --notes OTHER.npz \
+        --rows "robust no_tilt" --seeds "0 1 2"
     python3 bench/generalisation.py --instruments Violin --rows robust --notes fluid.npz
     python3 bench/generalisation.py --instruments "Piano Violin" --rows robust
 
 SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_files/); OTHER.npz is a
-data set made by `python3 -m lt.builders`. Each row trains with `lt_train.py`. Rows are added to
-`saves/hearing.csv` as they come, and those that are there already, with what is asked for, are not
-done again.
+data set made by `python3 -m lt.builders`. Each row trains with `lt_train.py`. Rows are appended to
+`saves/hearing.csv`; those that are there with all that is asked for are not measured again.
 
-Single notes are heard as a recording of each would be, without a look at their labels; their frames
-within 40 dB of their peak are counted; `other_note` has a figure for each `--notes`. What the model
-plays for the symbols of those frames is compared with them at equal peaks (`held_out_lsd_db`;
-otherwise silence would be near, since most bins are empty) and in level (`held_out_level_db`). Of
-mixtures, judged as `lt_analyze.py` does, the instrument that is heard worst is given, where it
-sounds.
+Single notes are transcribed as recordings of their own, without use of their labels; their frames
+within 40 dB of the peak are scored; `other_note` has a value for each `--notes`. The spectra that
+the model decodes from the symbols of those frames are compared with them at equal peaks
+(`held_out_lsd_db`; otherwise silence would be near, since most bins are empty) and in level
+(`held_out_level_db`). For mixtures, evaluated as by `lt_analyze.py`, the score is that of the worst
+instrument, where it sounds.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ def measure(
     else:
         run, data = load_run(folder, tag="best"), read_data_set(key["data"])
         held_out = Split.from_stored(data, run.config, run.settings.split).notes["test"]
-        figures["held_out_note"], figures["held_out_dynamics_of_notes"] = heard(
+        figures["held_out_note"], figures["held_out_dynamics_of_notes"] = score_notes(
             data, held_out, model_reader(run)
         )
         figures["held_out_lsd_db"], figures["held_out_level_db"] = played(run, data, held_out)
         figures["other_note"] = " ".join(
-            str(heard(other, other.notes_of(instruments[0]), model_reader(run))[0])
+            str(score_notes(other, other.notes_of(instruments[0]), model_reader(run))[0])
             for other in others
         )
         if recordings:
@@ -157,8 +157,8 @@ def measure(
     return key | figures
 
 
-def heard(data: DataSet, notes: np.ndarray, read: Reader) -> tuple[float, float]:
-    """The share of the notes' sounding frames whose octave and pitch are both read right, and of
+def score_notes(data: DataSet, notes: np.ndarray, read: Reader) -> tuple[float, float]:
+    """The fraction of the notes' sounding frames whose octave and pitch are both right, and of
     notes whose dynamics are, by the majority of their frames (NaN where `read` says nothing of
     them); notes that it cannot read do not count.
     """
@@ -193,11 +193,13 @@ def played(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
             run.device
         )
         with torch.no_grad():
-            ours = decode_magnitudes(run, run.model.encode_symbol(classes).top.mean).cpu().numpy()
-        theirs = sounding_frames(data, note).numpy()
-        peaks = theirs.max(axis=1, keepdims=True)
-        distances.append(log_spectral_distance_db(theirs, ours * (peaks / ours.max())))
-        levels.append(np.abs(20 * np.log10(peaks[:, 0] / ours.max())))
+            decoded = (
+                decode_magnitudes(run, run.model.encode_symbol(classes).top.mean).cpu().numpy()
+            )
+        recorded = sounding_frames(data, note).numpy()
+        peaks = recorded.max(axis=1, keepdims=True)
+        distances.append(log_spectral_distance_db(recorded, decoded * (peaks / decoded.max())))
+        levels.append(np.abs(20 * np.log10(peaks[:, 0] / decoded.max())))
     return tuple(round(float(np.concatenate(each).mean()), 2) for each in (distances, levels))
 
 
@@ -213,7 +215,7 @@ def sounding_frames(data: DataSet, note: int) -> torch.Tensor:
 
 
 def tuned_frames(run: Run, data: DataSet, note: int) -> torch.Tensor:
-    """These, tuned where the run hears tuned sound."""
+    """The same, retuned if the run retunes recordings."""
     magnitudes = sounding_frames(data, note)
     if not run.config.retune:
         return magnitudes
@@ -221,7 +223,7 @@ def tuned_frames(run: Run, data: DataSet, note: int) -> torch.Tensor:
 
 
 def in_mixtures(folder: Path) -> float:
-    """Note accuracy of the instrument that is heard worst, over the test part's mixtures."""
+    """Note accuracy of the worst instrument, over the test part's mixtures."""
     call(
         "lt_analyze.py",
         "-m",

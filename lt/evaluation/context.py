@@ -60,7 +60,7 @@ def open_context(
     if not path.is_file():
         raise FileNotFoundError(
             f"{run.folder.path}: the data set that it was trained on is gone from {path}; "
-            "say where it is with --dbroot"
+            "give its path with --dbroot"
         )
     data = read_data_set(path)
     if data.fingerprint != run.settings.data["fingerprint"]:

@@ -1,15 +1,16 @@
-"""The figures that judge a model, each with its formula.
+"""The metrics of models, each with its formula.
 
 Spectra and symbols are compared frame by frame. Results of a frame are (frames,) arrays, so that
 the caller averages them once, over whatever it pools. Logarithms are natural unless a name ends in
 `_db`.
 
-Names: `reference_*` is the truth, `estimated_*` what a model says; `classes: (frames, instruments,
-labels)` as in `lt.labels.LabelSpace`, silence its last class and judged as any other.
+Names: `reference_*` is the truth, `estimated_*` the prediction; `classes: (frames, instruments,
+labels)` as in `lt.labels.LabelSpace`, silence being the last class and scored as any other.
 """
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Iterable, Protocol, Sequence
@@ -22,15 +23,12 @@ from lt.midi import Note
 
 FLOOR_DB = 40.0  # spectra are compared down to so far below the true frame's loudest bin
 SILENT_MAGNITUDE = 1e-10  # stands for the loudest bin of a frame of digital silence
-ACTIVE_VARIANCE = (
-    0.01  # of a latent unit's posterior mean over frames, above which it counts as used
-)
+# of a latent unit's posterior mean over frames, above which the unit counts as used
+ACTIVE_VARIANCE = 0.01
 OFFSET_RATIO = 0.2  # of a note's length by which its offset may differ (50 ms at least)
-APART_SECONDS, PORTION = (
-    0.1,
-    400,
-)  # onsets further apart cannot match; about so many notes are matched at once
-TICKS_PER_SECOND = 100  # grid of the frame figures of transcriptions
+APART_SECONDS = 0.1  # onsets further apart cannot match
+PORTION = 400  # about as many notes are matched at once
+TICKS_PER_SECOND = 100  # grid of the frame scores of transcriptions
 
 
 class Distribution(Protocol):
@@ -49,17 +47,15 @@ def log_likelihood(px: Distribution, x: Tensor) -> Tensor:
 
 
 def floored(reference: np.ndarray, estimated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both magnitudes (frames, bins), nothing further below the true frame's loudest bin than
-    FLOOR_DB.
+    """Both magnitudes (frames, bins), clipped at FLOOR_DB below the true frame's loudest bin.
 
-    The floor is one for all models, whatever range their features resolve, so that their figures
-    compare; without one, bins that nobody hears would decide.
+    The floor is the same for all models, whatever range their features resolve, so that their
+    scores compare; without it, inaudible bins would dominate.
     """
     peak = np.maximum(reference.max(axis=-1, keepdims=True), SILENT_MAGNITUDE)
     floor = peak * 10 ** (-FLOOR_DB / 20)
-    return np.maximum(reference, floor).astype(np.float64), np.maximum(estimated, floor).astype(
-        np.float64
-    )
+    clipped = (np.maximum(magnitudes, floor) for magnitudes in (reference, estimated))
+    return tuple(magnitudes.astype(np.float64) for magnitudes in clipped)
 
 
 def itakura_saito(reference: np.ndarray, estimated: np.ndarray) -> np.ndarray:
@@ -91,7 +87,7 @@ def log_spectral_distance_db(reference: np.ndarray, estimated: np.ndarray) -> np
 
 
 def active_units(means: np.ndarray) -> int:
-    """Latent dimensions in use: those whose posterior mean varies over frames, Var_x(E[z|x]) > 0.01.
+    """Number of latent dimensions whose posterior mean varies over frames: Var_x(E[z|x]) > 0.01.
 
     Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders", section 5.2. means:
     (frames, latent).
@@ -103,12 +99,12 @@ def active_units(means: np.ndarray) -> int:
 
 
 def accuracy(reference: np.ndarray, estimated: np.ndarray) -> float:
-    """Share of entries that are equal (the article's classification ratio); arrays of one shape."""
+    """Fraction of equal entries (the article's classification ratio); arrays of equal shape."""
     return float((reference == estimated).mean())
 
 
 def confusion(reference: np.ndarray, estimated: np.ndarray, n_classes: int) -> np.ndarray:
-    """Counts (n_classes, n_classes): row = true class, column = estimated class. Arrays of one
+    """Counts (n_classes, n_classes): row = true class, column = estimated class. Arrays of equal
     shape.
     """
     flat = reference.ravel() * n_classes + estimated.ravel()
@@ -116,8 +112,7 @@ def confusion(reference: np.ndarray, estimated: np.ndarray, n_classes: int) -> n
 
 
 def balanced_accuracy(counts: np.ndarray) -> float:
-    """Mean over the classes that occur of the share of their frames that are right, from a
-    confusion matrix.
+    """Mean recall of the classes that occur, from a confusion matrix.
 
     Brodersen et al. 2010, "The balanced accuracy and its posterior distribution", for any number of
     classes.
@@ -127,21 +122,22 @@ def balanced_accuracy(counts: np.ndarray) -> float:
 
 
 def permutation_invariant_accuracy(reference: np.ndarray, estimated: np.ndarray) -> float:
-    """Share of instruments that are right in the best assignment of estimates to instruments of
+    """Fraction of instruments that are right in the best assignment of estimates to instruments of
     each frame.
 
         1/F sum_f max_pi 1/I sum_i [ estimated_{f, pi(i)} = reference_{f, i} ]
 
     Arrays (frames, instruments, labels); an instrument is right where all of its labels are. For
-    mixtures of alike instruments, where what was played may be heard right and given to the wrong
-    player. After the permutation- invariant training of Yu et al. 2017.
+    mixtures of similar instruments, where the notes may be right but assigned to the wrong
+    instrument. After the permutation-invariant training of Yu et al. 2017.
     """
-    hits = (reference[:, :, None] == estimated[:, None, :]).all(
-        axis=-1
-    )  # (frames, instruments, instruments)
+    # (frames, instruments, instruments)
+    hits = (reference[:, :, None] == estimated[:, None, :]).all(axis=-1)
     instruments = range(hits.shape[1])
-    shares = [hits[:, instruments, list(order)].mean(axis=1) for order in permutations(instruments)]
-    return float(np.max(shares, axis=0).mean())
+    accuracies = [
+        hits[:, instruments, list(order)].mean(axis=1) for order in permutations(instruments)
+    ]
+    return float(np.max(accuracies, axis=0).mean())
 
 
 # --- transcriptions -------------------------------------------------------------------------------
@@ -149,8 +145,8 @@ def permutation_invariant_accuracy(reference: np.ndarray, estimated: np.ndarray)
 
 @dataclass(frozen=True)
 class NoteScores:
-    """Note scores of one file: onset within 50 ms and pitch within 50 cents; `f1_with_offsets` asks
-    also for the offset within 20 % of the note's length or 50 ms.
+    """Note scores of one file: onset within 50 ms and pitch within 50 cents; for `f1_with_offsets`
+    also the offset within 20 % of the note's length or 50 ms.
     """
 
     precision: float
@@ -161,8 +157,11 @@ class NoteScores:
 
 @dataclass(frozen=True)
 class FrameCounts:
-    """Ticks of 10 ms, which add up over files: where the truth sounds, with the right note and the
-    right pitch class among them; where it is silent, and where the estimate sounds then.
+    """Counts of ticks of 10 ms, which add up over files.
+
+    Attributes:
+        sounding: the truth sounds; right_note, right_pitch_class: the estimate agrees there.
+        silent: the truth is silent; false_alarms: the estimate sounds there.
     """
 
     sounding: int = 0
@@ -172,9 +171,7 @@ class FrameCounts:
     false_alarms: int = 0
 
     def __add__(self, other: FrameCounts) -> FrameCounts:
-        return FrameCounts(
-            *(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__)
-        )
+        return FrameCounts(*map(operator.add, vars(self).values(), vars(other).values()))
 
 
 def note_scores(reference: Sequence[Note], estimated: Sequence[Note]) -> NoteScores:
@@ -183,10 +180,8 @@ def note_scores(reference: Sequence[Note], estimated: Sequence[Note]) -> NoteSco
     """
     if not reference or not estimated:
         return NoteScores(0.0, 0.0, 0.0, 0.0)
-    right, with_offsets = (
-        len(_matches(reference, estimated, None)),
-        len(_matches(reference, estimated, OFFSET_RATIO)),
-    )
+    right = len(_matches(reference, estimated, None))
+    with_offsets = len(_matches(reference, estimated, OFFSET_RATIO))
     n_notes = len(reference) + len(estimated)
     return NoteScores(
         right / len(estimated),
@@ -199,11 +194,12 @@ def note_scores(reference: Sequence[Note], estimated: Sequence[Note]) -> NoteSco
 def unmatched_notes(
     reference: Sequence[Note], estimated: Sequence[Note]
 ) -> tuple[list[Note], list[Note]]:
-    """The notes that were missed, and those heard that were not played; matched as by
-    `note_scores`, offsets apart.
+    """The reference notes without a match, and the estimated ones; matched as by `note_scores`,
+    whatever their offsets.
     """
     pairs = _matches(reference, estimated, None)
-    found, right = {index for index, _ in pairs}, {index for _, index in pairs}
+    found = {index for index, _ in pairs}
+    right = {index for _, index in pairs}
     return (
         [note for index, note in enumerate(reference) if index not in found],
         [note for index, note in enumerate(estimated) if index not in right],
@@ -213,9 +209,9 @@ def unmatched_notes(
 def _matches(
     reference: Sequence[Note], estimated: Sequence[Note], offset_ratio: float | None
 ) -> list[tuple[int, int]]:
-    """Pairs of indices of the notes that mir_eval matches. It compares each note with each: of an
-    hour's thousands that would be gigabytes, so they are given to it in portions between which no
-    onset is near another.
+    """Pairs of indices of the notes that mir_eval matches. It compares all pairs of notes, which
+    takes gigabytes for an hour's thousands; so it gets them in portions between which no match is
+    possible.
     """
     from mir_eval.transcription import match_notes
 
@@ -224,7 +220,7 @@ def _matches(
         + [(note.onset, 1, index) for index, note in enumerate(estimated)]
     )
     portions: list[tuple[list[int], list[int]]] = [([], [])]
-    for (onset, which, index), before in zip(order, [-np.inf, *(one[0] for one in order)]):
+    for (onset, which, index), before in zip(order, [-np.inf, *(onset for onset, _, _ in order)]):
         if onset - before > APART_SECONDS and sum(map(len, portions[-1])) >= PORTION:
             portions.append(([], []))
         portions[-1][which].append(index)
@@ -236,7 +232,7 @@ def _matches(
                 *_intervals_and_pitches([estimated[index] for index in guesses]),
                 offset_ratio=offset_ratio,
             )
-            pairs += [(truths[one], guesses[other]) for one, other in matched]
+            pairs += [(truths[truth], guesses[guess]) for truth, guess in matched]
     return pairs
 
 
@@ -247,19 +243,18 @@ def _intervals_and_pitches(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarra
 
 
 def frame_counts(reference: Sequence[Note], estimated: Sequence[Note]) -> FrameCounts:
-    """Compare two lists of notes tick by tick; of notes that overlap, the one that ends last is
-    seen.
-    """
+    """Compare two lists of notes tick by tick; of overlapping notes, the last to end counts."""
     end = max((note.offset for note in (*reference, *estimated)), default=0.0)
     n_ticks = int(end * TICKS_PER_SECOND) + 2
-    truth, heard = _roll(reference, n_ticks), _roll(estimated, n_ticks)
+    truth = _roll(reference, n_ticks)
+    other = _roll(estimated, n_ticks)
     sounds = truth >= 0
     return FrameCounts(
         sounding=int(sounds.sum()),
-        right_note=int((truth == heard)[sounds].sum()),
-        right_pitch_class=int(((truth % 12 == heard % 12) & (heard >= 0))[sounds].sum()),
+        right_note=int((truth == other)[sounds].sum()),
+        right_pitch_class=int(((truth % 12 == other % 12) & (other >= 0))[sounds].sum()),
         silent=int((~sounds).sum()),
-        false_alarms=int((heard[~sounds] >= 0).sum()),
+        false_alarms=int((other[~sounds] >= 0).sum()),
     )
 
 
@@ -278,14 +273,12 @@ def _roll(notes: Sequence[Note], n_ticks: int) -> np.ndarray:
 def pooled_note_figures(
     scores: Iterable[NoteScores], counts: Iterable[FrameCounts]
 ) -> dict[str, float]:
-    """The `notes` of results.json over files: note scores as means over files, frame figures pooled
-    over all ticks.
+    """The `notes` of results.json: note scores as means over files, frame figures over all ticks
+    of all files.
     """
-    scores, total = list(scores), sum(counts, FrameCounts())
-    figures = {
-        name: float(np.mean([getattr(score, name) for score in scores]))
-        for name in NoteScores.__dataclass_fields__
-    }
+    scores = [vars(of_file) for of_file in scores]
+    total = sum(counts, FrameCounts())
+    figures = {name: float(np.mean([of_file[name] for of_file in scores])) for name in scores[0]}
     return figures | {
         "frame_note": total.right_note / max(total.sounding, 1),
         "frame_pitch_class": total.right_pitch_class / max(total.sounding, 1),

@@ -2,7 +2,7 @@
 from it.
 
 A `Score` is one number and what it was measured on, a row of results.csv. results.json nests the
-scores by scope, name, modality, path, label and measure. Numbers are rounded to DIGITS wherever they
+scores by scope, name, modality, path, label and measure. Numbers are rounded to DIGITS as they
 leave this module, so that all three forms show the same digits; `<measure>_sd`, the standard
 deviation over passes, is shown as `mean ± sd`.
 
@@ -115,7 +115,8 @@ class Results:
         settings: constants that were used, by kind (`decoder`, `synthesis`); in results.json alone.
 
     Example:
-        >>> results = Results({"model": "m"}, [Score("accuracy", 0.5, "pitch", "symbol", "transfer")])
+        >>> score = Score("accuracy", 0.5, "pitch", "symbol", "transfer")
+        >>> results = Results({"model": "m"}, [score])
         >>> results.value("accuracy", label="pitch", path="transfer")
         0.5
         >>> results.to_dict()["overall"]["symbol"]["transfer"]["pitch"]

@@ -1,8 +1,8 @@
 """Frame predictions of a run and of its baselines, and their scores.
 
 A pass predicts every frame of a partition once, in freshly sampled mixtures. Accuracies and
-spectral distances use the posterior's mean, log-likelihoods one latent sample a pass. The weights of
-the sources follow `--random_mode`, without silence on top of the frames' own: `--rest_share` and
+spectral distances use the posterior's mean, log-likelihoods one latent sample a pass. The weights
+of the sources follow `--random_mode`, without silence on top of the frames' own: `--rest_share` and
 `--silence_share` belong to training.
 
 Names: a `path` is reconstruction (through the modality's own latent) or transfer (through the

@@ -1,6 +1,4 @@
-"""One recording and its MIDI worked through: frames judged, whatever the blocks; baselines; damaged
-input.
-"""
+"""One recording against its MIDI: frames, the classifier baseline, annotations, damaged input."""
 
 import json
 from dataclasses import replace
@@ -63,16 +61,16 @@ def whole(run, pair):
 # --- frames ---------------------------------------------------------------------------------------
 
 
-def test_every_frame_is_judged_against_the_midi(run, tmp_path):
+def test_every_frame_is_compared_with_the_midi(run, tmp_path):
     pair = recorded(tmp_path)
     result = evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
     n_frames = -(-2 * RATE // FRAME)
     truth = run.space.to_classes([notes_to_labels(NOTES, n_frames, FRAME / RATE)])
     np.testing.assert_array_equal(result.predictions.classes, truth)
-    heard = np.stack(
+    predicted = np.stack(
         [group.argmax(dim=1) for group in symbol_probabilities(run, whole(run, pair))], axis=1
     )
-    np.testing.assert_array_equal(result.predictions.symbol["transfer"].classes[:, 0], heard)
+    np.testing.assert_array_equal(result.predictions.symbol["transfer"].classes[:, 0], predicted)
     assert set(result.predictions.symbol) == {"reconstruction", "transfer"}
 
 
@@ -92,7 +90,7 @@ def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
     assert np.abs(written - scale * expected).max() < 0.01 * np.abs(written).max()
 
 
-def test_what_is_not_wanted_is_not_written(run, tmp_path):
+def test_only_what_is_asked_for_is_written(run, tmp_path):
     pair = recorded(tmp_path)
     evaluate_recording(run, None, pair, tmp_path / "out", replace(QUICK, resynthesize=0))
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["tune.csv", "tune.mid"]
@@ -101,7 +99,7 @@ def test_what_is_not_wanted_is_not_written(run, tmp_path):
     assert made == {name.format("tune") for name in OUTPUTS}
 
 
-def test_a_mixture_without_silence_is_judged_where_all_of_it_sounds(tmp_path):
+def test_mixtures_without_silence_are_scored_where_all_instruments_sound(tmp_path):
     duo = load_run(make_run(tmp_path / "duo", instruments=("Flute", "Violin"), zero_extra_class=0))
     pair = recorded(tmp_path)
     result = evaluate_recording(duo, None, pair, tmp_path / "out", QUICK)
@@ -151,7 +149,7 @@ def lt_midi(model, root, *flags):
     )
 
 
-def test_the_classifier_is_judged_on_the_same_frames(tmp_path):
+def test_the_classifier_is_scored_on_the_same_frames(tmp_path):
     run = load_run(make_run(tmp_path / "model"))
     pair, classifier = recorded(tmp_path / "data"), put_classifier(run)
     result = evaluate_recording(run, classifier, pair, tmp_path / "out", QUICK)
@@ -170,7 +168,7 @@ def test_the_classifier_is_judged_on_the_same_frames(tmp_path):
     assert scores["baselines"]["classifier"]["symbol"]["transfer"]["pitch"] == own["pitch"]
 
 
-def test_without_its_file_a_note_says_so_and_without_the_flag_nothing(tmp_path):
+def test_without_its_file_the_classifier_is_missed_only_if_asked_for(tmp_path):
     model = make_run(tmp_path / "model")
     recorded(tmp_path / "data")
     result = lt_midi(model, tmp_path / "data")
@@ -180,7 +178,7 @@ def test_without_its_file_a_note_says_so_and_without_the_flag_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("spoilt", ["another run's", "cut short", "not an archive"])
-def test_a_classifier_that_cannot_be_judged_is_an_error(tmp_path, spoilt):
+def test_a_classifier_that_cannot_be_used_is_an_error(tmp_path, spoilt):
     run = load_run(make_run(tmp_path / "model"))
     put_classifier(run, "another" if spoilt == "another run's" else None)
     path = run.folder.path / CLASSIFIER_FILE
@@ -192,7 +190,7 @@ def test_a_classifier_that_cannot_be_judged_is_an_error(tmp_path, spoilt):
     assert CLASSIFIER_FILE in result.stderr and "lt_analyze.py --make_classifier 1" in result.stderr
 
 
-# --- what the MIDI says, and damaged input --------------------------------------------------------
+# --- annotations and damaged input --------------------------------------------------------
 
 
 def test_drums_and_notes_of_no_length_are_counted(tmp_path):
@@ -242,7 +240,7 @@ def test_tracks_go_to_the_instruments_that_they_are_named_after(tmp_path):
         (0.01, ("3 notes cannot be heard",)),
     ],
 )
-def test_a_midi_of_another_length_is_said(tmp_path, seconds, words):
+def test_a_midi_of_another_length_is_remarked(tmp_path, seconds, words):
     pair = recorded(tmp_path)
     remarks = compare_lengths(read_reference(pair.midi, FLUTE), seconds)
     assert len(remarks) == len(words) and all(
@@ -250,7 +248,7 @@ def test_a_midi_of_another_length_is_said(tmp_path, seconds, words):
     )
 
 
-def test_a_midi_of_days_is_played_as_long_as_the_recording(run, tmp_path):
+def test_transfers_are_as_long_as_the_recording(run, tmp_path):
     pair = recorded(tmp_path)
     write_midi(
         pair.midi,

@@ -1,4 +1,4 @@
-"""The report: one file, nothing asked of the network, readable and playable in a real browser."""
+"""The report: one file without requests, readable and playable in a real browser; its numbers."""
 
 import json
 import re
@@ -92,7 +92,7 @@ class Elements(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_well_formed_and_holds_everything_itself(page):
+def test_the_page_is_well_formed_and_self_contained(page):
     elements = Elements(page.read_text("utf-8"))
     assert elements.open == []
     addresses = [
@@ -137,9 +137,9 @@ PLAY = """Promise.all([...document.querySelectorAll('audio')].map(async audio =>
 
 @pytest.fixture(scope="module")
 def browser(page, tmp_path_factory):
-    with Chromium(tmp_path_factory.mktemp("profile")) as one:
-        one.open(page.as_uri())
-        yield one
+    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
+        chromium.open(page.as_uri())
+        yield chromium
 
 
 @needs_chromium
@@ -152,7 +152,8 @@ def test_every_sound_decodes_and_plays(browser):
 @needs_chromium
 def test_pictures_are_shown(browser):
     widths = browser.evaluate("""(async () => { const images = [...document.images];
-        images.forEach(image => image.loading = 'eager'); await Promise.all(images.map(image => image.decode()));
+        images.forEach(image => image.loading = 'eager');
+        await Promise.all(images.map(image => image.decode()));
         return images.map(image => image.naturalWidth) })()""")
     assert len(widths) == N_EXAMPLES + 1 and min(widths) > 100
 
@@ -169,8 +170,8 @@ def test_it_fits_a_phone(browser):
     try:
         assert browser.evaluate("document.documentElement.scrollWidth") <= 360
         wide = (
-            "[...document.querySelectorAll('.scroll')].some(one => one.scrollWidth > "
-            "one.clientWidth)"
+            "[...document.querySelectorAll('.scroll')].some(table => table.scrollWidth > "
+            "table.clientWidth)"
         )
         assert browser.evaluate(wide)  # the table scrolls within itself
         assert browser.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
@@ -213,7 +214,7 @@ def test_everything_usable_is_reached_by_keyboard(browser):
 
 
 @needs_chromium
-def test_nothing_is_complained_of_and_no_request_leaves_the_file(page, browser):
+def test_nothing_is_logged_and_no_request_is_made(page, browser):
     assert browser.of("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded") == []
     requests = {request["request"]["url"] for request in browser.of("Network.requestWillBeSent")}
     assert {url for url in requests if not url.startswith("data:")} <= {page.as_uri()}

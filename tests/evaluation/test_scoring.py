@@ -71,13 +71,13 @@ def nested(scores):
 
 
 def evaluated(context, part="test", n_passes=1, seed=0, baselines=None):
-    """The content of results.json without rounding trouble, and the predictions."""
+    """The scores and the predictions."""
     config = AnalysisConfig(partition=part, nb_passes=n_passes, seed=seed)
     evaluation = evaluate_partition(context, config, baselines)
     return Results({}, evaluation.scores), evaluation.predictions
 
 
-# --- scores of known predictions ----------------------------------------------------------------------
+# --- scores of known predictions ------------------------------------------------------------------
 
 
 def test_perfect_predictions_score_one():
@@ -134,8 +134,8 @@ def test_dynamics_are_scored_where_they_are_known():
 
 def test_note_confusion_names_what_occurs():
     truth = np.array([[[4, 9, 2]], [[4, 9, 2]], [[9, 12, 5]]])
-    heard = np.array([[[4, 9, 2]], [[5, 9, 2]], [[9, 12, 5]]])
-    counts, names = note_confusion(SPACE, truth, heard)
+    predicted = np.array([[[4, 9, 2]], [[5, 9, 2]], [[9, 12, 5]]])
+    counts, names = note_confusion(SPACE, truth, predicted)
     assert names == ["silence", "A4", "A5"] and counts.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
 
 
@@ -168,7 +168,7 @@ def with_settings(context, **settings):
     )
 
 
-def test_runs_are_evaluated_with_rests_and_silence_alike_whatever_they_learn_from(duet):
+def test_rests_and_silence_are_the_same_in_every_evaluation(duet):
     def weights(**settings):
         mixer = with_settings(duet, **settings).mixer("train")
         return mixer.batch(mixer.order(0, 0), 0, 0, 0).weights
@@ -178,7 +178,7 @@ def test_runs_are_evaluated_with_rests_and_silence_alike_whatever_they_learn_fro
     assert torch.equal(weights(rest_share=0.1, silence_share=0.9), usual)
 
 
-def test_baselines_learn_from_as_many_rests_as_the_run_and_the_majority_knows_those_evaluated(duet):
+def test_baselines_train_with_the_rests_of_the_run_and_the_majority_with_those_evaluated(duet):
     seldom = with_settings(duet, rest_share=0.0, silence_share=0.0)
     resting = [
         (sample_frames(each, "train", 0, 0)[1][:, 0] == 9).float().mean() for each in (seldom, duet)
@@ -186,10 +186,10 @@ def test_baselines_learn_from_as_many_rests_as_the_run_and_the_majority_knows_th
     assert resting[0] < 0.3 < 0.45 < resting[1]
     often = with_settings(duet, rest_share=0.9, silence_share=0.0)
     features = torch.zeros(1, duet.run.scaler.n_features)
-    for one, other in zip(
+    for few, many in zip(
         count_majority(seldom, 0)(features).logits, count_majority(often, 0)(features).logits
     ):
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(few, many)
 
 
 def test_the_scores_are_those_of_a_literal_evaluation(context):
@@ -231,7 +231,7 @@ def test_a_run_is_evaluated_by_its_path_alone(context):
         results.value("accuracy", label="timbre")
 
 
-def test_log_likelihoods_average_what_the_decoder_says_of_samples(context):
+def test_log_likelihoods_are_means_over_latent_samples(context):
     results, _ = evaluated(context, n_passes=30)
     run, frames = context.run, context.split.frames["test"][0]
     features = run.scaler.apply(torch.from_numpy(np.array(context.data.magnitudes[frames])))
@@ -386,7 +386,7 @@ def test_transfers_differ_and_come_back_the_same(context):
     assert not np.array_equal(first["tf_0"], first["tf_1"])
 
 
-def test_the_original_is_made_from_spectra_where_its_source_is_gone(place, context, tmp_path):
+def test_the_original_is_made_from_spectra_if_its_source_is_gone(place, context, tmp_path):
     moved = tmp_path / "set.npz"
     shutil.copy(place / "data" / "set.npz", moved)
     config = AnalysisConfig(generate_audio=1, n_samples=0)
@@ -409,7 +409,7 @@ def test_more_examples_than_notes_are_as_many_as_there_are(context):
     assert choose_notes(context, "test", 0, 0) == []
 
 
-def test_config_json_holds_what_the_context_needs(place):
+def test_config_json_has_what_the_context_needs(place):
     settings = json.loads((place / "saves" / "scan_multi__Flute" / "config.json").read_text())
     assert (
         settings["data"]["path"] == str(place / "data" / "set.npz")

@@ -1,6 +1,4 @@
-"""What the tests of the analysis share: a data set of short recordings that can be read again, and
-models of it.
-"""
+"""Shared by the tests of the evaluation: data sets of short recordings, and models of them."""
 
 import functools
 from unittest import mock
@@ -43,7 +41,7 @@ def frames_of(number, level, n_partials):
 def set_of_recordings(
     folder, numbers=range(60, 72), instruments=("Flute",), collection="collection"
 ):
-    """Write a data set of recordings that lie below `folder`, at three dynamics each; -> DataSet."""
+    """Write recordings below `folder`, each note at three dynamics; -> their DataSet."""
     (folder / collection).mkdir(parents=True)
     rows, blocks, sources = [], [], []
     for instrument in range(len(instruments)):
