@@ -80,10 +80,12 @@ def synthesise(
         ValueError: symbols that cannot be parsed or that the run has no class for; longer than 12
             hours.
 
-    Example::
-
-        run = load_run("saves/demo__Flute")
-        audio = synthesise(run, "A4:mf C5:f rest E5:ff", seconds=0.5)
+    Example:
+        >>> import lt
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> audio = lt.synthesise(run, "A4:mf C5:f rest E5:ff", seconds=0.5)
+        >>> round(len(audio) / run.front_end.sample_rate, 2)
+        2.08
     """
     tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
     events = classes_to_events(parse_symbols(tokens, run.space), seconds)
@@ -104,10 +106,13 @@ def reconstruct(
     Raises:
         ValueError: there are no samples.
 
-    Example::
-
-        run = load_run("saves/demo__Flute")
-        audio = reconstruct(run, read_audio("recording.wav"), SynthesisConfig(sample=False))
+    Example:
+        >>> import lt
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> audio = lt.read_audio("recording.wav")
+        >>> reconstruction = lt.reconstruct(run, audio, lt.SynthesisConfig(sample=False))
+        >>> len(reconstruction) - len(audio) < run.front_end.frame_hop
+        True
     """
     analysis = analyse_audio(run, [audio])
     magnitudes = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning, config)
