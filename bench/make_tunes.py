@@ -11,10 +11,12 @@ were recorded, low-frequency noise included; melodies move by less than an octav
 detached, legato, or ring into the next note.
 
 The labels do not depend on the thresholds of note decoding. The onset of a rendered note is its
-note-on, that of a recorded note the first sample of the trimmed recording (`lt.audio.trim`, after
-the high-pass: 50 dB below the peak or 6 dB above noise). The offset is where the note is cut and
-begins to fade, or, if that is earlier, the note-off of the rendering or the end of the trimmed
-recording. A note also ends where the next of its number begins.
+note-on, that of a recorded note the steepest rise of its amplitude in the first 0.25 s of the
+trimmed recording (`lt.audio.trim`, after the high-pass). The trimmed recording itself begins 72 ms
+(median) before the amplitude of a flute note reaches a quarter of its peak, since breath is heard
+first; its steepest rise is 8 ms after that. The offset is where the note is cut and begins to fade,
+or, if that is earlier, the note-off of the rendering or the end of the trimmed recording. A note
+also ends where the next of its number begins.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from librosa.feature import rms
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -62,6 +65,8 @@ SECONDS = (0.15, 0.9)  # of a note
 REST_PROBABILITY = 0.1
 REST_SECONDS = (0.3, 1.0)
 WIDEST_STEP = 9  # semitones
+ATTACK_SECONDS = 0.25  # of a recorded note, in which its onset is searched
+HOP = 64  # samples from one measurement of the amplitude to the next
 LEAD_SECONDS = 0.08  # of a recording that are kept before its note begins
 
 
@@ -97,7 +102,9 @@ def span_of(note: SourceNote, audio: np.ndarray) -> slice:
     span, reason = find_note(clear, SAMPLE_RATE, TrimConfig(pad_seconds=0.0))
     if reason:
         raise ValueError(f"{note.source} is {reason}")
-    return span
+    attack = clear[span][: round(ATTACK_SECONDS * SAMPLE_RATE)]
+    amplitude = rms(y=attack, frame_length=8 * HOP, hop_length=HOP)[0]
+    return slice(span.start + HOP * int(np.diff(amplitude).argmax()), span.stop)
 
 
 def excerpt_of(note: SourceNote, seconds: float, fade_seconds: float) -> Excerpt:

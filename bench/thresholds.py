@@ -103,6 +103,8 @@ def clear(example: Example) -> Example:
     "--fields",
     help="of DecoderConfig that are swept",
     default=tuple(field.name for field in dataclasses.fields(DecoderConfig)),
+    default_text="all",
+    at_least=1,
 )
 def main(model: Path, sets: tuple[Path, ...], fields: tuple[str, ...]) -> None:
     run, config = load_run(model, tag="best"), DecoderConfig()
