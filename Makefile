@@ -5,7 +5,8 @@
 # make lint       the style checks
 # make results    measure the README's figures again, into docs/results.json (hours; a run that was
 #                 stopped goes on); SETS="Flute=DIR Violin=DIR" adds recordings with aligned MIDI
-# make bench      the front end's speed beside its peers (other measures in bench/ take a model or recordings)
+# make bench      the speed of the front end beside its peers (other measures in bench/ need a
+#                 model or recordings)
 # make clean      remove .venv and what the tools left behind; data/ and saves/ stay
 #
 # make PYTHON=python3.12 setup                                     another Python (3.10 to 3.13)
@@ -56,13 +57,13 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml Makefile
 	@echo "setup: installing requirements.txt (torch is large: minutes)"
 	@$(PIP) -r requirements.txt -r requirements-dev.txt
 	@echo "setup: building nsgt"
-# nsgt comes as source only and imports NumPy while it builds but does not declare so: in the isolated environment
-# that pip builds in by default there would be none. Without Cython there, it builds as plain Python, which needs no
-# compiler and is all that is wanted: only its windows are used.
+# nsgt comes as source only and imports NumPy while it builds without declaring it: the isolated
+# environment that pip builds in by default has none. Without Cython, it builds as plain Python,
+# which needs no compiler and is enough: only its windows are used.
 	@$(PIP) --no-build-isolation "nsgt>=0.19"
 	@echo "setup: installing tinysoundfont"
-# tinysoundfont requires PyAudio, which serves playback only and does not build without a system library
-# (PortAudio); rendering to arrays works without it.
+# tinysoundfont requires PyAudio, which serves playback only and does not build without a system
+# library (PortAudio); rendering to arrays works without it.
 	@$(PIP) --no-deps "tinysoundfont>=0.3.6"
 	@echo "setup: installing the commands lt-train lt-analyze lt-midi lt-play lt-build"
 	@$(PIP) --no-deps --no-build-isolation --editable .

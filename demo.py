@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A few minutes from nothing to a model that hears and plays, by the scripts that users type.
+"""From nothing to a model that transcribes and plays, in a few minutes, with the scripts.
 
 `make demo` runs this. It builds the embedded data set, trains a flute, has it transcribe a tune
 rendered from the same sound font and play a sequence, and prints a table. The training and the tune
-share one sound font, so the figures check the wiring; hearing is measured on other recordings (see
-README).
+share one sound font, so the figures check the wiring only; transcription of other recordings is
+measured in docs/results.md.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def write_tune() -> None:
 
 
 def run(command: str) -> None:
-    """Run one of the scripts as a user would, saying so; its failure ends the demo."""
+    """Run one of the scripts as a user would, printing the command; its failure ends the demo."""
     print(f"\n$ python3 {command}", file=sys.stderr, flush=True)
     started = time.perf_counter()
     code = subprocess.run(

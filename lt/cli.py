@@ -415,9 +415,6 @@ class StderrHandler(logging.Handler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
-note = logger.info  # until lt.training logs by itself
-
-
 def progress(total: int | None = None, desc: str = "", unit: str = "it") -> Any:
     """A progress bar on stderr, on a terminal only (see `lt.progress`)."""
     from tqdm import tqdm
