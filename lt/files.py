@@ -10,13 +10,15 @@ Names: `path` is the destination of a file, `stem` its name without folder and s
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -103,6 +105,13 @@ def write_text(path: str | Path, content: str) -> None:
     parts of file names are written as escapes.
     """
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
+
+
+def write_csv(path: str | Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows, the names of the columns first, as CSV with commas and `\\n` line ends."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_json(path: str | Path, content: object) -> None:

@@ -60,6 +60,11 @@ def test_a_folder_or_a_file_in_the_way_is_said(tmp_path):
         files.write_text(tmp_path / "file" / "a.txt", "")
 
 
+def test_csv_quotes_what_needs_it(tmp_path):
+    files.write_csv(tmp_path / "a.csv", [("name", "value"), ("a, b", 1), ('"c"', "")])
+    assert (tmp_path / "a.csv").read_bytes() == b'name,value\n"a, b",1\n"""c""",\n'
+
+
 def test_json_knows_our_values(tmp_path):
     @dataclass
     class Point:

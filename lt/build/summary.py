@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ import numpy as np
 
 from lt.build.extract import ExtractedNote
 from lt.build.notes import Manifest, Skipped
-from lt.files import write_text
+from lt.files import write_csv
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
 
 FAR_CENTS = 50.0  # half a semitone: a note further from its label is nearer to another note
@@ -98,10 +96,7 @@ class BuildSummary:
 
     def write_csv(self, path: Path) -> None:
         """Write `rows` as CSV."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([SummaryRow._fields, *self.rows()])
-        write_text(path, text.getvalue())
+        write_csv(path, [SummaryRow._fields, *self.rows()])
 
     def __str__(self) -> str:
         """Tables of the notes by instrument, octave and dynamics; tuning; reasons of skipping."""

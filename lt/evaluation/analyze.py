@@ -37,7 +37,7 @@ from lt.evaluation.scoring import (
     evaluate_partition,
     note_confusion,
 )
-from lt.files import atomic_path
+from lt.files import check_folder
 from lt.labels import LabelSpace
 from lt.models.baselines import (
     CLASSIFIER_FILE,
@@ -72,9 +72,7 @@ def analyse_run(
     """
     context = open_context(run, dbroot, sources)
     folder = folder or run.folder.path / "analysis"
-    with atomic_path(folder / ".lt-probe") as probe:  # fail now rather than after an hour of work
-        probe.write_bytes(b"")
-    (folder / ".lt-probe").unlink()
+    check_folder(folder)  # before an hour of work
     evaluation = evaluate_with_baselines(context, config, progress)
     settings = {"synthesis": vars(synthesis_config(config))} if config.generate_audio else {}
     results = Results(about(context, config), evaluation.scores, settings=settings)

@@ -1,4 +1,4 @@
-"""Evaluation context: a run with the data set it was trained on (fingerprint checked) and its split."""
+"""Evaluation context: a run with its data set (fingerprint checked) and its split."""
 
 from __future__ import annotations
 

@@ -96,8 +96,15 @@ def make_example(
     """One example of a note of each instrument; `index` names its random numbers."""
     run, data = context.run, context.data
     n_frames = int(data.lengths[list(notes)].max())
-    mixture = torch.from_numpy(_mixture(data, notes, n_frames)).to(run.device)
-    classes, sounding = _classes(run.space, data, notes, n_frames)
+    power = sum(np.square(_of_note(data.magnitudes, data, note, n_frames)) for note in notes)
+    mixture = torch.from_numpy(np.sqrt(power)).to(run.device)
+    sounding = [_of_note(data.sounding[:, None], data, note, n_frames) for note in notes]
+    labels = [
+        np.where(own | (not run.space.silence), data.notes.labels[note], SILENCE)
+        for own, note in zip(sounding, notes)
+    ]
+    classes = run.space.to_classes([NoteLabels.from_table(table) for table in labels])
+    sounding = np.any(sounding, axis=(0, 2))
     reconstruction = reconstruct_magnitudes(run, mixture)
     transfers = [
         _transfer(run, classes, sounding, config.seed, index, sample)
@@ -142,33 +149,14 @@ def note_sounds(context: EvaluationContext, notes: Sequence[int]) -> np.ndarray 
     recordings = [context.note_audio(note) for note in notes]
     if any(audio is None for audio in recordings):
         return None
-    total = np.zeros(max(map(len, recordings)), np.float32)
-    for audio in recordings:
-        total[: len(audio)] += audio
-    return total
+    longest = max(map(len, recordings))
+    return sum(np.pad(audio, (0, longest - len(audio))) for audio in recordings)
 
 
-def _mixture(data: DataSet, notes: Sequence[int], n_frames: int) -> np.ndarray:
-    """Magnitudes (n_frames, bins) of the notes together: their powers add."""
-    power = np.zeros((n_frames, data.config.n_bins), np.float32)
-    for note in notes:
-        power[: data.lengths[note]] += np.square(
-            data.magnitudes[data.starts[note] : data.starts[note + 1]]
-        )
-    return np.sqrt(power)
-
-
-def _classes(
-    space: LabelSpace, data: DataSet, notes: Sequence[int], n_frames: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Classes (n_frames, instruments, labels), and whether any note sounds (n_frames,)."""
-    sounding = np.zeros((len(notes), n_frames, 1), bool)
-    labels = []
-    for own, note in zip(sounding, notes):
-        own[: data.lengths[note], 0] = data.sounding[data.starts[note] : data.starts[note + 1]]
-        labelled = own | (not space.silence)
-        labels.append(NoteLabels.from_table(np.where(labelled, data.notes.labels[note], SILENCE)))
-    return space.to_classes(labels), sounding.any(axis=(0, 2))
+def _of_note(frames: np.ndarray, data: DataSet, note: int, n_frames: int) -> np.ndarray:
+    """A note's rows of `frames` (all frames, ...), continued by zeros: (n_frames, ...)."""
+    own = frames[data.starts[note] : data.starts[note + 1]]
+    return np.concatenate([own, np.zeros((n_frames - len(own), *own.shape[1:]), own.dtype)])
 
 
 def _transfer(run: Run, classes: np.ndarray, sounding: np.ndarray, seed: int, *key: int) -> Tensor:

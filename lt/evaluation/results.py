@@ -13,14 +13,12 @@ pitch together).
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
-from lt.files import write_json, write_text
+from lt.files import write_csv, write_json
 from lt.labels import CLASS_NAMES, LABELS
 
 DIGITS = 4  # behind the point, in every form
@@ -129,7 +127,7 @@ class Results:
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def value(self, measure: str, scope: str = "overall", **fields: str) -> Value:
-        """The value of the first score with these fields. Raises LookupError where there is none."""
+        """The value of the first score with these fields. Raises LookupError if there is none."""
         found = select(self.scores, measure=measure, scope=scope, **fields)
         if not found:
             raise LookupError(f"no {measure} of {scope} {fields}")
@@ -237,7 +235,15 @@ def tables(results: Results) -> list[Table]:
     if len(instruments) > 1:
         for name in instruments:
             groups[f"symbols of {name}"] = select(per_instrument, name=name)
-    found = [pivot(title, group, _label_and_measure, _source) for title, group in groups.items()]
+    found = [
+        pivot(
+            title,
+            group,
+            lambda score: _joined(": ", score.label, MEASURES[score.measure]),
+            lambda score: score.name if score.scope == "baselines" else score.path,
+        )
+        for title, group in groups.items()
+    ]
     found += [
         _notes(results),
         pivot(
@@ -264,7 +270,13 @@ def comparison(several: Sequence[Results], names: Sequence[str]) -> Table:
         for results, name in zip(several, names)
         for score in placed(select(results.scores, scope="overall"), name=name)
     ]
-    return pivot("comparison", _in_order(scores), _words, lambda score: score.name, names)
+    return pivot(
+        "comparison",
+        _in_order(scores),
+        lambda s: _joined(" ", s.modality, s.path, s.label, MEASURES[s.measure]),
+        lambda s: s.name,
+        names,
+    )
 
 
 def _in_order(scores: Iterable[Score]) -> list[Score]:
@@ -277,18 +289,8 @@ def _in_order(scores: Iterable[Score]) -> list[Score]:
     return sorted((score for score in scores if score.measure in MEASURES), key=position)
 
 
-def _label_and_measure(score: Score) -> str:
-    return ": ".join(filter(None, (score.label, MEASURES[score.measure])))
-
-
-def _words(score: Score) -> str:
-    words = (score.modality, score.path, score.label, MEASURES[score.measure])
-    return " ".join(filter(None, words))
-
-
-def _source(score: Score) -> str:
-    """The name of a baseline, or the model's path."""
-    return score.name if score.scope == "baselines" else score.path
+def _joined(separator: str, *words: str) -> str:
+    return separator.join(filter(None, words))
 
 
 def _notes(results: Results) -> Table:
@@ -334,11 +336,8 @@ def write_results(folder: Path | str, results: Results) -> None:
     content = results.to_dict()
     settings = {"settings": results.settings} if results.settings else {}
     write_json(Path(folder) / "results.json", content | settings)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows(csv_row(*leaf) for leaf in leaves(content))
-    write_text(Path(folder) / "results.csv", stream.getvalue())
+    rows = (csv_row(*leaf) for leaf in leaves(content))
+    write_csv(Path(folder) / "results.csv", [CSV_COLUMNS, *rows])
 
 
 def leaves(tree: Mapping[str, Any], keys: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -15,8 +15,6 @@ Names: `probabilities: (model frames, classes)`, one per group of `LabelSpace.gr
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
@@ -33,7 +31,7 @@ from lt.audio.filters import high_pass_blocks
 from lt.audio.io import stream_audio
 from lt.audio.tuning import estimate_tuning, tune
 from lt.config import SpectralConfig
-from lt.files import write_text
+from lt.files import write_csv
 from lt.labels import SEMITONES, LabelSpace
 from lt.models.runs import Run
 
@@ -263,11 +261,8 @@ def write_labels_csv(
     Args:
         probabilities: (frames, classes) of each group of `space.group_sizes`.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["time", *(name for column in space.columns for name in (column, f"{column}_p"))]
-    )
+    columns = [name for column in space.columns for name in (column, f"{column}_p")]
+    rows = [["time", *columns]]
     best = [group.argmax(axis=1) for group in probabilities]
     for frame in range(len(best[0])):
         cells = [
@@ -275,5 +270,5 @@ def write_labels_csv(
             for classes, group in zip(best, probabilities)
             for cell in (int(classes[frame]), f"{group[frame, classes[frame]]:.4f}")
         ]
-        writer.writerow([f"{frame * frame_seconds:.4f}", *cells])
-    write_text(path, text.getvalue())
+        rows.append([f"{frame * frame_seconds:.4f}", *cells])
+    write_csv(path, rows)

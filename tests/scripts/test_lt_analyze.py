@@ -271,7 +271,7 @@ def test_errors_are_one_line(place, model, tmp_path):
         (("-m", tmp_path), "holds no model"),
         (("-m", tmp_path / "x"), "no model folder"),
         (("-m", model, "-d", tmp_path / "set.npz"), "is gone"),
-        (("-m", model, "-o", place / "data" / "set.npz"), "file is in the way"),
+        (("-m", model, "-o", place / "data" / "set.npz"), "is a file; choose another output"),
     ):
         result = analyse(*arguments, *BARE)
         assert result.exit_code == 1 and words in result.stderr and result.stdout == ""
