@@ -237,7 +237,7 @@ def test_a_picture_takes_names_as_they_are(tmp_path, recwarn):
 
 
 @pytest.mark.long
-def test_an_hour_is_heard_in_bounded_memory(tmp_path):
+def test_an_hour_is_processed_in_bounded_memory(tmp_path):
     model = make_run(tmp_path / "run")
     peaks = []
     for minutes in (5, 60):
