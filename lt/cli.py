@@ -328,11 +328,15 @@ class Command(click.Command):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         name, tally = prog_name or Path(sys.argv[0]).name, Tally()
+        handler = StderrHandler()
         logger.setLevel(logging.INFO)
-        logger.handlers = [StderrHandler()]
-        code = self._exit_code(name, list(sys.argv[1:] if args is None else args), tally)
-        if tally.ok + tally.failed:
-            logger.info("%d ok, %d failed", tally.ok, tally.failed)
+        logger.addHandler(handler)
+        try:
+            code = self._exit_code(name, list(sys.argv[1:] if args is None else args), tally)
+            if tally.ok + tally.failed:
+                logger.info("%d ok, %d failed", tally.ok, tally.failed)
+        finally:
+            logger.removeHandler(handler)
         sys.exit(code or int(tally.failed > 0))
 
     def _exit_code(self, name: str, args: list[str], tally: Tally) -> int:
