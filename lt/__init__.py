@@ -29,26 +29,28 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULE_OF = {
-    "RunConfig": "config",
-    "SpectralConfig": "config",
-    "SynthesisConfig": "config",
-    "LabelSpace": "labels",
-    "NoteLabels": "labels",
-    "Note": "midi",
-    "Track": "midi",
-    "read_midi": "midi",
-    "write_midi": "midi",
-    "read_audio": "audio.io",
-    "write_audio": "audio.io",
-    "read_data_set": "data.dataset",
-    "BuildConfig": "config",
-    "build_data_set": "build.builder",
-    "load_run": "models.runs",
-    "transcribe": "inference.note_decoding",
-    "synthesise": "inference.synthesis",
-    "reconstruct": "inference.synthesis",
+_NAMES = {
+    "config": (
+        "RunConfig",
+        "BuildConfig",
+        "AnalysisConfig",
+        "SpectralConfig",
+        "DecoderConfig",
+        "SynthesisConfig",
+    ),
+    "labels": ("LabelSpace", "NoteLabels"),
+    "midi": ("Note", "Track", "read_midi", "write_midi"),
+    "audio.io": ("read_audio", "write_audio"),
+    "data.dataset": ("read_data_set",),
+    "build.builder": ("build_data_set",),
+    "training.launch": ("train", "resume"),
+    "models.runs": ("load_run",),
+    "inference.posteriors": ("encode",),
+    "inference.note_decoding": ("transcribe",),
+    "inference.synthesis": ("synthesise", "reconstruct"),
+    "evaluation.scoring": ("evaluate",),
 }
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = ["__version__", *_MODULE_OF]
 
 

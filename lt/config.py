@@ -144,10 +144,10 @@ class SpectralConfig:
         rumble: cutoff of the high-pass filter before the transform; 0: no filter.
 
     Example:
-        >>> config = SpectralConfig()
+        >>> config = lt.SpectralConfig()
         >>> config.n_bins, round(config.frame_rate, 1)
         (410, 31.3)
-        >>> SpectralConfig(bins_per_octave=24).n_bins
+        >>> lt.SpectralConfig(bins_per_octave=24).n_bins
         206
 
     Raises:
@@ -191,7 +191,12 @@ class SpectralConfig:
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """What a data set is built from and how; `python3 -m lt.build` has a flag for each field."""
+    """What a data set is built from and how; `python3 -m lt.build` has a flag for each field.
+
+    Example:
+        >>> lt.BuildConfig(instruments=("Flute",)).front_end.n_bins
+        410
+    """
 
     kind: str = flag(
         "auto",
@@ -312,6 +317,10 @@ class SynthesisConfig:
         chunk_frames: frames whose phases are reconstructed at once.
         chunk_margin_frames: frames of its neighbours at both ends of a chunk.
         fade_seconds: linear fade at both ends of a path or recording.
+
+    Example:
+        >>> lt.SynthesisConfig(n_iter=60).sample
+        True
     """
 
     n_iter: int = 30
@@ -382,6 +391,10 @@ class RunConfig:
 
     Raises:
         ValueError: settings that contradict each other.
+
+    Example:
+        >>> lt.RunConfig(instruments=("Flute",), epochs=10).dims
+        (32,)
     """
 
     dbroot: str = flag(
@@ -800,6 +813,10 @@ _CONVENTION = "convention of references: from a quarter of the peak amplitude to
 class DecoderConfig:
     """Constants of note decoding (`lt.inference.note_decoding`), each with its unit and origin in
     the field's metadata. `bench/thresholds.py` sweeps them.
+
+    Example:
+        >>> lt.DecoderConfig(onset_db=-10.0).offset_db
+        -20.0
     """
 
     # Segments: divided at novelty peaks, level dips, and where the sound is silent.
@@ -859,7 +876,12 @@ class DecoderConfig:
 
 @dataclass(frozen=True)
 class AnalysisConfig:
-    """What `lt_analyze.py` does with a model: its flags."""
+    """What `lt_analyze.py` does with a model: its flags.
+
+    Example:
+        >>> lt.AnalysisConfig(nb_passes=2).partition
+        'test'
+    """
 
     partition: str = flag(
         "test", "part of the data that is evaluated", "Steps", ("train", "valid", "test")

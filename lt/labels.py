@@ -107,6 +107,10 @@ class NoteLabels:
 
     Raises:
         ValueError: fields of different lengths.
+
+    Example:
+        >>> lt.NoteLabels.from_notes(np.array([69, 60]), np.array([2, 3])).octave
+        array([4, 4])
     """
 
     octave: np.ndarray
@@ -161,6 +165,11 @@ class LabelSpace:
 
     Raises:
         ValueError: no label, an unknown or repeated one, no instrument or a repeated one.
+
+    Example:
+        >>> space = lt.LabelSpace(("octave", "pitch"), ("Flute", "Violin"))
+        >>> space.columns, space.sizes
+        (('Flute.octave', 'Flute.pitch', 'Violin.octave', 'Violin.pitch'), (10, 13))
     """
 
     labels: tuple[str, ...] = LABELS

@@ -43,7 +43,15 @@ DRUM_CHANNEL = 9
 
 @dataclass(frozen=True, order=True)
 class Note:
-    """A note from `onset` to `offset` (seconds), sorted by onset."""
+    """A note from `onset` to `offset` (seconds), sorted by onset.
+
+    Attributes:
+        note_number: MIDI number, 0 to 127. velocity: 1 to 127.
+
+    Example:
+        >>> lt.Note(onset=0.5, offset=1.0, note_number=69, velocity=64)
+        Note(onset=0.5, offset=1.0, note_number=69, velocity=64)
+    """
 
     onset: float
     offset: float
@@ -53,7 +61,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Track:
-    """The notes of one instrument of a MIDI file, sorted by onset."""
+    """The notes of one instrument of a MIDI file, sorted by onset.
+
+    Attributes:
+        program: General MIDI program, counted from 0.
+
+    Example:
+        >>> lt.Track("Flute", 73, (lt.Note(0.5, 1.0, 69, 64),)).notes[0].note_number
+        69
+    """
 
     name: str
     program: int
@@ -76,6 +92,10 @@ def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: the path cannot be read.
         ValueError: not a MIDI file, or a damaged one.
+
+    Example:
+        >>> [(track.name, len(track.notes)) for track in lt.read_midi("tune.mid")]
+        [('Flute', 1)]
     """
     path = Path(path)
     if not path.exists():
@@ -204,6 +224,9 @@ def write_midi(path: str | Path, tracks: Sequence[Track], tempo: float = 120.0) 
     Raises:
         ValueError: a note that ends before it begins, or a number that MIDI cannot express.
         OSError: the file cannot be written.
+
+    Example:
+        >>> lt.write_midi("tune.mid", [lt.Track("Flute", 73, (lt.Note(0.5, 1.0, 69, 64),))])
     """
     import mido
 

@@ -36,8 +36,8 @@ def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         max(1, ceil(n * sample_rate / r)).
 
     Example:
-        >>> write_audio("tone.wav", np.sin(np.arange(44100) / 10), 44100)
-        >>> read_audio("tone.wav").shape
+        >>> lt.write_audio("tone.wav", np.sin(np.arange(44100) / 10), 44100)
+        >>> lt.read_audio("tone.wav").shape
         (22050,)
 
     Raises:
@@ -143,7 +143,7 @@ def write_audio(
         format: `wav` or `flac`; by default the suffix of `path`.
 
     Example:
-        >>> write_audio("click.flac", np.array([0.0, 1.0, 0.0]))
+        >>> lt.write_audio("click.flac", np.array([0.0, 1.0, 0.0]))
 
     Raises:
         ValueError: another format, not one-dimensional, empty, NaN, or beyond full scale.

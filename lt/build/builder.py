@@ -62,10 +62,11 @@ def build_data_set(
         OSError: an output cannot be written; BlockingIOError: another process builds it.
         ImportError: a library that a source needs is not installed.
 
-    Example::
-
-        summary = build_data_set(["TinySOL"], "data/winds.npz", BuildConfig(lowest="C4"))
-        print(len(summary.used), "notes")
+    Example:
+        >>> config = lt.BuildConfig(instrument="Flute", default_dynamics="mf")
+        >>> summary = lt.build_data_set(["notes"], "data/my_set.npz", config)
+        >>> len(summary.used), lt.read_data_set("data/my_set.npz").notes.instruments
+        (1, ('Flute',))
     """
     manifest = select(index_sources([Path(source) for source in sources], config), config)
     summary = build_from_manifest(manifest, Path(output), config, processes, progress)

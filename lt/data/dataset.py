@@ -267,7 +267,7 @@ def read_data_set(path: Path | str) -> DataSet:
     """Open a data set; `magnitudes: (frames, bins)` are mapped from disk, not read.
 
     Example:
-        >>> data = read_data_set("data/lt_set.npz")
+        >>> data = lt.read_data_set("data/lt_set.npz")
         >>> flute = data.notes_of("Flute")
         >>> frames = data.magnitudes[data.starts[flute[0]] : data.starts[flute[0] + 1]]
 

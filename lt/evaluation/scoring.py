@@ -111,9 +111,9 @@ def evaluate(
         FileNotFoundError: the data set is gone. ValueError: it is another one.
 
     Example:
-        >>> results = lt.evaluate(lt.load_run("saves/scan_multi__Flute"))  # doctest: +SKIP
-        >>> results.value("accuracy", label="pitch", path="transfer")  # doctest: +SKIP
-        0.9871
+        >>> results = lt.evaluate(lt.load_run("saves/flute__Flute"))
+        >>> 0 <= results.value("accuracy", label="pitch", path="transfer") <= 1
+        True
     """
     context = open_context(run, dbroot)
     evaluation = evaluate_partition(context, config, progress=progress)

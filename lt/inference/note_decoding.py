@@ -44,6 +44,11 @@ def transcribe(run: Run, path: Path | str, config: DecoderConfig = DecoderConfig
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
+
+    Example:
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> [track.name for track in lt.transcribe(run, "recording.wav")]
+        ['Flute']
     """
     return posteriors_to_tracks(analyse_recording(run, path).posteriors, config)
 

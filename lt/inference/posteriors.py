@@ -163,6 +163,29 @@ def analyse_audio(run: Run, blocks: Iterable[np.ndarray]) -> RecordingAnalysis:
     return _analysis(run, torch.cat(magnitudes), bands, power, clear_power)
 
 
+@torch.no_grad()
+def encode(run: Run, audio: np.ndarray) -> np.ndarray:
+    """Latent representation of a sound: the signal encoder's posterior means, top layer.
+
+    Args:
+        audio: (samples,) at the run's sample rate, mono, full scale at 1.
+
+    Returns:
+        (model frames, latent) float32; frame n begins at n * run.front_end.frame_seconds.
+
+    Raises:
+        ValueError: there are no samples.
+
+    Example:
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> lt.encode(run, np.zeros(22050, np.float32)).shape
+        (32, 3)
+    """
+    analysis = analyse_audio(run, [audio])
+    retuned = tune(analysis.magnitudes.to(run.device), -analysis.tuning, run.front_end)
+    return run.model.encode_signal(run.scaler.apply(retuned)).top.mean.cpu().numpy()
+
+
 def _analysis(
     run: Run,
     magnitudes: Tensor,

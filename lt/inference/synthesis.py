@@ -81,7 +81,6 @@ def synthesise(
             hours.
 
     Example:
-        >>> import lt
         >>> run = lt.load_run("saves/flute__Flute")
         >>> audio = lt.synthesise(run, "A4:mf C5:f rest E5:ff", seconds=0.5)
         >>> round(len(audio) / run.front_end.sample_rate, 2)
@@ -107,7 +106,6 @@ def reconstruct(
         ValueError: there are no samples.
 
     Example:
-        >>> import lt
         >>> run = lt.load_run("saves/flute__Flute")
         >>> audio = lt.read_audio("recording.wav")
         >>> reconstruction = lt.reconstruct(run, audio, lt.SynthesisConfig(sample=False))

@@ -183,10 +183,7 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
         ValueError: the files are damaged, of another version, or do not belong together.
 
     Example:
-        >>> from lt.models.runs import load_run
-        >>> run = load_run("saves/scan_multi__Flute", tag="last")
-        >>> run.epoch
-        2
+        >>> run = lt.load_run("saves/flute__Flute", tag="last")
         >>> run.space.instruments
         ('Flute',)
     """

@@ -68,11 +68,10 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
         WriterFailed: under torchrun, in the other workers, when the writer raised one of these.
 
     Example:
-        >>> from lt.config import RunConfig
-        >>> from lt.training.launch import train
-        >>> run = train(RunConfig(instruments=("Flute",), frames=(), dims=(4,), epochs=2,
-        ...                       hidden_dims_1=(64,), hidden_dims_2=(32,)))
-        >>> run.path.name, run.epochs
+        >>> config = lt.RunConfig(instruments=("Flute",), frames=(), dims=(4,), epochs=2,
+        ...                       hidden_dims_1=(64,), hidden_dims_2=(32,))
+        >>> trained = lt.train(config)
+        >>> trained.path.name, trained.epochs
         ('scan_multi__Flute', 2)
     """
     device = find_device(local_cuda(config.cuda))
@@ -128,8 +127,7 @@ def resume(
         OSError, TrainingStopped, WriterFailed: as `train`.
 
     Example:
-        >>> from lt.training.launch import resume
-        >>> resume("saves/scan_multi__Flute", "last", {"epochs": 3}).epochs
+        >>> lt.resume("saves/flute__Flute", "last", {"epochs": 3}).epochs
         3
     """
     path = Path(path)

@@ -1,15 +1,13 @@
 """Training as a library: examples of the docstrings, results, exceptions, progress, threads."""
 
-import doctest
 import signal
 import threading
 
 import pytest
-from training_helpers import assert_equal_runs, signal_during_step, write_tiny_set
+from training_helpers import assert_equal_runs, signal_during_step
 
 from lt.config import RunConfig
 from lt.models import runs
-from lt.training import launch
 from lt.training.launch import TrainingStopped, resume, train
 
 
@@ -25,17 +23,6 @@ def config(tiny_set, tmp_path):
         hidden_dims_2=(8,),
         epochs=2,
     )
-
-
-def test_the_examples_of_the_docstrings(tmp_path, monkeypatch, no_figures):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    write_tiny_set(tmp_path / "data" / "lt_set.npz")
-    finder = doctest.DocTestFinder(recurse=False)
-    for function, module in ((train, launch), (runs.load_run, runs), (resume, launch)):
-        (example,) = finder.find(function, module=module, globs={})
-        assert example.examples
-        assert doctest.DocTestRunner().run(example).failed == 0, function.__name__
 
 
 def test_training_prints_nothing_and_returns_what_was_trained(config, no_figures, capsys):
