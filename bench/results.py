@@ -23,6 +23,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import lt.config
 from lt.evaluation.metrics import frame_counts, note_scores, pooled_note_figures
 from lt.files import write_json
 from lt.midi import Note, read_midi
@@ -84,7 +86,7 @@ class Results:
         if known and (known.commit, known.model_commit) == (self.commit, model_commit):
             return
         click.echo(f"{' '.join(map(str, row))} ...", err=True)
-        values = work(*arguments)
+        values = {name: round(value, 4) for name, value in work(*arguments).items()}
         self.rows[row] = Row(*row, values, self.commit, model_commit, self.machine)
         rows = [asdict(self.rows[key]) for key in sorted(self.rows)]
         write_json(RESULTS, {"commit": self.commit, "machine": self.machine, "rows": rows})
@@ -148,10 +150,25 @@ def demo_tune(model: Path) -> dict[str, float]:
 
 
 def synthesis(model: Path) -> dict[str, float]:
-    """Pitch and level of every note from C4 to C7, and MIDI -> sound -> MIDI."""
-    from bench.synthesis import measure
+    """Fraction of notes from C4 to C7 in tune, and of those whose level rises with the dynamics;
+    note F1 of the demo's tune after MIDI -> sound -> MIDI.
+    """
+    from bench.synthesis import play_tune, score_pitches
+    from demo import note_f1
+    from lt.inference.play import play_audio
 
-    return measure(model)
+    run = lt.load_run(model)
+    options = lt.config.PlayOptions(graphs=0)
+    scores = score_pitches(run, lt.SynthesisConfig(), "Flute")
+    with tempfile.TemporaryDirectory() as name:
+        played = play_tune(run, "Flute", Path(name), options)
+        transcription = play_audio(run, played.sound, Path(name) / "transcribed", options).midi
+        f1 = note_f1(Path(name) / "tune.mid", transcription)
+    return {
+        "in_tune": scores.n_right / scores.n_readable,
+        "rising": scores.rising,
+        "round_trip_f1": f1,
+    }
 
 
 def front_end() -> dict[str, float]:
@@ -191,7 +208,7 @@ def scores(pairs: list[tuple[list[Note], list[Note]]]) -> dict[str, float]:
         [note_scores(*pair) for pair in pairs], [frame_counts(*pair) for pair in pairs]
     )
     names = ("f1", "f1_with_offsets", "frame_note", "frame_false_alarm")
-    return {name: round(figures[name], 4) for name in names}
+    return {name: figures[name] for name in names}
 
 
 # --- the table ------------------------------------------------------------------------------------
