@@ -37,11 +37,10 @@ from lt.audio.io import SAMPLE_RATE, read_audio, to_peak, write_audio
 from lt.audio.trim import find_note
 from lt.build.discover import index_sources
 from lt.build.extract import render
-from lt.build.naming import instrument_name
 from lt.build.notes import FontNote, Recording, SourceNote, select
+from lt.build.vocabulary import instrument_name
 from lt.config import BuildConfig, SpectralConfig, TrimConfig
-from lt.labels import dynamics_to_velocity
-from lt.midi import INSTRUMENTS, Note, Track, write_midi
+from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity, write_midi
 
 HALVES = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
 

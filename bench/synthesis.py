@@ -32,8 +32,8 @@ from lt.inference.synthesis import (
     decode_probabilities,
     events_to_audio,
 )
-from lt.labels import DYNAMICS_NAMES, dynamics_to_velocity, number_to_note_name, parse_symbols
-from lt.midi import INSTRUMENTS, Note, Track, write_midi
+from lt.labels import DYNAMICS_NAMES, number_to_note_name, parse_symbols
+from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity, write_midi
 from lt.models.runs import Run, load_run
 
 RATE = 22050

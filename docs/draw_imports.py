@@ -5,8 +5,8 @@
 
 Read from the source by `ast`; nothing of it is imported. Rows are the layers of the table in
 `lt/__init__.py`: an arrow goes from a package to one that it imports, so every arrow points down.
-Its width grows with the number of imports. Arrows to the root modules, which every package imports,
-are left out.
+Its width grows with the number of imports. Arrows to config and the root modules, which
+every package imports, are left out.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent / "lt"
 # centre of each package's box, in units of a box; the layers from the bottom
 PLACES = {
+    "config": (1.5, -1),
     "root": (1.5, 0),
     "audio": (1.5, 1),
     "data": (0.9, 2),
@@ -34,6 +35,7 @@ PLACES = {
     "training": (0.9, 4),
     "evaluation": (2.1, 4),
 }
+SHOWN = (("audio", "root"), ("root", "config"))  # others would cover the boxes
 COMMANDS = ("builders", "convert_lt_set")  # other names of the commands of lt.build
 WIDTH, HEIGHT = 1.0, 0.7
 COLOURS = {"box": "#f4f6f8", "edge": "#57606a", "arrow": "#0969da", "text": "#1c1e21"}
@@ -66,6 +68,7 @@ def imports() -> Counter[tuple[str, str]]:
     return +counts
 
 
+SHOWN = (("audio", "root"), ("root", "config"))  # others would cover the boxes
 COMMANDS = (
     "builders",
     "convert_lt_set",
@@ -118,12 +121,12 @@ def draw_arrow(axes: Axes, source: str, target: str, count: int) -> None:
 
 def main() -> None:
     matplotlib.rcParams |= {"svg.hashsalt": "lt", "svg.fonttype": "none"}  # equal, small files
-    figure = Figure(figsize=(11, 8.5))
+    figure = Figure(figsize=(11, 10))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-0.25, 3.25), ylim=(-0.4, 4.4))
+    axes.set(xlim=(-0.25, 3.25), ylim=(-1.4, 4.4))
     axes.axis("off")
     for (source, target), count in sorted(imports().items()):
-        if target == "root" and source != "audio":
+        if target in ("config", "root") and (source, target) not in SHOWN:
             continue
         draw_arrow(axes, source, target, count)
     for package, names in modules().items():

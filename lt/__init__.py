@@ -11,14 +11,15 @@ The names below are imported when they are first used, so that `import lt` takes
 Packages, each with those that it may import (tests/test_architecture.py reads this table,
 docs/imports.svg draws the imports):
 
-    root        <-                                   config, labels, MIDI, files, random generators
-    audio       <- root                              sound <-> features
-    data        <- root audio                        data sets, splits, batches for training
-    models      <- root audio                        networks, losses, checkpoints, runs
-    build       <- root audio data                   recordings and sound fonts -> a data set
-    training    <- root audio data models build      a config -> checkpoints
-    inference   <- root audio models                 a run -> transcriptions and sound
-    evaluation  <- root audio data models inference  a run -> scores, baselines, reports
+    config      <-                                          every default and threshold
+    root        <- config                                   labels, MIDI, files, random generators
+    audio       <- config root                              sound <-> features
+    data        <- config root audio                        data sets, splits, batches for training
+    models      <- config root audio                        networks, losses, checkpoints, runs
+    build       <- config root audio data                   recordings and fonts -> a data set
+    training    <- config root audio data models build      a config -> checkpoints
+    inference   <- config root audio models                 a run -> transcriptions and sound
+    evaluation  <- config root audio data models inference  a run -> scores, baselines, reports
 
 Of training, the module `launch` alone imports build, for the embedded data set. `nsgt_wrap`, beside
 this package, holds the transform itself and imports nothing of it.

@@ -22,7 +22,6 @@ from lt.config import LABELS
 
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 DYNAMICS_NAMES = ("pp", "p", "mf", "f", "ff")
-DYNAMICS_VELOCITIES = (13, 39, 64, 90, 115)
 CLASS_NAMES = {"octave": tuple("012345678"), "pitch": PITCH_NAMES, "dynamics": DYNAMICS_NAMES}
 N_CLASSES = {label: len(names) for label, names in CLASS_NAMES.items()}
 SILENCE = -1
@@ -58,16 +57,6 @@ def note_number_to_hz(note_number: float | np.ndarray) -> float | np.ndarray:
 def is_in_range(note_number: int | np.ndarray) -> bool | np.ndarray:
     """Whether octave and pitch can express a MIDI note number (C0 to B8), elementwise."""
     return (FIRST_NOTE_NUMBER <= note_number) & (note_number <= LAST_NOTE_NUMBER)
-
-
-def velocity_to_dynamics(velocity: int | np.ndarray) -> np.ndarray:
-    """MIDI velocity 1-127 -> dynamics 0-4 (pp p mf f ff), in five equal steps, elementwise."""
-    return (np.clip(velocity, 1, 127) - 1) * 5 // 127
-
-
-def dynamics_to_velocity(dynamics: int | np.ndarray) -> np.ndarray:
-    """Dynamics 0-4 -> the MIDI velocity in the middle of its step, elementwise."""
-    return np.asarray(DYNAMICS_VELOCITIES)[np.asarray(dynamics)]
 
 
 def note_name_to_number(name: str) -> int:

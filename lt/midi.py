@@ -27,9 +27,7 @@ from lt.labels import (
     DEFAULT_DYNAMICS,
     SILENCE,
     NoteLabels,
-    dynamics_to_velocity,
     is_in_range,
-    velocity_to_dynamics,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
 FRAME_SECONDS = SpectralConfig().frame_seconds
 TICKS_PER_BEAT = 960  # half a millisecond at 120 beats per minute
 DRUM_CHANNEL = 9
+DYNAMICS_VELOCITIES = (13, 39, 64, 90, 115)  # MIDI velocity of pp p mf f ff
 
 
 @dataclass(frozen=True, order=True)
@@ -290,6 +289,19 @@ def _check(note: Note) -> None:
         raise ValueError(
             f"note number {note.note_number} with velocity {note.velocity} cannot be written"
         )
+
+
+# --- velocity and dynamics ------------------------------------------------------------------------
+
+
+def velocity_to_dynamics(velocity: int | np.ndarray) -> np.ndarray:
+    """MIDI velocity 1-127 -> dynamics 0-4 (pp p mf f ff), in five equal steps, elementwise."""
+    return (np.clip(velocity, 1, 127) - 1) * 5 // 127
+
+
+def dynamics_to_velocity(dynamics: int | np.ndarray) -> np.ndarray:
+    """Dynamics 0-4 -> the MIDI velocity in the middle of its step, elementwise."""
+    return np.asarray(DYNAMICS_VELOCITIES)[np.asarray(dynamics)]
 
 
 # --- notes and labels -----------------------------------------------------------------------------

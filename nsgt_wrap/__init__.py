@@ -5,7 +5,7 @@ package has no defaults of its own for the scale and imports nothing of `lt`.
 """
 
 from nsgt_wrap.design import NSGTDesign
-from nsgt_wrap.phase import frames_to_coefficients, griffin_lim
+from nsgt_wrap.phase_retrieval import frames_to_coefficients, griffin_lim
 from nsgt_wrap.transform import NSGT
 
 __all__ = ["NSGT", "NSGTDesign", "frames_to_coefficients", "griffin_lim"]

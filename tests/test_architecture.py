@@ -17,7 +17,7 @@ ALLOWED = {
 }
 BUILD_FROM_TRAINING = {"lt.training.launch"}
 COMMANDS = {"lt.builders", "lt.convert_lt_set"}  # names that users type; they stand for lt.build
-LIGHT = ("config", "files", "labels", "midi", "cli", "devices", "audio.io")
+LIGHT = ("config", "config.fields", "files", "labels", "midi", "cli", "devices", "audio.io")
 HEAVY = {"torch", "librosa", "sklearn", "matplotlib", "pretty_midi", "nsgt", "nsgt_wrap"}
 
 MODULES = {

@@ -11,13 +11,12 @@ from lt.labels import (
     SILENCE,
     LabelSpace,
     NoteLabels,
-    dynamics_to_velocity,
     note_name_to_number,
     note_number_to_octave_pitch,
     number_to_note_name,
     octave_pitch_to_note_number,
-    velocity_to_dynamics,
 )
+from lt.midi import dynamics_to_velocity, velocity_to_dynamics
 
 numbers = st.integers(FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER)
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lt.labels import DYNAMICS_VELOCITIES, SILENCE, NoteLabels
+from lt.labels import SILENCE, NoteLabels
 from lt.midi import (
+    DYNAMICS_VELOCITIES,
     FRAME_SECONDS,
     Note,
     Track,

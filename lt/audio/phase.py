@@ -1,8 +1,9 @@
 """Phase reconstruction: constant-Q magnitudes to audio.
 
-Magnitudes have no phase. It is estimated by Griffin-Lim iterations (`nsgt_wrap.phase`) from random
-initial phases that depend on the seed alone. Long sounds are reconstructed in chunks with a
-crossfade, short ones together, since one long reconstruction is much faster than many short ones.
+Magnitudes have no phase. It is estimated by Griffin-Lim iterations (`nsgt_wrap.phase_retrieval`)
+from random initial phases that depend on the seed alone. Long sounds are reconstructed in chunks
+with a crossfade, short ones together, since one long reconstruction is much faster than many short
+ones.
 
 Names: `magnitudes: (frames, bins)` of model frames; `audio: (samples,)` float32, with `frame_hop`
 samples per frame.

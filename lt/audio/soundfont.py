@@ -3,7 +3,7 @@
 pretty_midi carries a General MIDI font, TimGM6mb.sf2: the embedded one. In such fonts velocity
 often changes the level alone, while players also change the brightness. So each note passes a
 first-order low-pass filter whose cutoff rises with velocity (`brightness`; 0 switches it off).
-Filters that a font itself opens with velocity are fully open (`lt.audio.sf2`).
+Filters that a font itself opens with velocity are fully open (`lt.audio.soundfont_modulators`).
 
 Names: `program` counts from 0, `velocity` 1-127, `audio: (samples,)` float32, mono.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lt.audio.sf2 import at_full_velocity
+from lt.audio.soundfont_modulators import at_full_velocity
 from lt.config import SpectralConfig
 from lt.labels import note_number_to_hz
 from lt.midi import Note

@@ -10,9 +10,9 @@ import click
 from lt import cli
 from lt.build.builder import SUMMARY_SUFFIX, build_data_set
 from lt.build.discover import KINDS, MIRDATA, index_sources
-from lt.build.naming import dynamics_class, instrument_name, note_number_of
 from lt.build.notes import select
 from lt.build.summary import BuildSummary
+from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
 from lt.config import BuildConfig
 
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from lt.audio.io import audio_seconds
-from lt.build.naming import instrument_in
 from lt.build.notes import Indexer, Manifest, NoteDescription, joined
+from lt.build.vocabulary import instrument_in
 from lt.data.pairs import Folder, midi_pairs
-from lt.labels import DYNAMICS_NAMES, number_to_note_name, velocity_to_dynamics
-from lt.midi import Note, Track, notes_in_range, read_midi
+from lt.labels import DYNAMICS_NAMES, number_to_note_name
+from lt.midi import Note, Track, notes_in_range, read_midi, velocity_to_dynamics
 
 OVERLAP_SECONDS = 0.05  # of two notes that a player joins; more is two notes at once
 SHORTEST_NOTE_SECONDS = 0.1

@@ -25,8 +25,8 @@ import numpy as np
 from lt import cli
 from lt.build.builder import make_note_table
 from lt.build.extract import ExtractedNote
-from lt.build.naming import dynamics_class, instrument_name, note_number_of
 from lt.build.notes import DataSetNote, SourceNote
+from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
 from lt.config import SpectralConfig
 from lt.data.dataset import write_data_set
 from lt.files import refuse_overwriting_inputs

@@ -29,7 +29,6 @@ from lt.build.filenames import (
     index_philharmonia,
     index_tinysol,
 )
-from lt.build.naming import instrument_name, note_number_of
 from lt.build.notes import (
     DataSetNote,
     FontNote,
@@ -39,12 +38,13 @@ from lt.build.notes import (
     SourceNote,
     joined,
 )
+from lt.build.vocabulary import instrument_name, note_number_of
 from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
 from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.files import unique_names
-from lt.labels import DYNAMICS_VELOCITIES, octave_pitch_to_note_number
-from lt.midi import INSTRUMENTS, GeneralMidiInstrument
+from lt.labels import octave_pitch_to_note_number
+from lt.midi import DYNAMICS_VELOCITIES, INSTRUMENTS, GeneralMidiInstrument
 
 FONTS = (".sf2", ".sf3")
 INDEXERS = {

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lt.build.naming import dynamics_class, instrument_name, note_number_of
+from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
 from lt.config import BuildConfig
 from lt.data.pairs import Folder, not_a_sound
 from lt.labels import DYNAMICS_NAMES, number_to_note_name

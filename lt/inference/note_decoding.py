@@ -30,10 +30,9 @@ from lt.labels import (
     DEFAULT_OCTAVE,
     N_CLASSES,
     SILENCE,
-    dynamics_to_velocity,
     octave_pitch_to_note_number,
 )
-from lt.midi import INSTRUMENTS, Note, Track
+from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity
 from lt.models.runs import Run
 
 # --- from posteriors to notes ---------------------------------------------------------------------

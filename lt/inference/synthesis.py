@@ -36,8 +36,8 @@ from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.audio.tuning import tune
 from lt.config import SpectralConfig, SynthesisConfig
 from lt.inference.posteriors import analyse_audio
-from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols, velocity_to_dynamics
-from lt.midi import Track
+from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols
+from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 from lt.seeds import numpy_rng

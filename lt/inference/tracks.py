@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Sequence
 
 from lt.config import PlayOptions
-from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, LabelSpace, dynamics_to_velocity
-from lt.midi import INSTRUMENTS, Note, Track
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, LabelSpace
+from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity
 
 
 @dataclass(frozen=True)

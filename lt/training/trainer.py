@@ -29,8 +29,8 @@ from lt.models.checkpoints import BEST, LAST, Checkpoint, RunFolder
 from lt.models.losses import TERMS, LossTerms, loss_weights, total_loss
 from lt.models.runs import RunSettings
 from lt.seeds import torch_rng
+from lt.training.checkpoint_schedule import CheckpointSaver
 from lt.training.distributed import Workers, noted_signals
-from lt.training.saving import CheckpointSaver
 from lt.training.step import STEP_TERMS, TrainingStep
 from lt.training.validation import Evaluation, Examples, evaluate, examples
 

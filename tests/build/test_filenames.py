@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lt.build.discover import index_sources
 from lt.build.filenames import parse_philharmonia, parse_tinysol
-from lt.build.naming import dynamics_class, instrument_name, note_number_of
+from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
 from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
 from lt.labels import DYNAMICS_NAMES, PITCH_NAMES, note_name_to_number

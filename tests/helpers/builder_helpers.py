@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from lt.build.__main__ import main
 from lt.build.builder import build_data_set
-from lt.build.naming import note_number_of
+from lt.build.vocabulary import note_number_of
 from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
 

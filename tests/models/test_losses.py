@@ -128,7 +128,7 @@ def test_a_term_is_named_where_it_is_configured_and_where_it_is_computed():
         for path in [*(root / "lt").rglob("*.py"), *root.glob("lt_*.py")]
         if re.search(r"\b(cross_2|transfer_1)\b", path.read_text("utf-8"))
     }
-    assert naming == {"lt/config.py", "lt/models/losses.py"}
+    assert naming == {"lt/config/training.py", "lt/models/losses.py"}
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_the_numbers_of_the_front_end_are_written_in_the_config_alone():
     config = SpectralConfig()
     numbers = {config.sample_rate, config.slice_length, config.frame_hop}
     for path in [*(ROOT / "lt").rglob("*.py"), *(ROOT / "nsgt_wrap").rglob("*.py")]:
-        if path != ROOT / "lt" / "config.py":
+        if path != ROOT / "lt" / "config" / "front_end.py":
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 assert getattr(node, "value", None) not in numbers, f"{path.name}:{node.lineno}"
     for path in (ROOT / "nsgt_wrap").rglob("*.py"):

@@ -5,7 +5,7 @@ import torch
 
 from lt.audio.features import nsgt as transform_of
 from lt.config import SpectralConfig
-from nsgt_wrap import NSGT, frames_to_coefficients, griffin_lim, phase
+from nsgt_wrap import NSGT, frames_to_coefficients, griffin_lim, phase_retrieval
 from nsgt_wrap.transform import magnitude
 
 DESIGN = transform_of(SpectralConfig()).design
@@ -115,7 +115,9 @@ def test_any_length(nsgt, n_samples):
 def test_segments_join_without_a_seam(nsgt, monkeypatch):
     audio = melody(26)
     magnitudes = magnitude(nsgt(audio))
-    monkeypatch.setattr(phase, "_SEGMENT_HALVES", 8)  # segments of 16 s, joined at 12 s and at 20 s
+    monkeypatch.setattr(
+        phase_retrieval, "_SEGMENT_HALVES", 8
+    )  # segments of 16 s, joined at 12 s and at 20 s
     joined = griffin_lim(nsgt, magnitudes, len(audio), 30, rng=seeded())
     errors = (magnitude(nsgt(joined)) - magnitudes).square().sum(0)
     half = nsgt.slices.half // nsgt.design.hop

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lt.audio.sf2 import CUTOFF, ENVELOPE_TO_CUTOFF, at_full_velocity
 from lt.audio.soundfont import SoundFont, embedded_font
+from lt.audio.soundfont_modulators import CUTOFF, ENVELOPE_TO_CUTOFF, at_full_velocity
 
 RATE, VELOCITY, FALLING_VELOCITY, KEY = 22050, 0x0002, 0x0102, 0x0003
 

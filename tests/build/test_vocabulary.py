@@ -2,7 +2,7 @@
 
 import pytest
 
-from lt.build.naming import instrument_in, note_number_of
+from lt.build.vocabulary import instrument_in, note_number_of
 
 
 @pytest.mark.parametrize("text", ("H4", "B##9", "C", "", "4", "130", "C-4", "Cs", "A4 flat"))

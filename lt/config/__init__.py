@@ -1,0 +1,100 @@
+"""Settings: frozen dataclasses whose fields carry the defaults and describe the scripts' flags.
+
+A default is written here and nowhere else: a field made by `flag` becomes a command-line flag of
+the same name (`lt.cli.options`), and a run stores its settings in `config.json`. Constants of a
+method are fields made by `constant`, with unit and origin. Imports nothing heavy, so `--help` is
+fast.
+
+    fields        `flag` and `constant`
+    front_end     SpectralConfig
+    build         BuildConfig, TrimConfig
+    augmentation  AugmentationConfig
+    training      RunConfig and its presets
+    decoder       DecoderConfig: the thresholds of note decoding
+    synthesis     SynthesisConfig, TrajectoryConfig
+    evaluation    AnalysisConfig, CrossConfig
+    play          PlayOptions
+"""
+
+from lt.config.augmentation import AugmentationConfig
+from lt.config.build import BuildConfig, TrimConfig
+from lt.config.decoder import DecoderConfig
+from lt.config.evaluation import AnalysisConfig, CrossConfig
+from lt.config.fields import (
+    COUNT,
+    CUDA_HELP,
+    DECIBELS,
+    FRACTION,
+    LARGEST,
+    LAYERS,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SEED_HELP,
+    SIZE,
+    Settings,
+    constant,
+    fields_with,
+    flag,
+    scalar_type,
+    settings_from_dict,
+)
+from lt.config.front_end import SpectralConfig
+from lt.config.play import (
+    FRAMES_PER_PATH,
+    FRAMES_PER_SYMBOL,
+    SOUND_MODES,
+    SYMBOL_MODES,
+    PlayOptions,
+)
+from lt.config.synthesis import SynthesisConfig, TrajectoryConfig
+from lt.config.training import (
+    AUGMENTED,
+    CRITIC,
+    DEFAULT_DATA_SET,
+    LABELS,
+    PRESETS,
+    PRESETS_OF_MIXTURES,
+    RunConfig,
+    with_preset,
+)
+
+__all__ = [
+    "AUGMENTED",
+    "AnalysisConfig",
+    "AugmentationConfig",
+    "BuildConfig",
+    "COUNT",
+    "CRITIC",
+    "CUDA_HELP",
+    "CrossConfig",
+    "DECIBELS",
+    "DEFAULT_DATA_SET",
+    "DecoderConfig",
+    "FRACTION",
+    "FRAMES_PER_PATH",
+    "FRAMES_PER_SYMBOL",
+    "LABELS",
+    "LARGEST",
+    "LAYERS",
+    "NOT_NEGATIVE",
+    "POSITIVE",
+    "PRESETS",
+    "PRESETS_OF_MIXTURES",
+    "PlayOptions",
+    "RunConfig",
+    "SEED_HELP",
+    "SIZE",
+    "SOUND_MODES",
+    "SYMBOL_MODES",
+    "Settings",
+    "SpectralConfig",
+    "SynthesisConfig",
+    "TrajectoryConfig",
+    "TrimConfig",
+    "constant",
+    "fields_with",
+    "flag",
+    "scalar_type",
+    "settings_from_dict",
+    "with_preset",
+]

@@ -1,0 +1,81 @@
+"""Building data sets: the flags of `python3 -m lt.build`, and constants of trimming."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lt.config.fields import constant, flag
+from lt.config.front_end import SpectralConfig
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """What a data set is built from and how; `python3 -m lt.build` has a flag for each field.
+
+    Example:
+        >>> lt.BuildConfig(instruments=("Flute",)).front_end.n_bins
+        410
+    """
+
+    kind: str = flag(
+        "auto",
+        "of the sources: auto font set csv tinysol orchideasol philharmonia good-sounds midi, or "
+        "mirdata:LOADER",
+        kind="source kind",
+    )
+    instruments: tuple[str, ...] = flag(
+        (),
+        "to keep; fonts: NAME or NAME:PROGRAM:LOWEST-HIGHEST (Marimba:12:C3-C6)",
+        kind="instrument",
+        default_text="all; fonts: the five of the embedded set",
+    )
+    lowest: str = flag("C0", "lowest note to keep, by name or MIDI number", kind="note")
+    highest: str = flag("B8", "highest note to keep", kind="note")
+    dynamics: tuple[str, ...] = flag(
+        ("pp", "p", "mf", "f", "ff"), "dynamics to keep", kind="dynamics", at_least=1
+    )
+    note_seconds: float = flag(1.5, "fonts: how long notes are held", kind="[0.1, 60]")
+    release_seconds: float = flag(0.5, "fonts: duration of the release", kind="[0, 60]")
+    brightness: float = flag(
+        1.0, "fonts: how much velocity changes brightness; 0: the level alone", kind="[0, 1]"
+    )
+    instrument: str = flag("", "of recordings whose source names none", kind="instrument")
+    default_dynamics: str = flag("", "of recordings whose source names none", kind="dynamics")
+    midiroot: str = flag("", "folder of aligned MIDI", default_text="the folder of the recordings")
+    max_detuning: float = flag(
+        0.0, "leave out notes further from their label, in cents; 0: none", kind="[0, inf)"
+    )
+    rumble: float = flag(
+        SpectralConfig.rumble, "cutoff of the high-pass filter in hertz; 0: none", kind="[0, 1000]"
+    )
+
+    @property
+    def front_end(self) -> SpectralConfig:
+        """Settings of the spectra."""
+        return SpectralConfig(rumble=self.rumble)
+
+
+@dataclass(frozen=True)
+class TrimConfig:
+    """Constants for trimming the silence around a note (`lt.audio.trim`)."""
+
+    block: int = constant(128, unit="samples a level", origin="6 ms: shorter than an attack")
+    silence_db: float = constant(
+        -50.0, unit="dB relative to the loudest block", origin="set by hand on recorded notes"
+    )
+    floor_percentile: float = constant(
+        5.0, unit="percent of the blocks, by level", origin="noise in the pauses around a note"
+    )
+    floor_margin_db: float = constant(
+        6.0, unit="dB above the noise floor", origin="set by hand: twice the noise's amplitude"
+    )
+    loudest_floor_db: float = constant(
+        -30.0,
+        unit="dB relative to the loudest block",
+        origin="set by hand: quiet blocks louder than this are music",
+    )
+    pad_seconds: float = constant(
+        0.15, unit="s of silence kept on either side", origin="set by hand: five model frames"
+    )
+    shortest_seconds: float = constant(0.1, unit="s", origin="set by hand: three model frames")
+    silent_peak: float = constant(1e-4, unit="of full scale", origin="-80 dBFS, below 16-bit noise")

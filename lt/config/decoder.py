@@ -1,0 +1,80 @@
+"""Constants of the note decoder: thresholds of onsets, offsets, segments, repeated notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lt.config.fields import constant
+
+_SWEPT = "chosen by hand; one step either way gains at most 0.005 note F1 (bench/thresholds.py)"
+
+
+_BY_HAND = "chosen by hand on recorded and rendered melodies"
+
+
+_CONVENTION = "convention of references: from a quarter of the peak amplitude to a tenth"
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Constants of note decoding (`lt.inference.note_decoding`), each with its unit and origin in
+    the field's metadata. `bench/thresholds.py` sweeps them.
+
+    Example:
+        >>> lt.DecoderConfig(onset_db=-10.0).offset_db
+        -20.0
+    """
+
+    # Segments: divided at novelty peaks, level dips, and where the sound is silent.
+    novelty_lag: float = constant(  # spectra so long before and after a frame are compared
+        0.035, "s", "chosen by hand; 0.026 gains 0.010 note F1 (bench/thresholds.py)"
+    )
+    novelty_height: float = constant(0.04, "1 - cosine", _SWEPT)
+    novelty_prominence: float = constant(0.03, "1 - cosine", _SWEPT)
+    shortest_segment: float = constant(0.035, "s", _SWEPT)
+    dip_prominence: float = constant(15.0, "dB", _SWEPT)
+    level_range: float = constant(40.0, "dB", _SWEPT)  # below the peak all is alike
+    quietest_db: float = constant(-60.0, "dB", _SWEPT)  # relative to the recording's peak
+    silent_db: float = constant(-96.0, "dBFS", "the last of 16 bits")
+    # Hidden Markov model: notes and silence.
+    change_odds: float = constant(0.1, "odds per segment", _SWEPT)  # lower ones merge trills
+    change_odds_in_mixture: float = constant(
+        1e-4, "odds per segment", f"{_BY_HAND}; changes of other instruments make segments many"
+    )
+    least_probability: float = constant(0.003, "1", _SWEPT)  # no frame can rule a note out
+    full_novelty: float = constant(0.3, "1 - cosine", _SWEPT)  # frames there have least_weight,
+    least_weight: float = constant(0.05, "1", _SWEPT)  # since two notes overlap in them
+    beam: float = constant(20.0, "nats", "states this improbable are not searched; only speed")
+    shortest_note: float = constant(0.06, "s", _SWEPT)
+    # Onsets and offsets.
+    onset_db: float = constant(-12.0, "dB", _CONVENTION)
+    onset_db_in_mixture: float = constant(
+        -6.0, "dB", "the same for a level measured in bands, which ring before and after alike"
+    )
+    offset_db: float = constant(-20.0, "dB", _CONVENTION)
+    attack: float = constant(0.3, "s", _SWEPT)  # in which a note reaches its peak
+    rest_db: float = constant(14.0, "dB", _SWEPT)  # below the attack: there was a rest before
+    quiet_db: float = constant(30.0, "dB", _SWEPT)  # below the attack: all that follows is attack
+    quiet: float = constant(0.2, "s", _SWEPT)  # before a region, in which that is searched
+    onset_dip_db: float = constant(7.0, "dB", _SWEPT)  # of a dip between detached notes
+    search_before: float = constant(0.12, "s", _SWEPT)  # an onset is searched so long before
+    search_after: float = constant(0.07, "s", _SWEPT)  # and after the start of a region
+    overlap: float = constant(0.4, "s", _SWEPT)  # for which the previous note may mask it
+    earlier_percentile: float = constant(20.0, "%", _SWEPT)  # of a band's earlier magnitudes
+    new_ratio: float = constant(2.0, "1", _SWEPT)  # of later to earlier in a band that is new
+    new_fraction: float = constant(0.1, "1", _SWEPT)  # of the magnitude that is in new bands
+    half_rise: float = constant(  # of its later magnitude that a ringing band has at the onset
+        0.45, "1", "chosen by hand; 0.56 gains 0.014 note F1 (bench/thresholds.py)"
+    )
+    # Repeated notes.
+    rise_db: float = constant(8.0, "dB", _SWEPT)
+    rise: float = constant(0.08, "s", _SWEPT)  # in which the level rises by rise_db
+    near_db: float = constant(12.0, "dB", _SWEPT)  # below the note's peak; less is an echo
+    shortest_repeat: float = constant(0.08, "s", _SWEPT)
+    # Level of one instrument in a mixture.
+    n_partials: int = constant(8, "partials", _BY_HAND)  # in which a note's level is measured
+    n_partials_of_others: int = constant(16, "partials", _BY_HAND)
+    lowest_partial_hz: float = constant(600.0, "Hz", "bands below ring for 0.1 s and longer")
+    shortest_other: float = constant(0.03, "s", _BY_HAND)  # another note that is taken for present
+    decay_rise_db: float = constant(3.0, "dB", _BY_HAND)  # an octave below: more is a new note
+    floor_db: float = constant(-120.0, "dB", "below all levels")  # where none is measured

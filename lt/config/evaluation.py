@@ -1,0 +1,76 @@
+"""Evaluation: the flags of `lt_analyze.py` and `lt_midi.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag
+from lt.config.synthesis import SynthesisConfig
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """What `lt_analyze.py` does with a model: its flags.
+
+    Example:
+        >>> lt.AnalysisConfig(nb_passes=2).partition
+        'test'
+    """
+
+    partition: str = flag(
+        "test", "part of the data that is evaluated", "Steps", ("train", "valid", "test")
+    )
+    nb_passes: int = flag(
+        1, "passes over it, with fresh mixtures and samples", "Steps", COUNT, short="-n"
+    )
+    make_losses: int = flag(1, "1: evaluate the model", "Steps", "switch")
+    make_figures: int = flag(1, "1: draw figures", "Steps", "switch")
+    make_classifier: int = flag(
+        1,
+        "1: train the baseline classifier (PCA and MLP), kept in MODEL/test_classifier.t7",
+        "Steps",
+        "switch",
+    )
+    evaluate_classifier: int = flag(
+        1, "1: evaluate the baselines: classifier, pYIN", "Steps", "switch"
+    )
+    conv_classifier: int = flag(
+        0,
+        "1: also train and evaluate a convolutional baseline, signal to symbols",
+        "Steps",
+        "switch",
+    )
+    conv_synth: int = flag(
+        0,
+        "1: also train and evaluate a convolutional baseline, symbols to signal",
+        "Steps",
+        "switch",
+    )
+    generate_audio: int = flag(4, "number of sound examples", "Steps", NOT_NEGATIVE)
+    n_samples: int = flag(4, "latent samples per example", "Steps", NOT_NEGATIVE)
+    classifier_epochs: int = flag(1000, "training epochs of the baselines", "Baselines", COUNT)
+    classifier_bs: int = flag(64, "batch size of the baselines", "Baselines", COUNT)
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class CrossConfig:
+    """What `lt_midi.py` does with recordings and their MIDI: its flags."""
+
+    plot: int = flag(1, "1: draw figures", kind="switch")
+    losses: int = flag(1, "1: evaluate the model: table, results.json, results.csv", kind="switch")
+    resynthesize: int = flag(
+        1, "1: write reconstructions, and sound synthesised from the MIDI", kind="switch"
+    )
+    classifier: int = flag(
+        1,
+        "1: evaluate the baseline in MODEL/test_classifier.t7, trained by lt_analyze.py",
+        kind="switch",
+    )
+    griffinlim_iters: int = flag(
+        SynthesisConfig.n_iter, "iterations of phase retrieval", kind=NOT_NEGATIVE
+    )
+    jobs: int = flag(
+        0, "recordings processed at once; 0: as many as there are cores", kind=NOT_NEGATIVE
+    )
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)

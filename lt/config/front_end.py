@@ -1,0 +1,61 @@
+"""The front end: the constant-Q transform and the grid of model frames."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SpectralConfig:
+    """The front end: a constant-Q NSGT and the grid of model frames. Frequencies in hertz, lengths
+    in samples.
+
+    Attributes:
+        sample_rate: samples per second.
+        fmin, fmax, bins_per_octave: the constant-Q scale.
+        slice_length, hop: length of a slice of the transform, and distance of its coefficients.
+        frame_hop: distance of model frames; a multiple of `hop`.
+        rumble: cutoff of the high-pass filter before the transform; 0: no filter.
+
+    Example:
+        >>> config = lt.SpectralConfig()
+        >>> config.n_bins, round(config.frame_rate, 1)
+        (410, 31.3)
+        >>> lt.SpectralConfig(bins_per_octave=24).n_bins
+        206
+
+    Raises:
+        ValueError: a number that is not positive, or a cutoff beyond fmax.
+    """
+
+    sample_rate: int = 22050
+    fmin: float = 30.0
+    fmax: float = 11000.0
+    bins_per_octave: int = 48
+    slice_length: int = 90112
+    hop: int = 64
+    frame_hop: int = 704
+    rumble: float = 40.0
+
+    def __post_init__(self) -> None:
+        lowest = min(value for name, value in vars(self).items() if name != "rumble")
+        if not (lowest > 0 and 0 <= self.rumble < self.fmax):
+            raise ValueError(
+                f"a front end's numbers must be above 0, and its rumble from 0 to fmax: {self}"
+            )
+
+    @property
+    def n_bins(self) -> int:
+        """Bands of the scale: 410 at the defaults."""
+        return int(math.log2(self.fmax / self.fmin) * self.bins_per_octave) + 2
+
+    @property
+    def frame_seconds(self) -> float:
+        """Duration of a model frame; frame n starts at n * frame_seconds."""
+        return self.frame_hop / self.sample_rate
+
+    @property
+    def frame_rate(self) -> float:
+        """Model frames per second."""
+        return self.sample_rate / self.frame_hop

@@ -1,0 +1,70 @@
+"""Playing and transcribing: the flags of `lt_play.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag
+from lt.config.synthesis import SynthesisConfig
+
+FRAMES_PER_SYMBOL, FRAMES_PER_PATH = 50, 500  # of a sequence; of a morphing or trajectory
+
+
+SYMBOL_MODES = ("midi", "sequence", "morphing")
+
+
+SOUND_MODES = (*SYMBOL_MODES, "audio", "trajectory")
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """How `lt_play.py` plays: its flags."""
+
+    transposition: int = flag(0, "semitones", short="-t", modes=SYMBOL_MODES)
+    latent_sample: int = flag(
+        1,
+        "1: sample the latent; 0: take its mean",
+        kind="switch",
+        short="-s",
+        modes=(*SYMBOL_MODES, "audio"),
+    )
+    graphs: int = flag(1, "1: draw figures", kind="switch", short="-g", modes=SOUND_MODES)
+    dynamics: int | None = flag(
+        None,
+        "0-4 (pp p mf f ff): replaces all dynamics",
+        kind="[0, 4]",
+        short="-d",
+        modes=SYMBOL_MODES,
+    )
+    n_steps: int | None = flag(
+        None,
+        "frames",
+        kind=COUNT,
+        default_text=f"{FRAMES_PER_PATH} in all; sequence: {FRAMES_PER_SYMBOL} per label",
+        modes=("sequence", "morphing", "trajectory"),
+    )
+    n_generations: int = flag(10, "trajectories of each type", kind=COUNT, modes=("trajectory",))
+    griffinlim_iters: int = flag(
+        SynthesisConfig.n_iter, "iterations of phase retrieval", kind=COUNT, modes=SOUND_MODES
+    )
+    interp_order: int = flag(
+        1,
+        "spline between labels: 0 hold, 1 linear, 2, 3 cubic",
+        kind="[0, 3]",
+        modes=("morphing",),
+    )
+    traj: tuple[str, ...] = flag(
+        ("line",),
+        "any of line circle helix",
+        kind=("line", "circle", "helix"),
+        at_least=1,
+        modes=("trajectory",),
+    )
+    out_of_range: str = flag(
+        "octave",
+        "notes outside C0-B8: transposed by octaves, or left out",
+        kind=("octave", "skip"),
+        modes=("midi",),
+    )
+    format: str = flag("wav", "of the sound", kind=("wav", "flac"), modes=SOUND_MODES)
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE, modes=("info", *SOUND_MODES))
