@@ -45,21 +45,22 @@ class CheckpointSaver:
             self.folder.write_settings(self.settings.to_dict())
         self.owns_folder = True
 
-    def keep(self, checkpoint: Checkpoint, best: bool) -> None:
-        """Keep the state after an epoch in memory until it is due."""
-        self.last_good = checkpoint
-        if best:
-            self._unsaved_best = checkpoint
+    def end_epoch(self, epoch: int, checkpoint: Checkpoint | None, best: bool) -> None:
+        """Save the state after an epoch as `last` every `--save_seconds`, and under its number when
+        `--save_epochs` asks for it; keep it in memory until it is due.
 
-    def save_if_due(self, epoch: int) -> None:
-        """After an epoch: save it as `last` every `--save_seconds`, and where `--save_epochs` asks
-        for it also under its number.
+        Args:
+            epoch: its number.
+            checkpoint: the state, in the writer.
+            best: whether its validation loss is the least so far.
         """
         config = self.settings.config
+        self.last_good = checkpoint
+        self._unsaved_best = checkpoint if best else self._unsaved_best
         numbered = epoch in (1, config.epochs) or epoch % config.save_epochs == 0
         late = time.monotonic() - self._saved_at >= config.save_seconds
         if numbered or self.workers.any(late and self.workers.writer):
-            self.save(self.last_good, [epoch, LAST] if numbered else [LAST])
+            self.save(checkpoint, [epoch, LAST] if numbered else [LAST])
 
     def save(self, checkpoint: Checkpoint | None, tags: Sequence[str | int]) -> None:
         """Save the best state, then a checkpoint under some tags: `best` is never behind `last`."""

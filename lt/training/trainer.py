@@ -113,6 +113,7 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self.config = settings.config
+        self.folder = folder
         self.workers = workers
         self.device = device
         self.training_step = TrainingStep(settings, device, workers)
@@ -126,11 +127,6 @@ class Trainer:
         self.history = folder.history()
         self.saver = CheckpointSaver(folder, settings, workers)
         self.signals: list[int] = []
-
-    @property
-    def folder(self) -> RunFolder:
-        """The folder of the run."""
-        return self.saver.folder
 
     @property
     def steps_per_epoch(self) -> int:
@@ -256,10 +252,7 @@ class Trainer:
                     self.workers,
                 )
                 row = self._history_row(train, valid, time.perf_counter() - started)
-                self._end_epoch(row)
-                if self.workers.writer:
-                    on_epoch(row)
-                self.saver.save_if_due(self.state.epochs_done)
+                self._end_epoch(row, on_epoch)
 
     def _history_row(
         self, train: TrainMeans, valid: Evaluation, seconds: float
@@ -279,8 +272,10 @@ class Trainer:
             **{f"valid_{name}": kl for name, kl in valid.latent_kl.items()},
         }
 
-    def _end_epoch(self, row: dict[str, float]) -> None:
-        """Schedule, history and best state after an epoch."""
+    def _end_epoch(
+        self, row: dict[str, float], on_epoch: Callable[[dict[str, float]], object]
+    ) -> None:
+        """Schedule, history, figures and checkpoints after an epoch."""
         epoch, valid_total = row["epoch"], row["valid_total"]
         for name in TERMS:
             if not math.isfinite(value := row[f"valid_{name}"]):
@@ -289,10 +284,13 @@ class Trainer:
         best = valid_total < self.state.best_valid
         self.state.best_valid = min(valid_total, self.state.best_valid)
         self.history.append(row)
+        checkpoint = None
         if self.workers.writer:
             self.saver.take_folder()
             self.history.write()
-            self.saver.keep(self.snapshot(), best)
+            checkpoint = self.snapshot()
+            on_epoch(row)
+        self.saver.end_epoch(epoch, checkpoint, best)
 
     # --- resuming ---------------------------------------------------------------------------------
 
