@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from lt.config.fields import constant
 
 _SWEPT = "chosen by hand; one step either way gains at most 0.005 note F1 (bench/thresholds.py)"
-
-
 _BY_HAND = "chosen by hand on recorded and rendered melodies"
-
-
 _CONVENTION = "convention of references: from a quarter of the peak amplitude to a tenth"
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lt.config import DecoderConfig
-from lt.inference.onsets import InstrumentLevel, Onset, OnsetDetector, Region
+from lt.inference.onsets import Onset, OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.labels import (
     DEFAULT_DYNAMICS,
@@ -79,49 +79,25 @@ def posteriors_to_notes(
         for index in range(len(posteriors.space.instruments))
         if index != instrument
     ]
-    level = InstrumentLevel(posteriors, others, config)
-    detector = OnsetDetector(
-        _spectra(posteriors, instrument),
-        posteriors.clear_db,
-        posteriors.step,
-        config,
-        config.onset_db_in_mixture if others else config.onset_db,
-    )
-    regions = level.join_decays(decode_regions(posteriors, instrument, detector))
-    onsets = refine_onsets(regions, level, detector)
-    notes = [
-        _note(region, posteriors, instrument)
-        for region in refine_offsets(regions, onsets, level, detector)
-    ]
+    detector = OnsetDetector(posteriors, instrument, others, config)
+    regions = detector.join_decays(decode_regions(detector))
+    onsets = refine_onsets(regions, detector)
+    notes = [_note(region, detector) for region in refine_offsets(regions, onsets, detector)]
     notes = _without_overlaps(notes)
     return [note for note in notes if note.offset - note.onset >= config.shortest_note]
 
 
-def _spectra(posteriors: Posteriors, instrument: int) -> np.ndarray:
-    """(frames, features) whose changes divide an instrument's notes: semitone bands; in a mixture,
-    where loud instruments mask the changes of soft ones, the instrument's own posteriors.
-    """
-    if posteriors.bands is not None and len(posteriors.space.instruments) == 1:
-        return posteriors.bands
-    return posteriors.interpolation @ np.concatenate(
-        list(posteriors.groups(instrument).values()), axis=1
-    )
-
-
-def _note(region: Region, posteriors: Posteriors, instrument: int) -> Note:
+def _note(region: Region, detector: OnsetDetector) -> Note:
     """A region as a note in seconds, its velocity by the most frequent dynamics."""
+    posteriors = detector.posteriors
     dynamics = DEFAULT_DYNAMICS
-    groups = posteriors.groups(instrument)
+    groups = posteriors.groups(detector.instrument)
     if "dynamics" in groups:
         frames = posteriors.model_frames[region.start : region.end]
         classes = groups["dynamics"][frames, : N_CLASSES["dynamics"]].argmax(axis=1)
         dynamics = int(np.bincount(classes).argmax())
-    return Note(
-        region.start * posteriors.step,
-        region.end * posteriors.step,
-        region.note_number,
-        int(dynamics_to_velocity(dynamics)),
-    )
+    onset, offset = region.start * posteriors.step, region.end * posteriors.step
+    return Note(onset, offset, region.note_number, int(dynamics_to_velocity(dynamics)))
 
 
 def _without_overlaps(notes: Sequence[Note]) -> list[Note]:
@@ -138,26 +114,24 @@ def _without_overlaps(notes: Sequence[Note]) -> list[Note]:
 # --- 1. which notes -------------------------------------------------------------------------------
 
 
-def decode_regions(
-    posteriors: Posteriors, instrument: int, detector: OnsetDetector
-) -> list[Region]:
+def decode_regions(detector: OnsetDetector) -> list[Region]:
     """The regions of an instrument's notes: segments of equal notes joined, silence left out."""
-    config, n_frames = detector.config, len(posteriors)
-    clear_db = posteriors.clear_db
-    sounding = clear_db >= max(clear_db.max() + config.quietest_db, config.silent_db)
+    posteriors, config = detector.posteriors, detector.config
+    quietest_db = max(posteriors.clear_db.max() + config.quietest_db, config.silent_db)
+    sounding = posteriors.clear_db >= quietest_db
     novelty = detector.novelty()
     starts = detector.segment_starts(novelty, sounding)
     # Neighbouring frames share most of their samples: together they weigh as much as a model frame.
     overlap = min(1.0, posteriors.step / posteriors.frame_seconds)
     weight = overlap * np.clip(1 - novelty / config.full_novelty, config.least_weight, 1)
-    path = _segment_notes(posteriors, instrument, weight, starts, config)
+    path = _segment_notes(detector, weight, starts)
     # A change may be found a little before the silence that precedes the note: most of a segment
     # must sound.
     n_sounding = np.add.reduceat(sounding.astype(int), starts)
-    lengths = np.diff([*starts, n_frames])
-    path = np.where(2 * n_sounding >= lengths, path, SILENCE)
+    bounds = np.array([*starts, len(posteriors)])
+    path = np.where(2 * n_sounding >= np.diff(bounds), path, SILENCE)
     first = np.flatnonzero(np.diff(path, prepend=SILENCE - 1))
-    bounds = [*np.array(starts)[first], n_frames]
+    bounds = bounds[[*first, -1]]
     return [
         Region(int(number), int(start), int(end))
         for number, start, end in zip(path[first], bounds, bounds[1:])
@@ -166,11 +140,7 @@ def decode_regions(
 
 
 def _segment_notes(
-    posteriors: Posteriors,
-    instrument: int,
-    weight: np.ndarray,
-    starts: Sequence[int],
-    config: DecoderConfig,
+    detector: OnsetDetector, weight: np.ndarray, starts: Sequence[int]
 ) -> np.ndarray:
     """The most probable note number of each segment (segments,), `SILENCE` among them.
 
@@ -178,18 +148,17 @@ def _segment_notes(
         weight: (frames,) of each fine frame as evidence.
         starts: first frames of the segments.
     """
-    n_frames = len(posteriors)
-    segments = np.repeat(np.arange(len(starts)), np.diff([*starts, n_frames]))
-    numbers, states = note_probabilities(posteriors, instrument)
-    frames = posteriors.model_frames
-    weights = csr_array((weight, (segments, frames)), shape=(len(starts), len(states)))
+    posteriors, config = detector.posteriors, detector.config
+    segments = np.repeat(np.arange(len(starts)), np.diff([*starts, len(posteriors)]))
+    numbers, states = note_probabilities(posteriors, detector.instrument)
+    pairs = (segments, posteriors.model_frames)
+    weights = csr_array((weight, pairs), shape=(len(starts), len(states)))
     evidence = weights @ np.log(states + config.least_probability)
     best = evidence.max(axis=1, keepdims=True)
     used = np.flatnonzero((evidence > best - config.beam).any(axis=0))  # others only cost time
     likelihood = np.exp(evidence[:, used] - best)
     likelihood /= likelihood.sum(axis=1, keepdims=True)
-    mixture = len(posteriors.space.instruments) > 1
-    change = config.change_odds_in_mixture if mixture else config.change_odds
+    change = config.change_odds_in_mixture if detector.others else config.change_odds
     return numbers[used[decode_states(likelihood, 1 / (1 + (len(used) - 1) * change))]]
 
 
@@ -239,31 +208,23 @@ def _most_probable_notes(posteriors: Posteriors, instrument: int) -> np.ndarray:
 # --- 2. and 3. when they begin and end ------------------------------------------------------------
 
 
-def refine_onsets(
-    regions: Sequence[Region], level: InstrumentLevel, detector: OnsetDetector
-) -> list[Onset]:
+def refine_onsets(regions: Sequence[Region], detector: OnsetDetector) -> list[Onset]:
     """The onset of each region's note."""
     before = [Region(SILENCE, 0, 0), *regions]
-    return [
-        detector.onset(level.level_db(region), region, previous)
-        for region, previous in zip(regions, before)
-    ]
+    return [detector.onset(region, previous) for region, previous in zip(regions, before)]
 
 
 def refine_offsets(
-    regions: Sequence[Region],
-    onsets: Sequence[Onset],
-    level: InstrumentLevel,
-    detector: OnsetDetector,
+    regions: Sequence[Region], onsets: Sequence[Onset], detector: OnsetDetector
 ) -> list[Region]:
     """The exact frames of each note: its onset until its offset, repeated notes separated."""
-    config = detector.config
-    shortest = config.shortest_note / detector.step
+    posteriors, config = detector.posteriors, detector.config
+    shortest = config.shortest_note / posteriors.step
     notes: list[Region] = []
-    following = [*onsets[1:], Onset(len(level.posteriors), False)]
+    following = [*onsets[1:], Onset(len(posteriors), False)]
     for region, onset, next_onset in zip(regions, onsets, following):
-        level_db = level.level_db(region)
-        clear_db = level_db if level.in_mixture else level.posteriors.clear_db
+        level_db = detector.level_db(region)
+        clear_db = level_db if detector.others else posteriors.clear_db
         end = region.end
         if not next_onset.masked:  # the region may end in the next note's attack
             end = max(onset.frame + 1, region.start + 1, min(end, next_onset.frame))

@@ -9,9 +9,9 @@ Bands of low notes ring for up to a quarter of a second, equally before and afte
 passes half of its later magnitude when its note begins.
 
 In a mixture the level of the recording belongs to all instruments. The level of one instrument's
-note is measured in bands that hold its partials (`InstrumentLevel`): only in those above
-`lowest_partial_hz`, which ring shortly, and in none that a simultaneous note of another instrument
-also excites, or the onset would be the other note's.
+note is then measured in bands that hold its partials (`OnsetDetector.level_db`): only in those
+above `lowest_partial_hz`, which ring shortly, and in none that a simultaneous note of another
+instrument also excites, or the onset would be the other note's.
 
 Thresholds are fields of `lt.config.DecoderConfig`. Frames are those of the fine grid of
 `lt.inference.posteriors`. Names: `bands: (frames, bands)` magnitudes of semitone-wide bands,
@@ -21,7 +21,8 @@ Thresholds are fields of `lt.config.DecoderConfig`. Frames are those of the fine
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -50,47 +51,53 @@ class Onset:
     masked: bool
 
 
-def to_frames(seconds: float, step: float) -> int:
-    """Seconds as a number of frames `step` seconds apart, at least one."""
-    return max(1, round(seconds / step))
-
-
-# --- segments and onsets --------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class OnsetDetector:
-    """Finds segments, onsets and repeated notes.
+    """Finds segments, onsets, repeated notes and offsets of one instrument.
 
     Attributes:
-        spectra: (frames, features) whose direction changes with the note.
-        clear_db: (frames,) level of the recording after the high-pass.
-        step: seconds from frame to frame.
-        onset_db: level relative to the note's peak that defines its onset.
+        posteriors: of the recording.
+        instrument: index of the instrument.
+        others: (frames,) most probable note numbers of each other instrument, `SILENCE` in rests.
     """
 
-    spectra: np.ndarray
-    clear_db: np.ndarray
-    step: float
-    config: DecoderConfig = field(default_factory=DecoderConfig)
-    onset_db: float = DecoderConfig.onset_db
+    posteriors: Posteriors
+    instrument: int = 0
+    others: Sequence[np.ndarray] = ()
+    config: DecoderConfig = DecoderConfig()
+
+    @property
+    def onset_db(self) -> float:
+        """The level relative to a note's peak that defines its onset."""
+        return self.config.onset_db_in_mixture if self.others else self.config.onset_db
+
+    @cached_property
+    def spectra(self) -> np.ndarray:
+        """(frames, features) whose direction changes with the note: semitone bands; in a mixture,
+        where loud instruments mask the changes of soft ones, the instrument's own posteriors.
+        """
+        if not self.others:
+            return self.posteriors.bands
+        groups = self.posteriors.groups(self.instrument).values()
+        return self.posteriors.interpolation @ np.concatenate(list(groups), axis=1)
 
     def frames(self, seconds: float) -> int:
         """Seconds as a number of frames, at least one."""
-        return to_frames(seconds, self.step)
+        return max(1, round(seconds / self.posteriors.step))
+
+    # --- segments ---------------------------------------------------------------------------------
 
     def novelty(self) -> np.ndarray:
         """(frames,) 1 - cosine similarity of the spectra `novelty_lag` before and after: 0 in a
         steady sound, at most 1.
         """
         lag, last = self.frames(self.config.novelty_lag), len(self.spectra) - 1
-        blocks = []
-        for start in range(0, len(self.spectra), BLOCK_FRAMES):
-            frames = np.arange(start, min(start + BLOCK_FRAMES, last + 1))
+        similarity = []
+        for frames in np.split(np.arange(last + 1), range(BLOCK_FRAMES, last + 1, BLOCK_FRAMES)):
             before = _unit_rows(self.spectra[np.maximum(frames - lag, 0)])
             after = _unit_rows(self.spectra[np.minimum(frames + lag, last)])
-            blocks.append(1 - (before * after).sum(axis=1))
-        return np.concatenate(blocks)
+            similarity.append((before * after).sum(axis=1))
+        return 1 - np.concatenate(similarity)
 
     def segment_starts(self, novelty: np.ndarray, sounding: np.ndarray) -> list[int]:
         """First frames of all segments, 0 first: at novelty peaks, level dips, and where `sounding:
@@ -101,10 +108,11 @@ class OnsetDetector:
             novelty * sounding, height=config.novelty_height, prominence=config.novelty_prominence
         )
         edges = np.flatnonzero(np.diff(sounding)) + 1
-        shortest = self.frames(config.shortest_segment)
         starts = [0]
-        for start in np.unique(np.concatenate([changes, self._dips(self.clear_db), edges])):
-            if start - starts[-1] >= shortest:
+        for start in np.unique(
+            np.concatenate([changes, self._dips(self.posteriors.clear_db), edges])
+        ):
+            if start - starts[-1] >= self.frames(config.shortest_segment):
                 starts.append(int(start))
         return starts
 
@@ -119,25 +127,26 @@ class OnsetDetector:
         """
         config = self.config
         rise, attack = self.frames(config.rise), self.frames(config.attack)
-        shortest = self.frames(config.shortest_repeat)
         found = [0]
         for dip in self._dips(level_db):
             quick = level_db[dip : dip + rise].max() >= level_db[dip] + config.rise_db
             near = level_db[dip : dip + attack].max() >= level_db.max() - config.near_db
-            apart = min(dip - found[-1], len(level_db) - dip) >= shortest
-            if quick and near and apart:
+            distance = min(dip - found[-1], len(level_db) - dip)
+            if quick and near and distance >= self.frames(config.shortest_repeat):
                 found.append(int(dip))
         return found[1:]
 
-    def onset(self, level_db: np.ndarray, region: Region, previous: Region) -> Onset:
-        """Find the onset of a region's note.
+    # --- onsets and offsets -----------------------------------------------------------------------
+
+    def onset(self, region: Region, previous: Region) -> Onset:
+        """The onset of a region's note.
 
         Args:
-            level_db: (frames,) level of this instrument's note.
             region: the note's frames.
             previous: the region before; an empty one at frame 0 if there is none.
         """
         config, start, end = self.config, region.start, region.end
+        level_db = self.level_db(region)
         peak = self._attack_peak(level_db, start, end)
         lead = max(previous.end, start - self.frames(config.quiet))
         quiet = np.flatnonzero(level_db[lead:start] <= peak - config.quiet_db)
@@ -204,49 +213,15 @@ class OnsetDetector:
     def _rows(self, start: int, end: int) -> np.ndarray:
         return self.spectra[start:end].astype(np.float32)
 
-
-def _first(mask: np.ndarray) -> int:
-    """Index of the first True, 0 if there is none."""
-    return int(mask.argmax())
-
-
-def _unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows (frames, features) scaled to length 1; zeros stay."""
-    rows = rows.astype(np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-
-
-# --- the level of one instrument in a mixture -----------------------------------------------------
-
-
-@dataclass(frozen=True)
-class InstrumentLevel:
-    """The level of one instrument's notes.
-
-    Attributes:
-        posteriors: of the recording.
-        others: (frames,) most probable note numbers of each other instrument, `SILENCE` in rests.
-    """
-
-    posteriors: Posteriors
-    others: Sequence[np.ndarray]
-    config: DecoderConfig = field(default_factory=DecoderConfig)
-
-    @property
-    def in_mixture(self) -> bool:
-        """Whether levels are measured in bands; else they are the recording's."""
-        return bool(self.others) and self.posteriors.bands is not None
-
-    def _frames(self, seconds: float) -> int:
-        return to_frames(seconds, self.posteriors.step)
+    # --- the level of a note ----------------------------------------------------------------------
 
     def level_db(self, region: Region) -> np.ndarray:
-        """(frames,) level of a region's note: measured in the region and for `quiet` seconds around
-        it, `floor_db` elsewhere.
+        """(frames,) level of a region's note: the recording's; in a mixture measured in the region
+        and for `quiet` seconds around it, `floor_db` elsewhere.
         """
-        if not self.in_mixture:
+        if not self.others:
             return self.posteriors.level_db
-        floor_db, reach = self.config.floor_db, self._frames(self.config.quiet)
+        floor_db, reach = self.config.floor_db, self.frames(self.config.quiet)
         level_db = np.full(len(self.posteriors), floor_db)
         around = slice(max(0, region.start - reach), region.end + reach)
         power = self._power(around, self._own_bands(region))
@@ -270,11 +245,11 @@ class InstrumentLevel:
 
     def _is_decay(self, upper: Region, lower: Region) -> bool:
         octaves = upper.note_number - lower.note_number in (SEMITONES, 2 * SEMITONES)
-        if not (self.in_mixture and octaves):
+        if not (self.others and octaves):
             return False
-        known = self._bands_with_neighbours(upper.note_number)
+        known = self._excited_bands(upper.note_number)
         new = np.setdiff1d(self._partial_bands(lower.note_number), known)
-        start, reach = lower.start, self._frames(self.config.search_before)
+        start, reach = lower.start, self.frames(self.config.search_before)
         earlier = self._power(slice(max(0, start - reach), start), new).max()
         later = self._power(slice(start, min(lower.end, start + reach)), new).max()
         return bool(later <= earlier * 10 ** (self.config.decay_rise_db / 10))
@@ -287,24 +262,21 @@ class InstrumentLevel:
         of its bands if there are none such.
         """
         config = self.config
-        own = self._partial_bands(region.note_number, config.n_partials, config.lowest_partial_hz)
-        first = max(0, region.start - self._frames(config.search_before))
-        shortest = self._frames(config.shortest_other)
-        taken = [np.zeros(0, int)]
+        free = own = self._partial_bands(
+            region.note_number, config.n_partials, config.lowest_partial_hz
+        )
+        first = max(0, region.start - self.frames(config.search_before))
         for numbers in self.others:
             present, counts = np.unique(numbers[first : region.end], return_counts=True)
-            taken += [
-                self._bands_with_neighbours(int(number))
-                for number in present[counts >= shortest]
-                if number != SILENCE
-            ]
-        free = np.setdiff1d(own, np.concatenate(taken))
+            long_enough = counts >= self.frames(config.shortest_other)
+            for number in present[long_enough & (present != SILENCE)]:
+                free = np.setdiff1d(free, self._excited_bands(number))
         return free if len(free) else own
 
-    def _bands_with_neighbours(self, note_number: int) -> np.ndarray:
+    def _excited_bands(self, note_number: int) -> np.ndarray:
         """Bands of a note's partials, and the bands beside them, to which partials spread."""
         bands = self._partial_bands(note_number)[:, None] + (-1, 0, 1)
-        return bands.clip(0, self.posteriors.bands.shape[1] - 1).ravel()
+        return bands.clip(0, self.posteriors.bands.shape[1] - 1)
 
     def _partial_bands(
         self, note_number: int, n_partials: int | None = None, lowest_hz: float = 0.0
@@ -325,3 +297,14 @@ def partial_bands(
     partials = partials[partials >= min(lowest_hz, 0.6 * partials[-1])]
     indices = np.floor(SEMITONES * np.log2(partials / fmin)).astype(int)
     return np.unique(indices[(indices >= 0) & (indices < n_bands)])
+
+
+def _first(mask: np.ndarray) -> int:
+    """Index of the first True, 0 if there is none."""
+    return int(mask.argmax())
+
+
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows (frames, features) scaled to length 1; zeros stay."""
+    rows = rows.astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

@@ -17,7 +17,7 @@ from lt.inference.note_decoding import (
     posteriors_to_notes,
     posteriors_to_tracks,
 )
-from lt.inference.onsets import InstrumentLevel, OnsetDetector, Region, partial_bands
+from lt.inference.onsets import OnsetDetector, Region, partial_bands
 from lt.inference.posteriors import Posteriors
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels
 from lt.midi import Note, notes_to_labels
@@ -42,16 +42,25 @@ def certain(notes, seconds, space=LabelSpace(instruments=("Flute",)), certainty=
         groups.append(group)
     times = np.arange(max(1, int(seconds / STEP))) * STEP
     level_db = np.full(len(times), -80.0)
+    bands = np.full((len(times), 102), 1e-4, np.float16)
     for note in notes:
         held = (times >= note.onset) & (times < note.offset - 0.02)
         level_db[held] = -20.0
-    return Posteriors(space, tuple(groups), FRAME, STEP, level_db)
+        bands[np.ix_(held, partial_bands(note.note_number, 30.0, 102, 8))] = 0.1
+    return Posteriors(space, tuple(groups), FRAME, STEP, level_db, level_db, bands, 30.0)
 
 
 def uniform(space, n_frames, bands):
     """Posteriors that know nothing but the bands of `n_frames` fine frames."""
     groups = tuple(np.full((n_frames // 5, size), 1 / size) for size in space.group_sizes)
-    return Posteriors(space, groups, FRAME, STEP, np.zeros(n_frames), bands=bands, fmin=30.0)
+    level_db = np.zeros(n_frames)
+    return Posteriors(space, groups, FRAME, STEP, level_db, level_db, bands, 30.0)
+
+
+def detector(bands, level_db):
+    """An OnsetDetector of a single instrument with these bands and level."""
+    posteriors = uniform(LabelSpace(instruments=("Flute",)), len(level_db), bands)
+    return OnsetDetector(replace(posteriors, level_db=level_db, clear_db=level_db))
 
 
 @st.composite
@@ -149,8 +158,8 @@ def test_a_notes_own_level_does_not_know_when_others_begin():
     )
     heard[150:] = 72
     posteriors = uniform(space, n_frames, bands)
-    level_db = InstrumentLevel(posteriors, [heard]).level_db(Region(60, 100, 300))
-    alone = InstrumentLevel(posteriors, [np.full(n_frames, -1)])
+    level_db = OnsetDetector(posteriors, others=[heard]).level_db(Region(60, 100, 300))
+    alone = OnsetDetector(posteriors, others=[np.full(n_frames, -1)])
     assert np.ptp(level_db[100:]) == 0 and level_db[99] < level_db[100] - 60
     assert np.ptp(alone.level_db(Region(60, 100, 300))[100:]) > 10
 
@@ -163,11 +172,11 @@ def test_a_note_that_dies_away_is_not_heard_as_the_octave_below(again, n_notes):
     bands[150:, partial_bands(60, 30.0, 102, 8)] = 0.01
     bands[150:, partial_bands(48, 30.0, 102, 8)] += again
     posteriors = uniform(space, n_frames, bands)
-    level = InstrumentLevel(posteriors, [np.full(n_frames, -1)])
+    levels = OnsetDetector(posteriors, others=[np.full(n_frames, -1)])
     upper = Region(60, 50, 150)
-    assert len(level.join_decays([upper, Region(48, 150, 250)])) == n_notes
-    assert len(level.join_decays([upper, Region(48, 160, 250)])) == 2  # there was a rest
-    assert len(level.join_decays([upper, Region(53, 150, 250)])) == 2  # no octave
+    assert len(levels.join_decays([upper, Region(48, 150, 250)])) == n_notes
+    assert len(levels.join_decays([upper, Region(48, 160, 250)])) == 2  # there was a rest
+    assert len(levels.join_decays([upper, Region(53, 150, 250)])) == 2  # no octave
 
 
 def frames(seconds):
@@ -183,9 +192,9 @@ def level_of(*steps):
 def test_noise_of_an_attack_belongs_to_its_note_unless_another_is_heard(heard_until, begins):
     # a rest, a puff as of a flute, and the tone, from where on the note is heard
     level_db = level_of((0.5, -90), (0.04, -30), (0.03, -45), (0.5, -20))
-    detector = OnsetDetector(np.ones((len(level_db), 102), np.float32), level_db, STEP)
     previous = Region(60, 0, frames(heard_until))
-    onset = detector.onset(level_db, Region(69, frames(0.57), len(level_db)), previous)
+    region = Region(69, frames(0.57), len(level_db))
+    onset = detector(np.ones((len(level_db), 102), np.float32), level_db).onset(region, previous)
     assert onset.masked == (heard_until > 0) and onset.frame == pytest.approx(frames(begins), abs=1)
 
 
@@ -196,8 +205,8 @@ def test_a_note_does_not_begin_in_the_release_of_the_one_before():
     level_db = level_of((0.3, -20), (0.1, -50), (0.1, -53), (0.1, -56), (0.5, -20))
     bands = np.zeros((len(level_db), 102), np.float16)
     bands[: frames(0.35), 40], bands[frames(0.35) :, 45] = 1.0, 1.0
-    onset = OnsetDetector(bands, level_db, STEP).onset(
-        level_db, Region(69, frames(0.35), len(level_db)), Region(60, 0, frames(0.35))
+    onset = detector(bands, level_db).onset(
+        Region(69, frames(0.35), len(level_db)), Region(60, 0, frames(0.35))
     )
     assert onset.frame == pytest.approx(frames(0.6), abs=1)
 
@@ -210,9 +219,7 @@ def test_a_slow_attack_beneath_another_note_begins_at_a_quarter_of_its_peak():
         np.minimum(np.arange(n_frames - begins) / frames(0.28), 1.0),
     )
     level_db = np.zeros(n_frames)  # the other covers it
-    onset = OnsetDetector(bands, level_db, STEP).onset(
-        level_db, Region(69, begins, n_frames), Region(60, 0, begins)
-    )
+    onset = detector(bands, level_db).onset(Region(69, begins, n_frames), Region(60, 0, begins))
     quarter = 10 ** (CONFIG.onset_db / 20) * frames(0.28)
     assert onset.masked and onset.frame == pytest.approx(begins + quarter, abs=2)
 
@@ -337,9 +344,7 @@ def test_a_note_that_begins_as_the_sound_ends_begins_there():
     bands = np.random.default_rng(0).random((200, 8)).astype(np.float16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        onset = OnsetDetector(bands, np.zeros(200), STEP).onset(
-            np.zeros(200), Region(69, 196, 200), Region(60, 0, 0)
-        )
+        onset = detector(bands, np.zeros(200)).onset(Region(69, 196, 200), Region(60, 0, 0))
     assert 196 <= onset.frame < 200
 
 
