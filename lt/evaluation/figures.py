@@ -59,7 +59,7 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: P
     axes.set_yticks(range(n_classes), names, fontsize=fontsize)
     axes.set(xlabel="read from the signal", ylabel="true")
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.85)
+    figure.colorbar(image, ax=axes, label="fraction of the true class", shrink=0.85)
     save_figure(figure, path)
 
 
@@ -199,7 +199,7 @@ def plot_comparison(
         draw_spectra(axes, magnitudes, config, name, loudest=loudest)
         axes.label_outer()
     draw_notes(roll, rolls.reference, TRUTH_COLOUR, "played", 0.22, 0.4)
-    draw_notes(roll, rolls.estimated, ESTIMATE_COLOUR, "heard", -0.22, 0.4)
+    draw_notes(roll, rolls.estimated, ESTIMATE_COLOUR, "transcribed", -0.22, 0.4)
     for notes, offset, marker, label in (
         (rolls.missed, 0.22, "o", "missed"),
         (rolls.extra, -0.22, "x", "not played"),
