@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import librosa
 import numpy as np
 import torch
@@ -187,6 +188,7 @@ def phase_table(nsgt: NSGT) -> None:
     )
 
 
+@click.command(help=__doc__.splitlines()[0])
 def main() -> None:
     torch.set_num_threads(1)
     nsgt = transform_of(SpectralConfig())
