@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import librosa
 import numpy as np
 import torch
@@ -240,6 +241,12 @@ def measure_tune(run: Run, instrument: str, folder: Path) -> None:
     print(f"rendered tune: note F1 {note_f1(folder / 'tune.mid', transcription):.3f}")
 
 
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("models", nargs=-1, required=True)
+def main(models: tuple[str, ...]) -> None:
+    for model in models:
+        measure(model)
+
+
 if __name__ == "__main__":
-    for path in sys.argv[1:] or ["saves/demo__Flute"]:
-        measure(path)
+    main()
