@@ -65,6 +65,8 @@ NO_FRAMES = (
     "frames are not scored: the model knows no silence, and in none do all of its instruments sound"
 )
 
+JOINED_BATCHES = 64  # small arrays, kept for long among large ones, would leave gaps in the heap
+
 
 @dataclass(frozen=True)
 class NoteResult:
@@ -186,6 +188,8 @@ def _predict(
         weights = torch.ones(true_classes.shape[:2], device=run.device)
         batch = Batch(magnitudes, magnitudes, true_classes, weights)
         batches.append(predict_batch(run, batch, rngs, baselines))
+        if len(batches) == JOINED_BATCHES:
+            batches = [concatenated(batches)]
     if not batches:
         return None
     dynamics_known = np.full(known.sum(), reference.velocities_differ)

@@ -271,15 +271,15 @@ def reconstruct_magnitudes(
         magnitudes: (frames, bins), on the same device.
     """
     config = config or SynthesisConfig(sample=False)
-    size = config.chunk_frames
-    result = []
+    result = torch.empty_like(magnitudes)
     noise = slow_noise(run, len(magnitudes), config) or ()
-    for block, *block_noise in zip(magnitudes.split(size), *(layer.split(size) for layer in noise)):
+    blocks = [tensor.split(config.chunk_frames) for tensor in (result, magnitudes, *noise)]
+    for reconstruction, block, *block_noise in zip(*blocks):
         retuned = tune(block.to(run.device), -tuning, run.front_end)
         posterior = run.model.encode_signal(run.scaler.apply(retuned), block_noise or None)
         decoded = features_to_magnitudes(run, run.model.signal.output(posterior.z[0]).mean)
-        result.append(tune(decoded.to(magnitudes.device), tuning, run.front_end))
-    return torch.cat(result)
+        reconstruction.copy_(tune(decoded.to(magnitudes.device), tuning, run.front_end))
+    return result
 
 
 # --- magnitudes to audio --------------------------------------------------------------------------
