@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "config": (
         "RunConfig",
+        "with_preset",
         "BuildConfig",
         "AnalysisConfig",
         "SpectralConfig",

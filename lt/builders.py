@@ -3,4 +3,4 @@
 from lt.build.__main__ import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 -m lt.builders")

@@ -5,4 +5,4 @@ know.
 from lt.build.article import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 -m lt.convert_lt_set")

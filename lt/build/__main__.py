@@ -80,4 +80,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python3 -m lt.build")

@@ -34,7 +34,7 @@ SUMMARY_SUFFIX = ".files.csv"
 
 
 def build_data_set(
-    sources: Sequence[Path | str],
+    sources: Path | str | Sequence[Path | str],
     output: Path | str,
     config: BuildConfig = BuildConfig(),  # noqa: B008
     processes: int = 0,
@@ -48,7 +48,7 @@ def build_data_set(
     where it stopped when it is called again.
 
     Args:
-        sources: sound fonts (.sf2, .sf3), folders, CSV files or data sets (.npz).
+        sources: one or several sound fonts (.sf2, .sf3), folders, CSV files, data sets (.npz).
         output: ends in .npz.
         config: which notes are kept, and how they are rendered and filtered.
         processes: 0: one per core.
@@ -68,6 +68,8 @@ def build_data_set(
         >>> len(summary.used), lt.read_data_set("data/my_set.npz").notes.instruments
         (1, ('Flute',))
     """
+    if isinstance(sources, (str, Path)):
+        sources = [sources]
     manifest = select(index_sources([Path(source) for source in sources], config), config)
     summary = build_from_manifest(manifest, Path(output), config, processes, progress)
     summary.write_csv(Path(output).with_suffix(SUMMARY_SUFFIX))

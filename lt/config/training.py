@@ -440,6 +440,10 @@ def with_preset(given: dict[str, object], preset: str) -> RunConfig:
 
     Raises:
         ValueError: settings that contradict each other.
+
+    Example:
+        >>> lt.with_preset({"instruments": ("Flute",)}, "robust").features
+        'relative'
     """
     values = dict(PRESETS[preset])
     if len(given.get("instruments", RunConfig.instruments)) > 1:

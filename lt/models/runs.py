@@ -16,6 +16,7 @@ import torch
 
 from lt.audio.features import Scaler
 from lt.config import RunConfig, SpectralConfig, fields_with, settings_from_dict
+from lt.devices import device as find_device
 from lt.labels import LabelSpace
 from lt.models.checkpoints import BEST, Checkpoint, RunFolder, State
 from lt.models.networks import HarmonicFront
@@ -180,13 +181,15 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
         device: for the model.
     Raises:
         FileNotFoundError: no run or checkpoint there.
-        ValueError: the files are damaged, of another version, or do not belong together.
+        ValueError: the files are damaged, of another version, or do not belong together; or there
+            is no such device.
 
     Example:
         >>> run = lt.load_run("saves/flute__Flute", tag="last")
         >>> run.space.instruments
         ('Flute',)
     """
+    device = find_device(str(device))
     settings = read_settings(path)
     folder = RunFolder(path, settings.config.name)
     checkpoint = load_checkpoint(folder, settings, tag, device)

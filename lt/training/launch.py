@@ -25,6 +25,7 @@ from lt.data.mixing import Mixer
 from lt.data.splits import PARTS, Split, split_data
 from lt.devices import device as find_device
 from lt.devices import memory
+from lt.files import check_folder
 from lt.labels import LabelSpace
 from lt.models.checkpoints import BEST, RunFolder
 from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id
@@ -80,13 +81,15 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
     folder = RunFolder(Path(config.savedir) / name, config.name)
 
     def prepare() -> tuple[DataSet, Split, Scaler]:
-        if workers.writer:
-            folder.make_writable()
+        check_folder(folder.path)
         data = _open_data(config, workers, progress)
         split = split_data(data, config)
         space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
         mixer = Mixer(data, split.frames["train"], space, config, torch.device("cpu"))
-        return data, split, fit_scaler(mixer, config)
+        scaler = fit_scaler(mixer, config)
+        if workers.writer:
+            folder.make_writable()
+        return data, split, scaler
 
     data, split, scaler = workers.writer_first(prepare)
     settings = RunSettings(

@@ -134,3 +134,9 @@ def test_weights_that_are_not_finite_are_refused(run):
     torch.save(content, path)
     with pytest.raises(ValueError, match="not finite"):
         load_run(run)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_a_device_that_is_absent_is_named(tiny_run, device):
+    with pytest.raises(ValueError, match="device"):
+        load_run(tiny_run, device=device)

@@ -414,6 +414,7 @@ def test_mistakes_of_the_command_line(lt_train, flags, words):
 
 def test_what_only_the_data_can_tell(lt_train, tmp_path):
     refused(lt_train("--instruments Tuba"), 1, "no instrument 'Tuba'", "Flute, Violin")
+    assert not (tmp_path / "saves").exists()
     refused(lt_train("--frames 90 95"), 1, "no frame of Flute is in the range --frames 90 95")
     refused(lt_train(f"--dbroot {tmp_path / 'none.npz'}"), 1, "no data set at", "none.npz")
     refused(lt_train("--split pitch --fold 0 --n_folds 20"), 1, "too few")
