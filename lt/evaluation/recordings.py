@@ -37,7 +37,7 @@ from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import (
     BLOCK_FRAMES,
     Posteriors,
-    RecordingAnalysis,
+    RecordingSpectra,
     analyse_recording,
     write_labels_csv,
 )
@@ -119,19 +119,21 @@ def evaluate_recording(
     analysis = analyse_recording(run, pair.audio)
     probabilities = analysis.posteriors.probabilities
     step = run.front_end.frame_seconds
-    seconds = len(analysis.magnitudes) * step
+    seconds = len(probabilities[0]) * step
     transcription = folder / f"transcriptions/{pair.stem}.mid"
     tracks = _transcribe(run, analysis.posteriors, decoder, transcription)
     write_labels_csv(transcription.parent / f"{pair.stem}.csv", probabilities, run.space, step)
+    spectra = analysis.spectra
+    del analysis  # levels and bands of an hour are 0.2 GB
     notes = tuple(sorted(note for track in tracks for note in track.notes))
     remarks = [*reference.remarks, *compare_lengths(reference, seconds)]
-    predictions = _predict(run, classifier, pair.stem, analysis, reference, config.seed)
+    predictions = _predict(run, classifier, pair.stem, spectra, reference, config.seed)
     if config.resynthesize:
-        _write_reconstruction(run, analysis, config, folder / f"reconstructions/{pair.stem}.wav")
+        _write_reconstruction(run, spectra, config, folder / f"reconstructions/{pair.stem}.wav")
         path = folder / f"transfers/{pair.stem}.wav"
         remarks += _write_transfer(run, reference, seconds, config, path)
     if config.plot:
-        _plot(run, pair, analysis, reference, notes, folder / f"plots/{pair.stem}.png")
+        _plot(run, pair, spectra, reference, notes, folder / f"plots/{pair.stem}.png")
     if predictions is None:
         remarks.append(NO_FRAMES)
     elif "dynamics" in run.space.labels and not reference.velocities_differ:
@@ -162,14 +164,14 @@ def _predict(
     run: Run,
     classifier: PcaClassifier | None,
     stem: str,
-    analysis: RecordingAnalysis,
+    spectra: RecordingSpectra,
     reference: Reference,
     seed: int,
 ) -> FramePredictions | None:
     """Predict the frames whose true classes are known, block by block. Random numbers are named by
     the stem, so that they do not depend on the other recordings.
     """
-    n_frames = len(analysis.magnitudes)
+    n_frames = len(spectra.magnitudes)
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     baselines = {"classifier": classifier} if classifier else {}
     place = zlib.crc32(stem.encode())
@@ -182,7 +184,7 @@ def _predict(
             torch_rng(seed, "recording", place, number, modality, device=run.device)
             for modality in range(len(MODALITIES))
         ]
-        magnitudes = tune(analysis.magnitudes[frames], -analysis.tuning, run.front_end)
+        magnitudes = tune(spectra.magnitudes[frames], -spectra.tuning, run.front_end)
         magnitudes = magnitudes.to(run.device)
         true_classes = torch.from_numpy(classes[frames]).to(run.device)
         weights = torch.ones(true_classes.shape[:2], device=run.device)
@@ -206,10 +208,10 @@ def synthesis_config(config: CrossConfig) -> SynthesisConfig:
 
 @torch.no_grad()
 def _write_reconstruction(
-    run: Run, analysis: RecordingAnalysis, config: CrossConfig, path: Path
+    run: Run, spectra: RecordingSpectra, config: CrossConfig, path: Path
 ) -> None:
     """Write the recording through the signal VAE."""
-    magnitudes = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning)
+    magnitudes = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning)
     audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(config), run.device)
     write_audio(path, to_peak(audio), run.front_end.sample_rate)
 
@@ -237,7 +239,7 @@ def _write_transfer(
 def _plot(
     run: Run,
     pair: Pair,
-    analysis: RecordingAnalysis,
+    recorded: RecordingSpectra,
     reference: Reference,
     notes: Sequence[Note],
     path: Path,
@@ -245,13 +247,13 @@ def _plot(
     """Spectra of the recording, its reconstruction and transfer, above the notes; of long
     recordings every n-th frame.
     """
-    n_frames = len(analysis.magnitudes)
-    original, front_end = thin_out(analysis.magnitudes, run.front_end)
+    n_frames = len(recorded.magnitudes)
+    original, front_end = thin_out(recorded.magnitudes, run.front_end)
     every = front_end.frame_hop // run.front_end.frame_hop
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     symbols = torch.from_numpy(classes[::every]).to(run.device)
     transfer = features_to_magnitudes(run, run.model.symbol_to_signal(symbols).mean).cpu()
-    reconstruction = reconstruct_magnitudes(run, original, analysis.tuning)
+    reconstruction = reconstruct_magnitudes(run, original, recorded.tuning)
     spectra = {
         "original": original.numpy(),
         "reconstruction": reconstruction.numpy(),

@@ -74,10 +74,11 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
     """
     config = synthesis_config(options)
     analysis = analyse_recording(run, path)
+    magnitudes, tuning = analysis.spectra.magnitudes, analysis.spectra.tuning
     tracks = posteriors_to_tracks(analysis.posteriors)
-    reconstruction = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning, config)
+    reconstruction = reconstruct_magnitudes(run, magnitudes, tuning, config)
     audio = magnitudes_to_audio(reconstruction, run.front_end, config, run.device)
-    spectra = {path.name: analysis.magnitudes, "reconstruction": reconstruction}
+    spectra = {path.name: magnitudes, "reconstruction": reconstruction}
     files = write_sound(run, audio, base, options, spectra, tracks)
     return replace(
         files,

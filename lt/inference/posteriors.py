@@ -103,18 +103,26 @@ class Posteriors:
 
 
 @dataclass(frozen=True)
-class RecordingAnalysis:
-    """A recording, transformed once.
+class RecordingSpectra:
+    """The spectra of a recording.
 
     Attributes:
         magnitudes: (model frames, bins) on the CPU, as recorded (not retuned).
         tuning: semitones above A = 440 Hz by which the run has to retune the magnitudes; 0 for a
             run without `--retune 1`.
-        posteriors: of the retuned magnitudes, with levels and bands.
     """
 
     magnitudes: Tensor
     tuning: float
+
+
+@dataclass(frozen=True)
+class RecordingAnalysis:
+    """A recording, transformed once: its spectra, the posteriors of the retuned ones, and levels
+    and bands.
+    """
+
+    spectra: RecordingSpectra
     posteriors: Posteriors
 
 
@@ -190,8 +198,8 @@ def encode(run: Run, audio: np.ndarray) -> np.ndarray:
         >>> lt.encode(run, np.zeros(22050, np.float32)).shape
         (32, 3)
     """
-    analysis = analyse_audio(run, [audio])
-    retuned = tune(analysis.magnitudes.to(run.device), -analysis.tuning, run.front_end)
+    spectra = analyse_audio(run, [audio]).spectra
+    retuned = tune(spectra.magnitudes.to(run.device), -spectra.tuning, run.front_end)
     return run.model.encode_signal(run.scaler.apply(retuned)).top.mean.cpu().numpy()
 
 
@@ -214,7 +222,7 @@ def _analysis(
         bands,
         config.fmin,
     )
-    return RecordingAnalysis(magnitudes, tuning, posteriors)
+    return RecordingAnalysis(RecordingSpectra(magnitudes, tuning), posteriors)
 
 
 @torch.no_grad()

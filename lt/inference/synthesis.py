@@ -112,8 +112,8 @@ def reconstruct(
         >>> len(reconstruction) - len(audio) < run.front_end.frame_hop
         True
     """
-    analysis = analyse_audio(run, [audio])
-    magnitudes = reconstruct_magnitudes(run, analysis.magnitudes, analysis.tuning, config)
+    spectra = analyse_audio(run, [audio]).spectra
+    magnitudes = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning, config)
     return magnitudes_to_audio(magnitudes, run.front_end, config, run.device)
 
 

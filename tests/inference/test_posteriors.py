@@ -30,7 +30,7 @@ def test_magnitudes_are_those_of_the_whole_sound(run):
     analysis = analyse_audio(run, np.array_split(audio, 11))
     clear = torch.from_numpy(high_pass(audio, run.front_end))
     whole = audio_to_magnitudes(clear, run.front_end)
-    torch.testing.assert_close(analysis.magnitudes, whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(analysis.spectra.magnitudes, whole, rtol=1e-4, atol=1e-6)
     assert len(analysis.posteriors.probabilities[0]) == len(whole)
 
 
@@ -39,7 +39,7 @@ def test_fine_frames_cover_the_model_frames(run, n_samples):
     analysis = analyse_audio(run, [noise(n_samples)])
     posteriors = analysis.posteriors
     n_model_frames = -(-n_samples // 704)
-    assert len(analysis.magnitudes) == n_model_frames
+    assert len(analysis.spectra.magnitudes) == n_model_frames
     assert len(posteriors.level_db) == len(posteriors.clear_db) == len(posteriors.bands)
     assert len(posteriors) == -(-n_model_frames * 11 // 2)
     assert posteriors.model_frames[0] == 0 and posteriors.model_frames[-1] == n_model_frames - 1
@@ -56,7 +56,7 @@ def test_bands_are_those_of_a_model_frame_around_every_second_coefficient(run):
     so the centre of a fine frame, where n is odd.
     """
     analysis = analyse_audio(run, [noise(100_000)])
-    power = analysis.magnitudes[:, :408].square().unflatten(1, (-1, 4)).sum(dim=2)
+    power = analysis.spectra.magnitudes[:, :408].square().unflatten(1, (-1, 4)).sum(dim=2)
     bands = torch.from_numpy(analysis.posteriors.bands).float()
     for frame in range(1, len(power) - 1, 2):
         expected = power[frame].sqrt()
