@@ -30,7 +30,7 @@ from typing import Any, get_origin, get_type_hints
 import click
 from click.core import ParameterSource
 
-from lt.config import CUDA_HELP, LARGEST, scalar_type
+from lt.config.fields import CUDA_HELP, LARGEST, in_interval, scalar_type
 from lt.devices import cuda_index
 
 logger = logging.getLogger("lt")
@@ -59,8 +59,7 @@ class Value(click.ParamType):
 
 
 def interval(bounds: str, number: type = int) -> Value:
-    """Numbers in an interval such as "[0, 1]" or "(0, inf)"; infinity stands for `LARGEST`."""
-    low, high = (max(min(float(end), LARGEST), -LARGEST) for end in bounds[1:-1].split(","))
+    """Numbers in an interval such as "[0, 1]" or "(0, inf)"."""
 
     def parse(text: object) -> int | float:
         try:
@@ -70,8 +69,7 @@ def interval(bounds: str, number: type = int) -> Value:
             raise ValueError(f"'{text}' is not {what}") from None
         if value >= LARGEST:
             raise ValueError(f"{text} is too large: numbers here are below {LARGEST:g}")
-        on_bound = value == low and bounds[0] == "[" or value == high and bounds[-1] == "]"
-        if not (low < value < high or on_bound):
+        if not in_interval(value, bounds):
             raise ValueError(f"{text} is not in {bounds}")
         return value
 

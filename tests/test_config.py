@@ -131,3 +131,31 @@ def test_given_settings_win_over_presets_and_presets_over_defaults():
     assert config.tilt == PRESETS["robust"]["tilt"] and config.beta_1 == RunConfig.beta_1
     mixtures = with_preset({"instruments": ("Flute", "Violin"), "epochs": 3}, "robust")
     assert (mixtures.random_mode, mixtures.epochs) == ("bernoulli", 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 1.5},
+        {"epochs": -1},
+        {"split": "foo"},
+        {"instruments": "Flute"},
+        {"dims": [3]},
+        {"dims": 3},
+        {"batch_size": 0},
+        {"save_epochs": "9"},
+        {"learning_rate": None},
+        {"learning_rate": float("nan")},
+        {"augment": 2},
+        {"name": "a/b"},
+    ],
+)
+def test_values_that_a_flag_does_not_take_are_refused_from_python_too(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} cannot be"):
+        RunConfig(**wrong)
+
+
+def test_a_part_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="partition cannot be 'foo'"):
+        AnalysisConfig(partition="foo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag
+from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, check_flags, flag
 from lt.config.synthesis import SynthesisConfig
 
 
@@ -15,6 +15,9 @@ class AnalysisConfig:
     Example:
         >>> lt.AnalysisConfig(nb_passes=2).partition
         'test'
+
+    Raises:
+        ValueError: a value that the flag does not take.
     """
 
     partition: str = flag(
@@ -51,6 +54,9 @@ class AnalysisConfig:
     classifier_epochs: int = flag(1000, "training epochs of the baselines", "Baselines", COUNT)
     classifier_bs: int = flag(64, "batch size of the baselines", "Baselines", COUNT)
     seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
+
+    def __post_init__(self) -> None:
+        check_flags(self)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,17 @@ LARGEST = 1e12  # bound on every number in settings, so that they can be stored 
 Settings = TypeVar("Settings")
 
 
+COUNT = "[1, inf)"
+NOT_NEGATIVE = "[0, inf)"
+POSITIVE = "(0, inf)"
+FRACTION = "[0, 1]"
+DECIBELS = "[0, 60]"
+SIZE = "[1, 1e8]"  # more is a typing error: no machine has the memory
+LAYERS = "[1, 1000]"
+SEED_HELP = "fixes initialisation, split, mixtures, sampling and phase"
+CUDA_HELP = "-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first"
+
+
 def constant(default: Any, unit: str, origin: str) -> Any:
     """A dataclass field for a constant of a method: its unit and where its value comes from.
 
@@ -85,6 +96,38 @@ def scalar_type(hint: Any) -> type:
     return (get_args(hint) or (hint,))[0]
 
 
+def in_interval(value: float, bounds: str) -> bool:
+    """Whether a number is in an interval such as "[0, 1]" or "(0, inf)", and below `LARGEST`."""
+    low, high = map(float, bounds[1:-1].split(","))
+    on_bound = value == low and bounds[0] == "[" or value == high and bounds[-1] == "]"
+    return abs(value) < LARGEST and (low < value < high or on_bound)
+
+
+def check_flags(config: object) -> None:
+    """Check the fields of a settings dataclass that were made by `flag`: their types, choices and
+    intervals, as the command line does.
+
+    Raises:
+        ValueError: a value that the flag does not take.
+    """
+    hints = get_type_hints(type(config))
+    for entry in fields(config):
+        value, kind = getattr(config, entry.name), entry.metadata.get("kind", "")
+        several = get_origin(hints[entry.name]) is tuple
+        allowed = "[0, 1]" if kind == "switch" else kind
+        for item in value if several and isinstance(value, tuple) else (value,):
+            fits = several == isinstance(value, tuple) and _is_a(
+                scalar_type(hints[entry.name]), item
+            )
+            if isinstance(allowed, tuple):
+                fits = fits and item in allowed
+            elif allowed.startswith(("[", "(")):
+                fits = fits and in_interval(item, allowed)
+            if not fits:
+                expected = allowed or hints[entry.name]
+                raise ValueError(f"{entry.name} cannot be {value!r}; expected {expected}")
+
+
 def settings_from_dict(kind: type[Settings], values: dict[str, object]) -> Settings:
     """A settings dataclass from plain JSON values (lists become tuples), checked against the types
     of its fields. Fields that are missing get their defaults: settings that a later version added
@@ -115,30 +158,3 @@ def _is_a(kind: type, value: object) -> bool:
     if kind is str or isinstance(value, (str, bool)):
         return kind is str and isinstance(value, str)
     return isinstance(value, (int, kind)) and abs(value) < LARGEST
-
-
-COUNT = "[1, inf)"
-
-
-NOT_NEGATIVE = "[0, inf)"
-
-
-POSITIVE = "(0, inf)"
-
-
-FRACTION = "[0, 1]"
-
-
-DECIBELS = "[0, 60]"
-
-
-SIZE = "[1, 1e8]"  # more is a typing error: no machine has the memory
-
-
-LAYERS = "[1, 1000]"
-
-
-SEED_HELP = "fixes initialisation, split, mixtures, sampling and phase"
-
-
-CUDA_HELP = "-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first"

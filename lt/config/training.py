@@ -14,6 +14,7 @@ from lt.config.fields import (
     POSITIVE,
     SEED_HELP,
     SIZE,
+    check_flags,
     flag,
 )
 
@@ -34,7 +35,7 @@ class RunConfig:
     """Settings of a training run: the flags of `lt_train.py`.
 
     Raises:
-        ValueError: settings that contradict each other.
+        ValueError: a value that the flag does not take, or settings that contradict each other.
 
     Example:
         >>> lt.RunConfig(instruments=("Flute",), epochs=10).dims
@@ -363,6 +364,9 @@ class RunConfig:
     )
 
     def __post_init__(self) -> None:
+        check_flags(self)
+        if self.name in ("", ".", "..") or set(self.name) & set("/\\\0"):
+            raise ValueError(f"name cannot be '{self.name}': it is not a plain file name")
         if not self.savedir or not self.dbroot:
             raise ValueError("--savedir and --dbroot need a path")
         if len(self.frames) == 2 and self.frames[0] >= self.frames[1]:

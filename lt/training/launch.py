@@ -212,8 +212,10 @@ def _changed(own: RunConfig, changes: dict[str, Any], path: Path) -> RunConfig:
     """The settings of a run with some changes.
 
     Raises:
-        ValueError: a change would make it another run.
+        ValueError: an unknown setting, or a change that would make it another run.
     """
+    if unknown := sorted(changes.keys() - vars(own).keys()):
+        raise ValueError(f"unknown settings: {', '.join(unknown)}")
     resumable = fields_with(RunConfig, "resumable")
     refused = [
         f"--{name} {_as_typed(value)} (the run has {_as_typed(getattr(own, name))})"

@@ -54,3 +54,12 @@ def test_training_in_a_thread(config, no_figures):
     thread.start()
     thread.join()
     assert [trained.epochs for trained in results] == [2]
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 3.5}, {"epochs": "9"}, {"epoch": 9}])
+def test_changes_that_are_no_settings_leave_the_run_as_it_was(config, no_figures, changes):
+    path = train(config).path
+    before = (path / "config.json").read_bytes()
+    with pytest.raises(ValueError, match="epoch"):
+        resume(path, "last", changes)
+    assert (path / "config.json").read_bytes() == before
