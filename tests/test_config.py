@@ -27,7 +27,7 @@ OCTAVE = {
     "lt/config/training.py",
     "lt/labels.py",
     "lt/build/annotations.py",
-    "lt/build/article.py",
+    "lt/build/published_set.py",
     "lt/build/summary.py",
     "lt/data/mixing.py",
     "lt/evaluation/analyze.py",

@@ -31,7 +31,6 @@ DARKEST_CUTOFF = 2.0  # cutoff at velocity 0, in multiples of the fundamental fr
 FADE_OUT_SECONDS = 0.1  # the synthesiser takes some hundredths of a second to silence a voice
 WHEEL_CENTRE = 8192  # MIDI pitch wheel
 WHEEL_SEMITONES = 2
-EMBEDDED = ("Flute", "Piano", "Alto-Sax", "Trumpet-C", "Violin")
 
 
 def embedded_font() -> Path:

@@ -196,7 +196,7 @@ def font_manifest(instruments: Sequence[str] = ()) -> Manifest:
 def build_embedded_set(path: Path | str, progress: Progress = silent) -> BuildSummary:
     """Build the default data set of `lt_train.py` from the sound font that pretty_midi carries.
 
-    Its five instruments are `lt.audio.soundfont.EMBEDDED`, each over its range at five dynamics.
+    Its five instruments are `lt.build.embedded_set.EMBEDDED`, each over its range at five dynamics.
     """
     config = BuildConfig(kind="font")
     return build_from_manifest(font_manifest(), Path(path), config, progress=progress)

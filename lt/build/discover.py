@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from lt.audio.soundfont import EMBEDDED
 from lt.build.aligned_midi import index_midi
 from lt.build.annotations import (
     CSV_COLUMNS,
@@ -23,6 +22,7 @@ from lt.build.annotations import (
     index_mirdata,
     read_csv,
 )
+from lt.build.embedded_set import EMBEDDED
 from lt.build.filenames import (
     PHILHARMONIA_NAME,
     TINYSOL_NAME,

@@ -18,8 +18,9 @@ from builder_helpers import (
 )
 
 import lt
-from lt.audio.soundfont import EMBEDDED, embedded_font
+from lt.audio.soundfont import embedded_font
 from lt.build.builder import font_manifest
+from lt.build.embedded_set import EMBEDDED
 from lt.config import SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
 from lt.labels import DYNAMICS_NAMES

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from lt.build.article import ArraysOnly, convert, read_published_set
+from lt.build.published_set import ArraysOnly, convert, read_published_set
 from lt.data.dataset import read_data_set
 
 N_BINS = 410
