@@ -1,10 +1,14 @@
-"""Labels: octave, pitch and dynamics of a frame, and the class indices that models use for them.
+"""Labels: octave, pitch, dynamics and age of a frame, and the class indices that models use for
+them.
 
-A frame of one instrument has an octave (0-8, scientific: C4 = MIDI 60), a pitch class (0-11, C = 0)
-and a dynamic (0-4 = pp p mf f ff). `NoteLabels` holds them by name, with `SILENCE` where nothing
-sounds; `LabelSpace` says which labels a model has, for which instruments, and maps them to class
-indices and back. Silence, where a model has it, is the last class of each label. Lists of labels
-that users type (`4 9 2`, `A4:mf`) are read by `parse_symbols`.
+A frame of one instrument has an octave (0-8, scientific: C4 = MIDI 60), a pitch class (0-11, C =
+0), a dynamic (0-4 = pp p mf f ff), and an age: the time since the note's onset, and after note-off
+the time since that, in classes that widen with time. `NoteLabels` holds them by name, with
+`SILENCE` where nothing sounds; `LabelSpace` says which labels a model has, for which instruments,
+and maps them to class indices and back. Silence, where a model has it, is the last class of each
+label. Lists of labels that users type (`4 9 2`, `A4:mf`, `A4:mf:age=3`) are read by
+`parse_symbols`. They seldom hold an age: then its class is `ANY_AGE`, and whoever plays the symbol
+lets the age run from onset to release.
 
 Names: `note_number` is a MIDI number, `velocity` a MIDI velocity, converters are `a_to_b`. The
 canonical array form is `classes`: (frames, instruments, labels), int64.
@@ -14,17 +18,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lt.config import LABELS
+from lt.config import LABELS, NOTE_LABELS
 
 PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 DYNAMICS_NAMES = ("pp", "p", "mf", "f", "ff")
-CLASS_NAMES = {"octave": tuple("012345678"), "pitch": PITCH_NAMES, "dynamics": DYNAMICS_NAMES}
+# Start of each class of age, in units of 32 ms (a model frame of the default front end): single
+# frames where a note changes fast, then widths that grow with the age.
+AGE_UNIT = 0.032  # s
+ONSET_AGES = np.array([0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64, 85, 113]) * AGE_UNIT
+RELEASE_AGES = np.array([0, 1, 2, 3, 4, 6, 9, 13, 19, 28, 41]) * AGE_UNIT
+AGE_NAMES = (
+    *(f"{seconds:.2f}" for seconds in ONSET_AGES),
+    *(f"off+{seconds:.2f}" for seconds in RELEASE_AGES),
+)
+CLASS_NAMES = {
+    "octave": tuple("012345678"),
+    "pitch": PITCH_NAMES,
+    "dynamics": DYNAMICS_NAMES,
+    "age": AGE_NAMES,
+}
 N_CLASSES = {label: len(names) for label, names in CLASS_NAMES.items()}
 SILENCE = -1
+ANY_AGE = -2  # in place of an age that is not given
 DEFAULT_OCTAVE = 4  # for models without the label `octave`
 DEFAULT_DYNAMICS = 2  # mf, for models without the label `dynamics`
 SEMITONES = 12  # in an octave
@@ -87,12 +106,31 @@ def number_to_note_name(note_number: int) -> str:
 # --- labels by name, and classes ------------------------------------------------------------------
 
 
+def age_class(since_onset: np.ndarray, since_release: np.ndarray | None = None) -> np.ndarray:
+    """Class of age (frames,) of moments of a note.
+
+    Args:
+        since_onset: (frames,) seconds; negative ones, before the onset, count as 0.
+        since_release: (frames,) seconds since note-off, negative before it; None: not released.
+    """
+    classes = _at_or_before(ONSET_AGES, since_onset)
+    if since_release is None:
+        return classes
+    released = len(ONSET_AGES) + _at_or_before(RELEASE_AGES, since_release)
+    return np.where(since_release >= 0, released, classes)
+
+
+def _at_or_before(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
+    return np.searchsorted(starts, np.maximum(times, 0.0), side="right") - 1
+
+
 @dataclass(frozen=True)
 class NoteLabels:
     """The labels of one instrument for each frame; `SILENCE` in every field where nothing sounds.
 
     Attributes:
         octave, pitch, dynamics: (frames,) int64.
+        age: (frames,) int64; `ANY_AGE` where it is not known, which is the default.
 
     Raises:
         ValueError: fields of different lengths.
@@ -105,12 +143,16 @@ class NoteLabels:
     octave: np.ndarray
     pitch: np.ndarray
     dynamics: np.ndarray
+    age: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.octave) == len(self.pitch) == len(self.dynamics):
+        if self.age is None:
+            object.__setattr__(self, "age", np.where(self.silent, SILENCE, ANY_AGE))
+        lengths = {label: len(getattr(self, label)) for label in LABELS}
+        if len(set(lengths.values())) > 1:
             raise ValueError(
-                f"labels of unlike length: octave {len(self.octave)}, pitch {len(self.pitch)}, "
-                f"dynamics {len(self.dynamics)}"
+                "labels of unlike length: "
+                + ", ".join(f"{label} {length}" for label, length in lengths.items())
             )
 
     def __len__(self) -> int:
@@ -119,20 +161,20 @@ class NoteLabels:
     @property
     def silent(self) -> np.ndarray:
         """(frames,) bool."""
-        return self.pitch == SILENCE
+        return np.asarray(self.pitch) == SILENCE
 
     @property
     def note_number(self) -> np.ndarray:
         """(frames,) MIDI numbers, `SILENCE` where silent."""
         return np.where(self.silent, SILENCE, octave_pitch_to_note_number(self.octave, self.pitch))
 
-    def table(self) -> np.ndarray:
-        """(frames, 3) in the order of `LABELS`."""
-        return np.stack([self.octave, self.pitch, self.dynamics], axis=1)
+    def table(self, labels: Sequence[str] = LABELS) -> np.ndarray:
+        """(frames, labels)."""
+        return np.stack([getattr(self, label) for label in labels], axis=1)
 
     @classmethod
     def from_table(cls, table: np.ndarray) -> NoteLabels:
-        """The inverse of `table`."""
+        """The inverse of `table`; without the column of ages, they are not known."""
         return cls(*np.asarray(table, dtype=np.int64).T)
 
     @classmethod
@@ -145,7 +187,7 @@ class NoteLabels:
     @classmethod
     def of_silence(cls, n_frames: int) -> NoteLabels:
         """`n_frames` silent frames."""
-        return cls.from_table(np.full((n_frames, len(LABELS)), SILENCE))
+        return cls.from_table(np.full((n_frames, len(NOTE_LABELS)), SILENCE))
 
 
 @dataclass(frozen=True)
@@ -161,7 +203,7 @@ class LabelSpace:
         (('Flute.octave', 'Flute.pitch', 'Violin.octave', 'Violin.pitch'), (10, 13))
     """
 
-    labels: tuple[str, ...] = LABELS
+    labels: tuple[str, ...] = NOTE_LABELS
     instruments: tuple[str, ...] = ("Piano",)
     silence: bool = True
 
@@ -209,6 +251,11 @@ class LabelSpace:
         """(labels,) the class after the last sounding one of each label."""
         return np.array([N_CLASSES[label] for label in self.labels])
 
+    @property
+    def age_column(self) -> int | None:
+        """Position of the label `age`, None for a space without it."""
+        return self.labels.index("age") if "age" in self.labels else None
+
     def class_names(self, label: str) -> tuple[str, ...]:
         """Names of a label's classes, `silence` last where the model has it."""
         return CLASS_NAMES[label] + (("silence",) if self.silence else ())
@@ -224,24 +271,26 @@ class LabelSpace:
             raise ValueError(
                 f"expected labels of {len(self.instruments)} instruments, got {len(labels)}"
             )
-        classes = np.stack([entry.table()[:, self.indices] for entry in labels], axis=1)
+        classes = np.stack([entry.table(self.labels) for entry in labels], axis=1)
         if (classes == SILENCE).any() and not self.silence:
             raise ValueError("silent frames given to a model without a silence class")
-        if (classes < SILENCE).any() or (classes >= self.silence_classes).any():
+        lowest = [ANY_AGE if label == "age" else SILENCE for label in self.labels]
+        if (classes < lowest).any() or (classes >= self.silence_classes).any():
             raise ValueError(
-                "a label is outside its classes (octave 0-8, pitch 0-11, dynamics 0-4)"
+                "a label is outside its classes (octave 0-8, pitch 0-11, dynamics 0-4, age "
+                f"0-{N_CLASSES['age'] - 1})"
             )
         return np.where(classes == SILENCE, self.silence_classes, classes)
 
     def to_labels(self, classes: np.ndarray) -> list[NoteLabels]:
         """Classes (frames, instruments, labels) -> NoteLabels of each instrument.
 
-        Labels that the model does not have get defaults (octave 4, pitch C, mf). A frame is silent
-        if at least half of its labels are.
+        Labels that the model does not have get defaults (octave 4, pitch C, mf, any age). A frame
+        is silent if at least half of its labels are.
         """
         n_frames, n_instruments, n_labels = classes.shape
         silent = 2 * (classes >= self.silence_classes).sum(axis=2) >= n_labels
-        defaults = (DEFAULT_OCTAVE, 0, DEFAULT_DYNAMICS)
+        defaults = (DEFAULT_OCTAVE, 0, DEFAULT_DYNAMICS, ANY_AGE)
         tables = np.tile(defaults, (n_frames, n_instruments, 1))
         tables[:, :, self.indices] = np.minimum(classes, self.silence_classes - 1)
         tables[silent] = SILENCE
@@ -253,6 +302,8 @@ class LabelSpace:
 
 def parse_symbols(tokens: Sequence[str], space: LabelSpace) -> np.ndarray:
     """Class numbers or note names, as typed -> classes (groups, instruments, labels).
+
+    Groups of numbers hold no age; a note name can: `A4:mf:age=3`.
 
     Raises:
         ValueError: a wrong number of tokens, a class out of range, an unknown note name, or numbers
@@ -277,34 +328,53 @@ def parse_symbols(tokens: Sequence[str], space: LabelSpace) -> np.ndarray:
 
 def _parse_classes(values: Sequence[int], space: LabelSpace) -> np.ndarray:
     """Flat class numbers -> classes (groups, instruments, labels)."""
-    size = len(space.group_sizes)
+    columns = [column for column, label in enumerate(space.labels) if label != "age"]
+    size = len(space.instruments) * len(columns)
+    if not size:
+        raise ValueError("this model has the label age alone, which class numbers do not hold")
     if len(values) % size or not values:
-        raise ValueError(
-            f"{len(values)} numbers do not fill groups of {size} ({' '.join(space.columns)})"
-        )
-    classes = np.array(values).reshape(-1, len(space.instruments), len(space.labels))
-    for column, (label, n_classes) in enumerate(zip(space.labels, space.sizes)):
-        own = classes[:, :, column]
+        names = [name for name in space.columns if name.rpartition(".")[2] != "age"]
+        raise ValueError(f"{len(values)} numbers do not fill groups of {size} ({' '.join(names)})")
+    groups = np.array(values).reshape(-1, len(space.instruments), len(columns))
+    for index, column in enumerate(columns):
+        label, n_classes = space.labels[column], space.sizes[column]
+        own = groups[:, :, index]
         bad = own[(own < 0) | (own >= n_classes)]
         if len(bad):
             silence = f", {n_classes - 1} = silence" if space.silence else ""
             raise ValueError(f"{label} {bad[0]} is out of range (0-{n_classes - 1}{silence})")
-    return classes
+    classes = np.full((*groups.shape[:2], len(space.labels)), ANY_AGE)
+    classes[:, :, columns] = groups
+    silent = (groups == space.silence_classes[columns]).all(axis=2)
+    return np.where(silent[:, :, None], space.silence_classes, classes)
 
 
 def _parse_note(token: str, space: LabelSpace) -> NoteLabels:
-    """`A4:mf`, `A4` (mf) or `rest` -> labels of one frame."""
+    """`A4:mf`, `A4` (mf), `A4:mf:age=3` or `rest` -> labels of one frame."""
     if token == REST:
         if not space.silence:
             raise ValueError("this model has no class for silence, so it cannot play a rest")
         return NoteLabels.of_silence(1)
-    name, _, dynamics = token.partition(":")
+    note, separator, age = token.partition(":age=")
+    name, _, dynamics = note.partition(":")
     dynamics = dynamics or DYNAMICS_NAMES[DEFAULT_DYNAMICS]
     if dynamics not in DYNAMICS_NAMES:
         raise ValueError(
             f"'{token}': '{dynamics}' is no dynamic (known: {' '.join(DYNAMICS_NAMES)})"
         )
-    return NoteLabels.from_notes([note_name_to_number(name)], [DYNAMICS_NAMES.index(dynamics)])
+    labels = NoteLabels.from_notes([note_name_to_number(name)], [DYNAMICS_NAMES.index(dynamics)])
+    if not separator:
+        return labels
+    return replace(labels, age=np.array([_parse_age(age, token, space)]))
+
+
+def _parse_age(age: str, token: str, space: LabelSpace) -> int:
+    """A class of age, as typed."""
+    if space.age_column is None:
+        raise ValueError(f"'{token}': this model has no label age")
+    if not (age.isascii() and age.isdigit() and int(age) < N_CLASSES["age"]):
+        raise ValueError(f"'{token}': age '{age}' is no class 0-{N_CLASSES['age'] - 1}")
+    return int(age)
 
 
 def transpose(classes: np.ndarray, semitones: int, space: LabelSpace) -> np.ndarray:

@@ -5,16 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lt.config import LABELS
 from lt.labels import (
+    ANY_AGE,
     FIRST_NOTE_NUMBER,
     LAST_NOTE_NUMBER,
+    ONSET_AGES,
     SILENCE,
     LabelSpace,
     NoteLabels,
+    age_class,
     note_name_to_number,
     note_number_to_octave_pitch,
     number_to_note_name,
     octave_pitch_to_note_number,
+    parse_symbols,
 )
 from lt.midi import dynamics_to_velocity, velocity_to_dynamics
 
@@ -113,3 +118,32 @@ def test_a_value_outside_its_classes_is_an_error():
         LabelSpace(instruments=("Flute",)).to_classes(
             [NoteLabels.from_table(np.array([[9, 0, 0]]))]
         )
+
+
+def test_ages_widen_with_time_and_start_again_at_note_off():
+    frames = np.arange(200) * 0.032 + 0.016
+    ages = age_class(frames)
+    assert ages[0] == 0 and (np.diff(ages) >= 0).all() and ages[-1] == len(ONSET_AGES) - 1
+    widths = np.bincount(ages)[:-1]
+    assert (np.diff(widths) >= 0).all() and widths[0] == 1
+    released = age_class(frames, frames - 1.0)
+    np.testing.assert_array_equal(released[frames < 1], ages[frames < 1])
+    assert released[frames >= 1][0] == len(ONSET_AGES)
+    assert age_class(np.array([-0.01])) == 0
+
+
+def test_numbers_hold_no_age_and_names_can():
+    space = LabelSpace(LABELS, ("Flute",))
+    free = parse_symbols(["4", "9", "2", "9", "12", "5"], space)
+    np.testing.assert_array_equal(free[:, 0], [[4, 9, 2, ANY_AGE], space.silence_classes])
+    np.testing.assert_array_equal(parse_symbols(["A4:mf", "rest"], space), free)
+    assert parse_symbols(["A4:mf:age=3"], space)[0, 0, 3] == 3
+    assert space.to_labels(free)[0].age.tolist() == [ANY_AGE, SILENCE]
+
+
+@pytest.mark.parametrize("token", ["A4:mf:age=27", "A4:mf:age=-1", "A4:mf:age=x", "A4:mf:age="])
+def test_ages_out_of_range_are_errors(token):
+    with pytest.raises(ValueError, match="age"):
+        parse_symbols([token], LabelSpace(LABELS, ("Flute",)))
+    with pytest.raises(ValueError, match="no label age"):
+        parse_symbols(["A4:mf:age=3"], LabelSpace(LABELS[:3], ("Flute",)))

@@ -24,7 +24,7 @@ from lt.build.extract import ExtractedNote
 from lt.build.notes import FontNote, Manifest, select
 from lt.build.pool import Job, cache_folder, make_jobs, read_magnitudes, run_jobs
 from lt.build.summary import BuildSummary
-from lt.config import BuildConfig, SpectralConfig
+from lt.config import NOTE_LABELS, BuildConfig, SpectralConfig
 from lt.data.dataset import NoteTable, write_data_set
 from lt.files import fsync_path, refuse_overwriting_inputs
 from lt.labels import NoteLabels
@@ -165,7 +165,7 @@ def make_note_table(notes: Sequence[ExtractedNote]) -> NoteTable:
         np.array([source.dynamics for source in sources]),
     )
     return NoteTable(
-        labels.table(),
+        labels.table(NOTE_LABELS),
         np.array([instruments.index(source.instrument) for source in sources]),
         instruments,
         np.array([group_index[source.group] for source in sources]),

@@ -21,7 +21,8 @@ from lt.config.fields import (
 DEFAULT_DATA_SET = "data/lt_set.npz"
 
 
-LABELS = ("octave", "pitch", "dynamics")  # their classes: `lt.labels`
+LABELS = ("octave", "pitch", "dynamics", "age")  # their classes: `lt.labels`
+NOTE_LABELS = LABELS[:3]  # of a note; `age` is the moment of it
 
 
 AUGMENTED = ("augment", 1)
@@ -58,7 +59,7 @@ class RunConfig:
         NOT_NEGATIVE,
         at_most=2,
     )
-    labels: tuple[str, ...] = flag(LABELS, "conditioning labels", "Data", LABELS, at_least=1)
+    labels: tuple[str, ...] = flag(NOTE_LABELS, "conditioning labels", "Data", LABELS, at_least=1)
     instruments: tuple[str, ...] = flag(
         ("Piano", "Alto-Sax"),
         "instruments of the data set; two or more: the model learns their mixtures",

@@ -34,9 +34,9 @@ from typing import IO, Any, Iterable
 
 import numpy as np
 
-from lt.config import DEFAULT_DATA_SET, SpectralConfig, settings_from_dict
+from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig, settings_from_dict
 from lt.files import atomic_path
-from lt.labels import CLASS_NAMES, LABELS, N_CLASSES
+from lt.labels import CLASS_NAMES, N_CLASSES
 
 FORMAT = "latent-transcription data set"
 VERSION = 2  # 1 had low-frequency noise in its spectra
@@ -222,7 +222,7 @@ def write_data_set(
             "format": FORMAT,
             "version": VERSION,
             "front_end": asdict(config),
-            "classes": CLASS_NAMES,
+            "classes": {label: CLASS_NAMES[label] for label in NOTE_LABELS},
             "built_from": built_from,
             "fingerprint": _fingerprint(archive),
         }
@@ -345,7 +345,7 @@ def _map_member(path: Path, entry: zipfile.ZipInfo) -> np.ndarray:
 def _check(data: DataSet) -> None:
     """Raise a ValueError where tables contradict each other."""
     notes, n_frames = data.notes, data.starts[-1]
-    n_classes = [N_CLASSES[label] for label in LABELS]
+    n_classes = [N_CLASSES[label] for label in NOTE_LABELS]
     columns = (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources, notes.cents)
     wrong = {
         "it has no notes": len(data.lengths) < 1,

@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from lt.audio.features import audio_to_magnitudes
-from lt.config import SpectralConfig
+from lt.config import NOTE_LABELS, SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
 from lt.labels import NoteLabels
 
@@ -55,7 +55,7 @@ def set_of_recordings(
                 sources.append(source)
     instrument, number, dynamics = (np.array(column) for column in zip(*rows))
     table = NoteTable(
-        NoteLabels.from_notes(number, dynamics).table(),
+        NoteLabels.from_notes(number, dynamics).table(NOTE_LABELS),
         instrument,
         tuple(instruments),
         np.arange(len(rows)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lt.config import SpectralConfig
+from lt.config import NOTE_LABELS, SpectralConfig
 from lt.data.dataset import NoteTable, write_data_set
 from lt.labels import NoteLabels
 
@@ -30,7 +30,7 @@ def tiny_notes(instruments=("Flute", "Violin"), n_pitches=10):
         for group, dynamics in ((0, 1), (0, 1), (1, 3))
     ]
     instrument, number, dynamics, group = (np.array(column) for column in zip(*rows))
-    labels = NoteLabels.from_notes(number, dynamics).table()
+    labels = NoteLabels.from_notes(number, dynamics).table(NOTE_LABELS)
     return NoteTable(
         labels,
         instrument,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from training_helpers import history_of
 
-from lt.config import DEFAULT_DATA_SET, SpectralConfig
+from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
 from lt.labels import NoteLabels
 from lt.models.runs import load_run
@@ -60,7 +60,7 @@ def big_set(path, n_bytes):
     config, frames = SpectralConfig(), 4000
     n_notes = n_bytes // (frames * config.n_bins * 4)
     numbers = 48 + np.arange(n_notes) % 36
-    labels = NoteLabels.from_notes(numbers, np.arange(n_notes) % 5).table()
+    labels = NoteLabels.from_notes(numbers, np.arange(n_notes) % 5).table(NOTE_LABELS)
     notes = NoteTable(
         labels,
         np.zeros(n_notes, int),
