@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Baselines on the single notes on which `bench/generalisation.py` evaluates a model.
 
-    python3 bench/baselines.py saves/hearing_robust_lt_set_0__Flute --notes OTHER.npz \
+    python3 bench/baselines.py saves/generalisation_robust_lt_set_0__Flute --notes OTHER.npz \
         --sources FOLDER
 
 A row each for the model, PCA + MLP and pYIN: the fraction of sounding frames whose octave and pitch

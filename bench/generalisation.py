@@ -9,7 +9,7 @@ each setting of the preset contributes.
 
 SET_DIR is laid out as the Cantos flute set (Recordings/, Aligned_files/mid_files/); OTHER.npz is a
 data set made by `python3 -m lt.builders`. Each row trains with `lt_train.py`. Rows are appended to
-`saves/hearing.csv`; those that are there with all that is asked for are not measured again.
+`saves/generalisation.csv`; those that are there with all that is asked for are not measured again.
 
 Single notes are transcribed as recordings of their own, without use of their labels; their frames
 within 40 dB of the peak are scored; `other_note` has a value for each `--notes`. The spectra that
@@ -115,7 +115,7 @@ def measure(
     """Train one row and score it: a row of the table."""
     instruments, name = (
         key["instruments"].split(),
-        f"hearing_{key['row']}_{Path(key['data']).stem}_{key['seed']}",
+        f"generalisation_{key['row']}_{Path(key['data']).stem}_{key['seed']}",
     )
     others = [read_data_set(path) for path in notes]
     for other, instrument in itertools.product(others, instruments):
@@ -331,7 +331,7 @@ def main(
     if unknown := set((rows or "").split()) - set(known):
         raise click.UsageError(f"no row '{min(unknown)}' (known: {' '.join(known)})")
     asked = ["frame_note"] * bool(recordings) + ["other_note"] * bool(notes)
-    table = HERE / "saves" / "hearing.csv"
+    table = HERE / "saves" / "generalisation.csv"
     if not table.exists():
         table.parent.mkdir(exist_ok=True)
         table.write_text(",".join(COLUMNS) + "\n")

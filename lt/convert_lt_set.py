@@ -1,4 +1,4 @@
-"""`python3 -m lt.convert_lt_set`: the command of `lt.build.published_set`, under the name that users
+"""`python3 -m lt.convert_lt_set`: the command of `lt.build.published_set`, under the name users
 know.
 """
 

@@ -24,7 +24,6 @@ import numpy as np
 from lt.config import SpectralConfig
 from lt.files import write_bytes
 from lt.labels import (
-    DEFAULT_DYNAMICS,
     SILENCE,
     NoteLabels,
     is_in_range,
@@ -338,32 +337,6 @@ def notes_to_labels(
         note_number[held] = note.note_number
         dynamics[held] = velocity_to_dynamics(note.velocity)
     return NoteLabels.from_notes(note_number, dynamics)
-
-
-def labels_to_notes(labels: NoteLabels, frame_seconds: float = FRAME_SECONDS) -> list[Note]:
-    """Labels -> a note for each sequence of frames of the same octave and pitch.
-
-    A change of dynamics does not split a note: its velocity is the median over its frames.
-    """
-    note_number = labels.note_number
-    changes = np.flatnonzero(np.diff(note_number)) + 1
-    bounds = [0, *changes.tolist(), len(note_number)]
-    return [
-        Note(
-            start * frame_seconds,
-            end * frame_seconds,
-            int(note_number[start]),
-            _velocity(labels.dynamics[start:end]),
-        )
-        for start, end in itertools.pairwise(bounds)
-        if end > start and note_number[start] != SILENCE
-    ]
-
-
-def _velocity(dynamics: np.ndarray) -> int:
-    """Velocity of a note from the dynamics of its frames (frames,); mf if all are `SILENCE`."""
-    known = dynamics[dynamics != SILENCE]
-    return int(dynamics_to_velocity(int(np.median(known)) if len(known) else DEFAULT_DYNAMICS))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from lt.midi import (
     FRAME_SECONDS,
     Note,
     Track,
-    labels_to_notes,
     last_offset,
     notes_in_range,
     notes_to_labels,
@@ -47,22 +46,8 @@ def read(tmp_path, *tracks):
     return read_midi(tmp_path / "a.mid")
 
 
-def as_runs(runs):
-    """(note number, dynamics, frames) -> NoteLabels; neighbours of one note take the first one's
-    dynamics.
-    """
-    note_number, dynamics = [], []
-    for number, level, frames in runs:
-        if note_number and note_number[-1] == number != SILENCE:
-            level = dynamics[-1]
-        note_number += [number] * frames
-        dynamics += [SILENCE if number == SILENCE else level] * frames
-    return NoteLabels.from_notes(np.array(note_number), np.array(dynamics))
-
-
 numbers = st.one_of(st.just(SILENCE), st.integers(12, 119))
 runs = st.tuples(numbers, st.integers(0, 4), st.integers(1, 9))
-label_runs = st.lists(runs, min_size=1, max_size=30).map(as_runs)
 
 
 # (onset, length, number, velocity), in steps of 5 ms; no two begin at once, and none is struck
@@ -95,14 +80,25 @@ def test_notes_that_overlap_at_random_have_the_same_labels_after_a_midi_file(
 
 
 @settings(max_examples=60, deadline=None)
-@given(labels=label_runs, tempo=st.sampled_from([33.3, 60.0, 120.0, 187.5]))
-def test_labels_survive_a_midi_file(tmp_path_factory, labels, tempo):
+@given(
+    drawn=st.lists(runs, min_size=1, max_size=30), tempo=st.sampled_from([33.3, 60.0, 120.0, 187.5])
+)
+def test_notes_in_turn_and_their_labels_survive_a_midi_file(tmp_path_factory, drawn, tempo):
     path = tmp_path_factory.mktemp("midi") / "a.mid"
-    notes = labels_to_notes(labels)
+    number, dynamics, frames = np.array(drawn).T
+    dynamics = np.where(number == SILENCE, SILENCE, dynamics)
+    ends = np.cumsum(frames)
+    notes = [
+        Note(start * FRAME_SECONDS, end * FRAME_SECONDS, int(own), DYNAMICS_VELOCITIES[level])
+        for start, end, own, level in zip(ends - frames, ends, number, dynamics)
+        if own != SILENCE
+    ]
     write_midi(path, [Track("Flute", 73, tuple(notes))], tempo)
-    tracks = read_midi(path)
-    back = [note for track in tracks for note in track.notes]
-    np.testing.assert_array_equal(notes_to_labels(back, len(labels)).table(), labels.table())
+    back = [note for track in read_midi(path) for note in track.notes]
+    np.testing.assert_array_equal(
+        notes_to_labels(back, ends[-1]).table(),
+        NoteLabels.from_notes(np.repeat(number, frames), np.repeat(dynamics, frames)).table(),
+    )
     assert [(note.note_number, note.velocity) for note in back] == [
         (note.note_number, note.velocity) for note in notes
     ]
@@ -289,15 +285,8 @@ def test_notes_that_labels_cannot_name():
     assert [note.note_number for note in notes_in_range(notes)] == [12, 119]
     with pytest.raises(ValueError, match="outside C0 to B8"):
         notes_to_labels(notes, 5)
-    assert len(notes_to_labels([], 0)) == 0 and labels_to_notes(NoteLabels.of_silence(0)) == []
-    assert labels_to_notes(NoteLabels.of_silence(5)) == []
+    assert len(notes_to_labels([], 0)) == 0
     assert last_offset(notes) == 1 and last_offset([]) == 0
-
-
-def test_dynamics_do_not_split_a_note():
-    labels = NoteLabels.from_notes(np.full(5, 60), np.array([SILENCE, 1, 3, 3, 4]))
-    (note,) = labels_to_notes(labels)
-    assert note == Note(0.0, 5 * FRAME_SECONDS, 60, DYNAMICS_VELOCITIES[3])
 
 
 def test_times_beyond_all_numbers_are_damage(tmp_path):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Iterable, Iterator
 
 import torch
 
@@ -55,17 +54,6 @@ def audio_to_magnitudes(
     """
     transform = nsgt(config, audio.device)
     return transform.magnitude_frames(audio.to(torch.float32), config.frame_hop)
-
-
-def stream_magnitudes(
-    blocks: Iterable[torch.Tensor],
-    config: SpectralConfig = SpectralConfig(),
-    device: torch.device | str = "cpu",
-) -> Iterator[torch.Tensor]:
-    """Blocks of audio (samples,) -> blocks of magnitudes (frames, bins) that put together are those
-    of the whole, in bounded memory.
-    """
-    return nsgt(config, device).stream_magnitude_frames(blocks, config.frame_hop)
 
 
 def retrieve_phase(
