@@ -117,11 +117,17 @@ def test_light_modules_import_nothing_heavy(name):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_scripts_are_alone_and_their_help_is_quick(script):
+def test_scripts_import_no_other_script(script):
     others = {other.stem for other in SCRIPTS} - {script.stem}
     assert imports_of(script) & others == set()
+
+
+@pytest.mark.parametrize(
+    "command", [path.stem for path in SCRIPTS] + sorted(COMMANDS) + ["lt.build.__main__"]
+)
+def test_commands_import_nothing_heavy_before_they_run(command):
     code = (
-        f"import sys; sys.argv = ['{script.name}']; import {script.stem}; "
+        f"import sys; sys.argv = ['command']; import {command}; "
         f"sys.exit(bool({HEAVY!r} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

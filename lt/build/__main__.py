@@ -1,4 +1,7 @@
-"""The command `python3 -m lt.build` (also `python3 -m lt.builders` and `lt-build`)."""
+"""The command `python3 -m lt.build` (also `python3 -m lt.builders` and `lt-build`).
+
+Imports nothing heavy before it runs, so that `--help` is fast and Ctrl-C always ends in one line.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,6 @@ from pathlib import Path
 import click
 
 from lt import cli
-from lt.build.builder import SUMMARY_SUFFIX, build_data_set
-from lt.build.discover import KINDS, MIRDATA, index_sources
-from lt.build.notes import select
-from lt.build.summary import BuildSummary
-from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
 from lt.config import BuildConfig
 
 EXAMPLE = """python3 -m lt.builders recordings/flute --output data/flute.npz
@@ -20,7 +18,7 @@ python3 -m lt.builders FluidR3_GM.sf2 --instruments Flute Oboe --output data/win
 python3 -m lt.builders TinySOL --dry_run 1"""
 
 
-def _checked(name: str, parse: Callable[[str], object]) -> cli.Value:
+def _checked(name: str, parse: Callable[[str], None]) -> cli.Value:
     """A kind of text, kept as written, that `parse` understands; or nothing."""
 
     def check(text: str) -> str:
@@ -32,16 +30,36 @@ def _checked(name: str, parse: Callable[[str], object]) -> cli.Value:
 
 
 def _check_kind(kind: str) -> None:
+    from lt.build.discover import KINDS, MIRDATA
+
     if kind not in KINDS and not kind.startswith(MIRDATA):
         raise ValueError(f"'{kind}' is none of {' '.join(KINDS)}, {MIRDATA}LOADER")
+
+
+def _check_note(name: str) -> None:
+    from lt.build.vocabulary import note_number_of
+
+    note_number_of(name)
+
+
+def _check_dynamics(word: str) -> None:
+    from lt.build.vocabulary import dynamics_class
+
+    dynamics_class(word)
+
+
+def _check_instrument(name: str) -> None:
+    from lt.build.vocabulary import instrument_name
+
+    instrument_name(name.partition(":")[0])
 
 
 VALUES = {
     **cli.KINDS,
     "source kind": _checked("kind", _check_kind),
-    "note": _checked("note", note_number_of),
-    "dynamics": _checked("word", dynamics_class),
-    "instrument": _checked("name", lambda text: instrument_name(text.partition(":")[0])),
+    "note": _checked("note", _check_note),
+    "dynamics": _checked("word", _check_dynamics),
+    "instrument": _checked("name", _check_instrument),
 }
 
 
@@ -64,6 +82,11 @@ VALUES = {
 def main(
     source: tuple[Path, ...], output: Path | None, dry_run: int, jobs: int, **flags: object
 ) -> None:
+    from lt.build.builder import SUMMARY_SUFFIX, build_data_set
+    from lt.build.discover import index_sources
+    from lt.build.notes import select
+    from lt.build.summary import BuildSummary
+
     config = BuildConfig(**flags)
     if dry_run:
         summary = BuildSummary.expected(select(index_sources(source, config), config))

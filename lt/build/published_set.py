@@ -19,10 +19,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO, Any
 
-import click
 import numpy as np
 
-from lt import cli
 from lt.build.builder import make_note_table
 from lt.build.extract import ExtractedNote
 from lt.build.notes import DataSetNote, SourceNote
@@ -216,20 +214,3 @@ def _pitch_class(name: str | None, index: int) -> int:
     if name and re.fullmatch(r"[A-G][#b]?", name):
         return note_number_of(f"{name}4") % 12
     return (index + A_AS_ZERO) % 12
-
-
-# --- the command ----------------------------------------------------------------------------------
-
-
-@cli.command(
-    "Convert the data set that the article's authors published to this project's format.",
-    example="python3 -m lt.convert_lt_set lt_set.npz --output data/lt_article.npz",
-)
-@click.argument("source", type=cli.PATH)
-@cli.option("--output", help="the data set", type=cli.PATH, required=True)
-def main(source: Path, output: Path) -> None:
-    cli.logger.info(f"wrote {output}: {convert(source, output)} notes")
-
-
-if __name__ == "__main__":
-    main()
