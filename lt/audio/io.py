@@ -133,32 +133,57 @@ def _mono_blocks(file: soundfile.SoundFile, name: str, block: int) -> Iterator[n
         raise ValueError(f"the sound file {name} is damaged: {error.error_string}") from None
 
 
+def check_audio(audio: np.ndarray) -> np.ndarray:
+    """Audio given by the caller, checked and as float32.
+
+    Args:
+        audio: (samples,) of any floating-point type, full scale at 1.
+    Returns:
+        (samples,) float32.
+    Raises:
+        ValueError: integers, whose full scale is another; a path; not one axis; no samples; samples
+            that are NaN, infinite or far beyond full scale.
+    """
+    if isinstance(audio, (str, os.PathLike)):
+        raise ValueError(f"expected samples, got the path {audio}; lt.read_audio reads it")
+    audio = np.asarray(audio)
+    if audio.dtype.kind != "f":
+        raise ValueError(
+            f"expected floating-point samples with full scale at 1, got {audio.dtype} (divide "
+            "samples of 16 bits by 32768)"
+        )
+    if audio.ndim != 1 or not audio.size:
+        raise ValueError(f"expected audio of shape (samples,), at least one, got {audio.shape}")
+    if not (peak := _peak(audio)) <= LARGEST_SAMPLE:
+        raise ValueError(
+            "the audio holds NaN, infinite or far too large samples "
+            f"(a peak of {peak:.0e} where full scale is 1)"
+        )
+    return audio.astype(np.float32, copy=False)
+
+
 def write_audio(
     path: str | Path, audio: np.ndarray, sample_rate: int = SAMPLE_RATE, format: str | None = None
 ) -> None:
     """Write a 24-bit sound file, whole or not at all; equal samples give equal bytes.
 
     Args:
-        audio: (samples,), within full scale (see `to_peak`).
+        audio: (samples,) floating point, within full scale (see `to_peak`).
         format: `wav` or `flac`; by default the suffix of `path`.
 
     Example:
         >>> lt.write_audio("click.flac", np.array([0.0, 1.0, 0.0]))
 
     Raises:
-        ValueError: another format, not one-dimensional, empty, NaN, or beyond full scale.
+        ValueError: another format, as `check_audio`, or beyond full scale.
         OSError: the file cannot be written.
     """
     format = (format or Path(path).suffix.lstrip(".")).lower()
     if format not in ("wav", "flac"):
         raise ValueError(f"sound is written as wav or flac, not as '{format}' ({path})")
-    audio = np.asarray(audio, dtype=np.float32)
-    if audio.ndim != 1 or not len(audio):
-        raise ValueError(f"expected samples of shape (samples,) for {path}, got {audio.shape}")
-    if not _peak(audio) <= 1:
-        raise ValueError(
-            f"the sound for {path} holds NaN or passes full scale (peak {_peak(audio):.2f})"
-        )
+    audio = check_audio(audio)
+    if _peak(audio) > 1:
+        raise ValueError(f"the sound for {path} passes full scale (peak {_peak(audio):.2f})")
     with atomic_path(path) as temporary:
         try:
             soundfile.write(_system_name(temporary), audio, sample_rate, "PCM_24", format=format)

@@ -34,12 +34,22 @@ from lt.labels import (
 )
 from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity
 from lt.models.runs import Run
+from lt.progress import Progress, silent
 
 # --- from posteriors to notes ---------------------------------------------------------------------
 
 
-def transcribe(run: Run, path: Path | str, config: DecoderConfig = DecoderConfig()) -> list[Track]:
+def transcribe(
+    run: Run,
+    path: Path | str,
+    config: DecoderConfig = DecoderConfig(),
+    progress: Progress = silent,
+) -> list[Track]:
     """Transcribe a sound file -> one track per instrument of the run.
+
+    Args:
+        config: thresholds of note decoding.
+        progress: like `tqdm.tqdm`; total in frames.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
@@ -49,7 +59,7 @@ def transcribe(run: Run, path: Path | str, config: DecoderConfig = DecoderConfig
         >>> [track.name for track in lt.transcribe(run, "recording.wav")]
         ['Flute']
     """
-    return posteriors_to_tracks(analyse_recording(run, path).posteriors, config)
+    return posteriors_to_tracks(analyse_recording(run, path, progress).posteriors, config)
 
 
 def posteriors_to_tracks(

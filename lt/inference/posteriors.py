@@ -16,6 +16,7 @@ Names: `probabilities: (model frames, classes)`, one per group of `LabelSpace.gr
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,12 +31,13 @@ from torch.nn.functional import avg_pool1d, pad
 
 from lt.audio.features import nsgt
 from lt.audio.filters import high_pass_blocks
-from lt.audio.io import stream_audio
+from lt.audio.io import audio_seconds, check_audio, stream_audio
 from lt.audio.tuning import estimate_tuning, tune
 from lt.config import SpectralConfig
 from lt.files import write_csv
 from lt.labels import SEMITONES, LabelSpace
 from lt.models.runs import Run
+from lt.progress import Progress, silent
 
 STRIDE = 2  # hops from one fine frame to the next: 128 samples, 5.8 ms
 BLOCK_FRAMES = 64  # model frames that are encoded or decoded at once
@@ -129,21 +131,102 @@ class RecordingAnalysis:
 # --- analysis -------------------------------------------------------------------------------------
 
 
-def analyse_recording(run: Run, path: Path | str) -> RecordingAnalysis:
+def analyse_recording(run: Run, path: Path | str, progress: Progress = silent) -> RecordingAnalysis:
     """Decode a sound file and analyse it. An hour takes 0.4 GB.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
     """
-    return analyse_audio(run, stream_audio(path, run.front_end.sample_rate))
+    blocks = stream_audio(path, run.front_end.sample_rate)
+    return analyse_audio(run, blocks, audio_seconds(path), progress)
 
 
-def analyse_audio(run: Run, blocks: Iterable[np.ndarray]) -> RecordingAnalysis:
+def analyse_audio(
+    run: Run,
+    blocks: Iterable[np.ndarray],
+    seconds: float | None = None,
+    progress: Progress = silent,
+) -> RecordingAnalysis:
     """Analyse audio that comes in `blocks: (samples,)`, in one pass.
+
+    Args:
+        seconds: duration, for the progress bar.
 
     Raises:
         ValueError: there are no samples.
     """
+    config = run.front_end
+    transformed = _transform(run, blocks, seconds, progress)
+    spectra = _spectra(run, transformed.magnitudes)
+    probabilities = symbol_probabilities(run, spectra.magnitudes, spectra.tuning, progress)
+    bands = transformed.bands
+    posteriors = Posteriors(
+        run.space,
+        tuple(group.numpy() for group in probabilities),
+        config.frame_seconds,
+        STRIDE * config.hop / config.sample_rate,
+        _level_db(transformed.power, len(bands)),
+        _level_db(transformed.clear_power, len(bands)),
+        bands,
+        config.fmin,
+    )
+    return RecordingAnalysis(spectra, posteriors)
+
+
+def audio_spectra(run: Run, audio: np.ndarray, progress: Progress = silent) -> RecordingSpectra:
+    """The spectra of audio (samples,) at the run's sample rate.
+
+    Raises:
+        ValueError: as `lt.audio.io.check_audio`.
+    """
+    audio = check_audio(audio)
+    seconds = len(audio) / run.front_end.sample_rate
+    return _spectra(run, _transform(run, [audio], seconds, progress).magnitudes)
+
+
+@torch.no_grad()
+def encode(run: Run, audio: np.ndarray, progress: Progress = silent) -> np.ndarray:
+    """Latent representation of a sound: the signal encoder's posterior means, top layer.
+
+    Args:
+        audio: (samples,) at the run's sample rate, mono, of any floating-point type, full scale at
+            1.
+        progress: like `tqdm.tqdm`; total in frames.
+
+    Returns:
+        (model frames, latent) float32; frame n begins at n * run.front_end.frame_seconds.
+
+    Raises:
+        ValueError: integers, more than one axis, no samples, or samples that are NaN, infinite or
+            far beyond full scale.
+
+    Example:
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> lt.encode(run, np.zeros(22050, np.float32)).shape
+        (32, 3)
+    """
+    spectra = audio_spectra(run, audio, progress)
+    features = _feature_blocks(run, spectra.magnitudes, spectra.tuning, progress)
+    means = [run.model.encode_signal(block).top.mean.cpu() for block in features]
+    return torch.cat(means).numpy()
+
+
+@dataclass(frozen=True)
+class _Transformed:
+    """A recording after the transform, before the networks: magnitudes and bands as in
+    `RecordingAnalysis`, and blocks of the mean squares of hops, as recorded and after the
+    high-pass.
+    """
+
+    magnitudes: Tensor
+    bands: np.ndarray
+    power: Sequence[np.ndarray]
+    clear_power: Sequence[np.ndarray]
+
+
+def _transform(
+    run: Run, blocks: Iterable[np.ndarray], seconds: float | None, progress: Progress
+) -> _Transformed:
     config = run.front_end
     hop = STRIDE * config.hop
     # Blocks of half a slice: the transform gives the coefficients of one for each that it takes.
@@ -159,20 +242,24 @@ def analyse_audio(run: Run, blocks: Iterable[np.ndarray]) -> RecordingAnalysis:
     # 1.2 GB of gaps in the heap for an hour.
     magnitudes, bands = io.BytesIO(), io.BytesIO()
     power, clear_power = [], []
-    for block, samples, clear_samples in zip(transformed, audio, clear):
-        coefficients = block.T.contiguous()
-        frames = coefficients.view(config.n_bins, -1, width) @ block.new_full((width,), 1 / width)
-        magnitudes.write(frames.T.contiguous().cpu().numpy())
-        recent = torch.cat([recent, coefficients], dim=1)
-        block_bands = _semitone_bands(recent, config)
-        bands.write(block_bands)
-        recent = recent[:, STRIDE * len(block_bands) :]
-        power.append(_mean_power(samples, hop))
-        clear_power.append(_mean_power(clear_samples, hop))
+    n_frames = None if seconds is None else math.ceil(seconds * config.frame_rate)
+    with progress(total=n_frames, desc="transforming", unit="frame") as bar:
+        for block, samples, clear_samples in zip(transformed, audio, clear):
+            coefficients = block.T.contiguous()
+            frames = coefficients.view(config.n_bins, -1, width) @ block.new_full(
+                (width,), 1 / width
+            )
+            magnitudes.write(frames.T.contiguous().cpu().numpy())
+            recent = torch.cat([recent, coefficients], dim=1)
+            block_bands = _semitone_bands(recent, config)
+            bands.write(block_bands)
+            recent = recent[:, STRIDE * len(block_bands) :]
+            power.append(_mean_power(samples, hop))
+            clear_power.append(_mean_power(clear_samples, hop))
+            bar.update(frames.shape[1])
     last_bands = _semitone_bands(pad(recent, (0, width - 1 - width // 2)), config)
     bands.write(last_bands)
-    return _analysis(
-        run,
+    return _Transformed(
         torch.frombuffer(magnitudes.getbuffer(), dtype=torch.float32).view(-1, config.n_bins),
         np.frombuffer(bands.getbuffer(), np.float16).reshape(-1, last_bands.shape[1]),
         power,
@@ -180,53 +267,15 @@ def analyse_audio(run: Run, blocks: Iterable[np.ndarray]) -> RecordingAnalysis:
     )
 
 
-@torch.no_grad()
-def encode(run: Run, audio: np.ndarray) -> np.ndarray:
-    """Latent representation of a sound: the signal encoder's posterior means, top layer.
-
-    Args:
-        audio: (samples,) at the run's sample rate, mono, full scale at 1.
-
-    Returns:
-        (model frames, latent) float32; frame n begins at n * run.front_end.frame_seconds.
-
-    Raises:
-        ValueError: there are no samples.
-
-    Example:
-        >>> run = lt.load_run("saves/flute__Flute")
-        >>> lt.encode(run, np.zeros(22050, np.float32)).shape
-        (32, 3)
-    """
-    spectra = analyse_audio(run, [audio]).spectra
-    retuned = tune(spectra.magnitudes.to(run.device), -spectra.tuning, run.front_end)
-    return run.model.encode_signal(run.scaler.apply(retuned)).top.mean.cpu().numpy()
-
-
-def _analysis(
-    run: Run,
-    magnitudes: Tensor,
-    bands: np.ndarray,
-    power: Sequence[np.ndarray],
-    clear_power: Sequence[np.ndarray],
-) -> RecordingAnalysis:
-    config = run.front_end
-    tuning = estimate_tuning(magnitudes, config) if run.config.retune else 0.0
-    posteriors = Posteriors(
-        run.space,
-        tuple(group.numpy() for group in symbol_probabilities(run, magnitudes, tuning)),
-        config.frame_seconds,
-        STRIDE * config.hop / config.sample_rate,
-        _level_db(power, len(bands)),
-        _level_db(clear_power, len(bands)),
-        bands,
-        config.fmin,
-    )
-    return RecordingAnalysis(RecordingSpectra(magnitudes, tuning), posteriors)
+def _spectra(run: Run, magnitudes: Tensor) -> RecordingSpectra:
+    tuning = estimate_tuning(magnitudes, run.front_end) if run.config.retune else 0.0
+    return RecordingSpectra(magnitudes, tuning)
 
 
 @torch.no_grad()
-def symbol_probabilities(run: Run, magnitudes: Tensor, tuning: float = 0.0) -> tuple[Tensor, ...]:
+def symbol_probabilities(
+    run: Run, magnitudes: Tensor, tuning: float = 0.0, progress: Progress = silent
+) -> tuple[Tensor, ...]:
     """Class probabilities at the posterior mean.
 
     Args:
@@ -235,14 +284,19 @@ def symbol_probabilities(run: Run, magnitudes: Tensor, tuning: float = 0.0) -> t
     Returns:
         (frames, classes) on the CPU for each group of `run.space.group_sizes`.
     """
-    retuned = (
-        tune(block.to(run.device), -tuning, run.front_end)
-        for block in magnitudes.split(BLOCK_FRAMES)
-    )
-    blocks = [
-        run.model.signal_to_symbol(run.scaler.apply(block)).probabilities() for block in retuned
-    ]
+    features = _feature_blocks(run, magnitudes, tuning, progress)
+    blocks = [run.model.signal_to_symbol(block).probabilities() for block in features]
     return tuple(torch.cat(groups).cpu() for groups in zip(*blocks))
+
+
+def _feature_blocks(
+    run: Run, magnitudes: Tensor, tuning: float, progress: Progress
+) -> Iterator[Tensor]:
+    """The encoder's input (frames, features), block by block."""
+    with progress(total=len(magnitudes), desc="encoding", unit="frame") as bar:
+        for block in magnitudes.split(BLOCK_FRAMES):
+            yield run.scaler.apply(tune(block.to(run.device), -tuning, run.front_end))
+            bar.update(len(block))
 
 
 def _rechunk(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:

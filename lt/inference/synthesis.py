@@ -35,7 +35,7 @@ from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.audio.tuning import tune
 from lt.config import SpectralConfig, SynthesisConfig
-from lt.inference.posteriors import analyse_audio
+from lt.inference.posteriors import audio_spectra
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols
 from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
@@ -98,12 +98,14 @@ def reconstruct(
 
     Args:
         run: a trained run.
-        audio: (samples,) mono float32 at `run.front_end.sample_rate`, as `lt.read_audio` reads it.
+        audio: (samples,) mono, of any floating-point type, at `run.front_end.sample_rate`, as
+            `lt.read_audio` reads it.
         config: iterations, seed, sampling, and the constants of the method.
     Returns:
         audio: (ceil(samples / frame_hop) * frame_hop,) float32, faded at both ends.
     Raises:
-        ValueError: there are no samples.
+        ValueError: integers, more than one axis, no samples, or samples that are NaN, infinite or
+            far beyond full scale.
 
     Example:
         >>> run = lt.load_run("saves/flute__Flute")
@@ -112,7 +114,7 @@ def reconstruct(
         >>> len(reconstruction) - len(audio) < run.front_end.frame_hop
         True
     """
-    spectra = analyse_audio(run, [audio]).spectra
+    spectra = audio_spectra(run, audio)
     magnitudes = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning, config)
     return magnitudes_to_audio(magnitudes, run.front_end, config, run.device)
 

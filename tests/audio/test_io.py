@@ -180,3 +180,28 @@ def test_a_sample_rate_of_1_hz_is_refused(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(2000), 1)
     with pytest.raises(ValueError, match="1 samples a second"):
         audio.read_audio(tmp_path / "x.wav")
+
+
+def test_audio_of_any_floating_point_type_is_taken():
+    samples = np.array([0.5, -0.25])
+    for given in (samples, samples.astype(np.float16), samples.astype(np.float32)):
+        checked = audio.check_audio(given)
+        assert checked.dtype == np.float32 and checked.tolist() == samples.tolist()
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (np.array([1, -2], np.int16), "int16 .divide .* by 32768"),
+        (np.zeros((2, 9)), "shape .samples,., at least one, got .2, 9."),
+        (np.zeros(0), "at least one"),
+        (np.array(0.5), "shape"),
+        (np.array([0.0, np.nan]), "NaN"),
+        (np.array([0.0, -np.inf]), "infinite"),
+        (np.array([1e300]), "too large"),
+        ("tone.wav", "the path tone.wav; lt.read_audio reads it"),
+    ],
+)
+def test_what_is_not_audio_is_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        audio.check_audio(given)

@@ -9,8 +9,11 @@ from playing_helpers import make_run
 
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass
+from lt.audio.io import to_peak, write_audio
 from lt.config import SpectralConfig
-from lt.inference.posteriors import _semitone_bands, analyse_audio
+from lt.inference.note_decoding import transcribe
+from lt.inference.posteriors import _semitone_bands, analyse_audio, encode
+from lt.inference.synthesis import reconstruct
 from lt.models.runs import load_run
 
 RATE = 22050
@@ -81,3 +84,51 @@ def test_the_level_is_that_of_the_sound_whatever_the_blocks(run):
     assert levels[0][:80].max() < -100
     inner = levels[0][92 : RATE // 128 - 4]
     np.testing.assert_allclose(inner, 20 * np.log10(0.1 / np.sqrt(2)), atol=1.0)
+
+
+@pytest.mark.parametrize("function", [encode, reconstruct])
+def test_audio_of_the_caller_is_checked(run, function):
+    audio = noise(30_000)
+    np.testing.assert_array_equal(function(run, audio.astype(np.float64)), function(run, audio))
+    for wrong in ((audio * 32768).astype(np.int16), audio[None], np.full(9, np.nan), "tone.wav"):
+        with pytest.raises(ValueError, match="expected|NaN"):
+            function(run, wrong)
+
+
+def test_encoding_by_blocks_is_that_of_the_whole(run):
+    audio = noise(150_000)
+    magnitudes = analyse_audio(run, [audio]).spectra.magnitudes
+    with torch.no_grad():
+        whole = run.model.encode_signal(run.scaler.apply(magnitudes)).top.mean
+    np.testing.assert_allclose(encode(run, audio), whole, rtol=1e-4, atol=1e-5)
+
+
+class CountingBar:
+    """A bar in place of tqdm's."""
+
+    shown = []
+
+    def __init__(self, total, desc, unit):
+        self.done = 0
+        CountingBar.shown.append((self, total, unit))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def update(self, n):
+        self.done += n
+
+
+def test_progress_counts_the_frames(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(CountingBar, "shown", [])
+    audio = noise(100_000)
+    write_audio(tmp_path / "a.wav", to_peak(audio))
+    encode(run, audio, progress=CountingBar)
+    transcribe(run, tmp_path / "a.wav", progress=CountingBar)
+    n_frames = -(-len(audio) // 704)
+    assert len(CountingBar.shown) == 4
+    for bar, total, unit in CountingBar.shown:
+        assert (bar.done, total, unit) == (n_frames, n_frames, "frame")
