@@ -153,7 +153,9 @@ def check_audio(audio: np.ndarray) -> np.ndarray:
             "samples of 16 bits by 32768)"
         )
     if audio.ndim != 1 or not audio.size:
-        raise ValueError(f"expected audio of shape (samples,), at least one, got {audio.shape}")
+        raise ValueError(
+            f"expected audio of shape (samples,) with at least one sample, got {audio.shape}"
+        )
     if not (peak := _peak(audio)) <= LARGEST_SAMPLE:
         raise ValueError(
             "the audio holds NaN, infinite or far too large samples "

@@ -193,8 +193,8 @@ def test_audio_of_any_floating_point_type_is_taken():
     "given, words",
     [
         (np.array([1, -2], np.int16), "int16 .divide .* by 32768"),
-        (np.zeros((2, 9)), "shape .samples,., at least one, got .2, 9."),
-        (np.zeros(0), "at least one"),
+        (np.zeros((2, 9)), "shape .samples,. with .* got .2, 9."),
+        (np.zeros(0), "at least one sample"),
         (np.array(0.5), "shape"),
         (np.array([0.0, np.nan]), "NaN"),
         (np.array([0.0, -np.inf]), "infinite"),
