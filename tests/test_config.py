@@ -15,6 +15,7 @@ from lt.config import (
     CrossConfig,
     PlayOptions,
     RunConfig,
+    SpectralConfig,
     with_preset,
 )
 
@@ -159,3 +160,11 @@ def test_values_that_a_flag_does_not_take_are_refused_from_python_too(wrong):
 def test_a_part_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="partition cannot be 'foo'"):
         AnalysisConfig(partition="foo")
+
+
+def test_subframes_are_whole_numbers_of_coefficients():
+    fine = SpectralConfig(hop=44, subframes=4)
+    assert fine.subframe_hop == 176 and fine.frame_seconds == SpectralConfig().frame_seconds
+    assert SpectralConfig().subframe_hop == SpectralConfig.frame_hop
+    with pytest.raises(ValueError, match="multiple of hop"):
+        SpectralConfig(hop=64, subframes=4)

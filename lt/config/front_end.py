@@ -15,7 +15,9 @@ class SpectralConfig:
         sample_rate: samples per second.
         fmin, fmax, bins_per_octave: the constant-Q scale.
         slice_length, hop: length of a slice of the transform, and distance of its coefficients.
-        frame_hop: distance of model frames; a multiple of `hop`.
+        frame_hop: distance of model frames; a multiple of `hop * subframes`.
+        subframes: equal parts of a model frame whose magnitudes a data set stores. A model frame is
+            the mean of its subframes.
         rumble: cutoff of the high-pass filter before the transform; 0: no filter.
 
     Example:
@@ -26,7 +28,8 @@ class SpectralConfig:
         206
 
     Raises:
-        ValueError: a number that is not positive, or a cutoff beyond fmax.
+        ValueError: a number that is not positive, a cutoff beyond fmax, or subframes that are not
+            whole numbers of coefficients.
     """
 
     sample_rate: int = 22050
@@ -37,6 +40,7 @@ class SpectralConfig:
     hop: int = 64
     frame_hop: int = 704
     rumble: float = 40.0
+    subframes: int = 1
 
     def __post_init__(self) -> None:
         lowest = min(value for name, value in vars(self).items() if name != "rumble")
@@ -44,11 +48,21 @@ class SpectralConfig:
             raise ValueError(
                 f"a front end's numbers must be above 0, and its rumble from 0 to fmax: {self}"
             )
+        if self.frame_hop % (self.hop * self.subframes):
+            raise ValueError(
+                f"a frame_hop must be a multiple of hop * subframes: {self.frame_hop} is none of "
+                f"{self.hop} * {self.subframes}"
+            )
 
     @property
     def n_bins(self) -> int:
         """Bands of the scale: 410 at the defaults."""
         return int(math.log2(self.fmax / self.fmin) * self.bins_per_octave) + 2
+
+    @property
+    def subframe_hop(self) -> int:
+        """Distance of subframes in samples."""
+        return self.frame_hop // self.subframes
 
     @property
     def frame_seconds(self) -> float:
