@@ -211,7 +211,7 @@ def sounding_rows(data: DataSet, note: int) -> np.ndarray:
 
 def sounding_frames(data: DataSet, note: int) -> torch.Tensor:
     """The magnitudes (frames, bins) of these."""
-    return torch.from_numpy(np.array(data.magnitudes[sounding_rows(data, note)]))
+    return torch.from_numpy(data.frames(sounding_rows(data, note)))
 
 
 def tuned_frames(run: Run, data: DataSet, note: int) -> torch.Tensor:

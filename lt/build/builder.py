@@ -42,10 +42,10 @@ def build_data_set(
 ) -> BuildSummary:
     """Build a data set from sound fonts, folders of recordings or other data sets.
 
-    Writes `output` (see `lt.data.dataset`: spectra (frames, bins) float32 of whole notes, their
-    labels and tuning) and beside it NAME.files.csv, a row for every file of the sources. Equal
-    sources give equal bytes, whatever the number of processes. A build that was killed continues
-    where it stopped when it is called again.
+    Writes `output` (see `lt.data.dataset`: spectra (frames, subframes, bins) float32 of whole
+    notes, their labels, times and tuning) and beside it NAME.files.csv, a row for every file of
+    the sources. Equal sources give equal bytes, whatever the number of processes. A build that was
+    killed continues where it stopped when it is called again.
 
     Args:
         sources: one or several sound fonts (.sf2, .sf3), folders, CSV files, data sets (.npz).
@@ -144,7 +144,7 @@ def _magnitudes(
     extracted: Mapping[Path, Sequence[ExtractedNote]],
     front_end: SpectralConfig,
 ) -> Iterator[np.ndarray]:
-    """Frames (frames, bins) of each note that is used; one cache file in memory at a time."""
+    """(frames, subframes, bins) of each note that is used; one cache file in memory at a time."""
     for job in jobs:
         notes = extracted[job.path]
         if any(not note.reason for note in notes):

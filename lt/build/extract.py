@@ -43,7 +43,7 @@ class Features:
     """Spectra of some notes.
 
     Attributes:
-        magnitudes: (frames, bins) float32, one note after another.
+        magnitudes: (frames, subframes, bins) float32, one note after another.
         notes: with their numbers of frames.
     """
 
@@ -63,7 +63,7 @@ def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
     blocks = []
     extracted = []
     for note in notes:
-        magnitudes = np.zeros((0, config.n_bins), np.float32)
+        magnitudes = np.zeros((0, config.subframes, config.n_bins), np.float32)
         cents = np.nan
         reason = ""
         if isinstance(note.location, DataSetNote):
@@ -84,24 +84,27 @@ def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
 
 
 def _magnitudes(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
-    """(frames, bins), computed by one thread: the result shall not depend on the machine."""
+    """(frames, subframes, bins), computed by one thread: the result shall not depend on the
+    machine.
+    """
     import torch  # takes two seconds, too long for `--help`
 
-    from lt.audio.features import audio_to_magnitudes
+    from lt.audio.features import nsgt
 
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return audio_to_magnitudes(torch.from_numpy(audio), config).numpy()
+        whole = np.pad(audio, (0, -len(audio) % config.frame_hop))
+        frames = nsgt(config).magnitude_frames(torch.from_numpy(whole), config.subframe_hop)
+        return frames.numpy().reshape(-1, config.subframes, config.n_bins)
     finally:
         torch.set_num_threads(n_threads)
 
 
 def _from_data_set(location: DataSetNote) -> tuple[np.ndarray, float]:
-    """Frames (frames, bins) and cents of a note of another data set."""
+    """Frames (frames, subframes, bins) and cents of a note of another data set."""
     data = _open_data_set(location.path, location.path.stat().st_mtime_ns)
-    first, last = data.starts[location.index : location.index + 2]
-    return np.asarray(data.magnitudes[first:last]), data.notes.cents[location.index]
+    return np.asarray(data.magnitudes[data.rows(location.index)]), data.notes.cents[location.index]
 
 
 @lru_cache(maxsize=2)

@@ -215,7 +215,7 @@ def _read_notes(job: Job) -> tuple[ExtractedNote, ...]:
 
 
 def read_magnitudes(job: Job, config: SpectralConfig) -> np.ndarray:
-    """Magnitudes (frames, bins) of a job; computed again where a crash damaged its cache file.
+    """(frames, subframes, bins) of a job; computed again where a crash damaged its cache file.
 
     Raises:
         ValueError, OSError: the source, which could be read before, cannot be read now.

@@ -159,7 +159,7 @@ def convert(source: Path, output: Path) -> int:
         OSError: the output cannot be written.
     """
     refuse_overwriting_inputs([output], [source])
-    config = SpectralConfig(rumble=0.0)  # no high-pass filter was applied
+    config = SpectralConfig(hop=64, subframes=1, rumble=0.0)  # as it was made, not filtered
     members = read_published_set(source)
     try:
         frames = [np.abs(np.asarray(block)).astype(np.float32) for block in members["data"]]
@@ -179,7 +179,8 @@ def convert(source: Path, output: Path) -> int:
         )
     starts = np.cumsum([0, *(note.n_frames for note in notes)])
     settings = {"kind": "published lt_set", "sources": [source.name]}
-    write_data_set(output, frames, starts, make_note_table(notes), config, settings)
+    blocks = [block[:, None] for block in frames]
+    write_data_set(output, blocks, starts, make_note_table(notes), config, settings)
     return len(notes)
 
 

@@ -7,7 +7,7 @@ fast.
 
     fields        `flag` and `constant`
     front_end     SpectralConfig
-    build         BuildConfig, TrimConfig
+    build         BuildConfig, TrimConfig, NoteTimesConfig
     augmentation  AugmentationConfig
     training      RunConfig and its presets
     decoder       DecoderConfig: the thresholds of note decoding
@@ -17,7 +17,7 @@ fast.
 """
 
 from lt.config.augmentation import AugmentationConfig
-from lt.config.build import BuildConfig, TrimConfig
+from lt.config.build import BuildConfig, NoteTimesConfig, TrimConfig
 from lt.config.decoder import DecoderConfig
 from lt.config.evaluation import AnalysisConfig, CrossConfig
 from lt.config.fields import (
@@ -79,6 +79,7 @@ __all__ = [
     "LARGEST",
     "LAYERS",
     "NOT_NEGATIVE",
+    "NoteTimesConfig",
     "POSITIVE",
     "PRESETS",
     "PRESETS_OF_MIXTURES",

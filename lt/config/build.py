@@ -1,4 +1,6 @@
-"""Building data sets: the flags of `python3 -m lt.build`, and constants of trimming."""
+"""Building data sets: the flags of `python3 -m lt.build`, and constants of trimming and of the
+times of notes.
+"""
 
 from __future__ import annotations
 
@@ -79,3 +81,17 @@ class TrimConfig:
     )
     shortest_seconds: float = constant(0.1, unit="s", origin="set by hand: three model frames")
     silent_peak: float = constant(1e-4, unit="of full scale", origin="-80 dBFS, below 16-bit noise")
+
+
+@dataclass(frozen=True)
+class NoteTimesConfig:
+    """Constants for estimating when a note is released (`lt.data.note_times`)."""
+
+    segments: int = constant(4, unit="lines at most", origin="attack, held part, release, room")
+    shortest: int = constant(2, unit="frames of a line", origin="fewer have no slope")
+    longest: int = constant(
+        512, unit="levels; longer envelopes are averaged", origin="the time of a fit: 16 s"
+    )
+    least_variance: float = constant(
+        0.1, unit="dB^2", origin="no fit gets better: levels are known to some tenths of a dB"
+    )

@@ -3,7 +3,9 @@
 `np.load(path, allow_pickle=False)` reads the file. Its members are not compressed and aligned to 64
 bytes, so that `magnitudes` is mapped from disk by offset and may be larger than memory.
 
-    magnitudes   (frames, bins) float32   notes one after another
+    magnitudes   (frames, subframes, bins) float32
+                                          notes one after another; a model frame is the mean of its
+                                          subframes
     starts       (notes + 1,) int64       note n is frames starts[n] to starts[n + 1]
     labels       (notes, 3) int64         octave, pitch, dynamics
     instrument   (notes,) int64           index into `instruments`
@@ -11,10 +13,16 @@ bytes, so that `magnitudes` is mapped from disk by offset and may be larger than
     group        (notes,) int64           repetitions of one note, which a split keeps together
     fold         (notes,) int64           the publisher's fold, or -1
     cents        (notes,) float32         tuning of the sound above its label, NaN where unknown
+    onset        (notes,) float32         seconds from the begin of the note's first frame
+    release      (notes,) float32         note-off, likewise; inf where the note is not released
+                                          within its frames
     sources      (notes,) str             a file, or font:program:number:velocity
-    peaks        (frames,) float32        the largest magnitude of each frame
+    peaks        (frames,) float32        the largest magnitude of each model frame
     settings     () str                   JSON: format, version, front end, class names, how it was
                                           built, fingerprint
+
+Onsets and releases that are NaN are estimated on reading (`lt.data.note_times`). Version 2 had one
+subframe, `magnitudes (frames, bins)`, and no `onset` and `release`; its files are read as well.
 
 The fingerprint is the SHA-256 of the other members' names, sizes and CRC-32s. Files are written
 whole or not at all, and equal content gives equal bytes.
@@ -27,7 +35,7 @@ import json
 import struct
 import tokenize
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Iterable
@@ -35,18 +43,20 @@ from typing import IO, Any, Iterable
 import numpy as np
 
 from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig, settings_from_dict
+from lt.data.note_times import estimate_onset, estimate_release
 from lt.files import atomic_path
 from lt.labels import CLASS_NAMES, N_CLASSES
 
 FORMAT = "latent-transcription data set"
-VERSION = 2  # 1 had low-frequency noise in its spectra
+VERSION = 3
+READABLE = (2, 3)  # 1 had low-frequency noise in its spectra
 # Relative to the loudest frame of a note. Between the two it dies away: some call these frames the
 # note, some silence, so they are used neither for training nor for evaluation.
 SOUNDING_DB = -40.0
 SILENT_DB = -60.0
 # Members in the order of the file: dtype and number of axes. On reading, any float or integer type.
 MEMBERS = {
-    "magnitudes": (np.float32, 2),
+    "magnitudes": (np.float32, 3),
     "starts": (np.int64, 1),
     "labels": (np.int64, 2),
     "instrument": (np.int64, 1),
@@ -54,10 +64,13 @@ MEMBERS = {
     "group": (np.int64, 1),
     "fold": (np.int64, 1),
     "cents": (np.float32, 1),
+    "onset": (np.float32, 1),
+    "release": (np.float32, 1),
     "sources": (np.str_, 1),
     "peaks": (np.float32, 1),
     "settings": (np.str_, 0),
 }
+SINCE_3 = ("onset", "release")
 ALIGNMENT = 64  # bytes
 CHECKED_BYTES = 1 << 30  # the content of larger files is not compared with its checksums
 _DATE = (1980, 1, 1, 0, 0, 0)  # one date in every file: equal content, equal bytes
@@ -91,6 +104,9 @@ class NoteTable:
         fold: (notes,) the publisher's, or -1.
         sources: (notes,) str.
         cents: (notes,) tuning of the sound above its label, NaN where unknown; all NaN by default.
+        onset, release: (notes,) seconds from the begin of the note's first frame; a release is inf
+            where the note is not released within its frames. NaN where unknown, as by default: then
+            they are estimated when the data set is read.
     """
 
     labels: np.ndarray
@@ -100,10 +116,13 @@ class NoteTable:
     fold: np.ndarray
     sources: np.ndarray
     cents: np.ndarray | None = None
+    onset: np.ndarray | None = None
+    release: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.cents is None:
-            object.__setattr__(self, "cents", np.full(len(self.labels), np.nan, np.float32))
+        for name in ("cents", "onset", "release"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.labels), np.nan, np.float32))
 
 
 @dataclass(frozen=True)
@@ -112,8 +131,8 @@ class DataSet:
 
     Attributes:
         path: the file.
-        magnitudes: (frames, bins) float32, mapped: read when indexed.
-        peaks: (frames,) largest magnitude of each frame.
+        magnitudes: (frames, subframes, bins) float32, mapped: read when indexed.
+        peaks: (frames,) largest magnitude of each model frame.
         starts: (notes + 1,) first frame of each note, and the number of frames.
         notes: labels and origins.
         config: the front end.
@@ -129,6 +148,20 @@ class DataSet:
     config: SpectralConfig
     fingerprint: str
     settings: dict[str, Any]
+
+    def frames(self, indices: np.ndarray | slice) -> np.ndarray:
+        """Magnitudes (n, bins) of model frames: the means over their subframes.
+
+        Args:
+            indices: (n,) of frames, or a slice of them.
+        """
+        chosen = self.magnitudes[indices]
+        means = chosen[:, 0] if chosen.shape[1] == 1 else chosen.mean(axis=1)
+        return np.require(means, requirements="W")  # the map itself cannot be written to
+
+    def rows(self, note: int) -> slice:
+        """The frames of a note."""
+        return slice(int(self.starts[note]), int(self.starts[note + 1]))
 
     @property
     def lengths(self) -> np.ndarray:
@@ -167,8 +200,8 @@ class DataSet:
         return np.flatnonzero(self.notes.instrument == self.notes.instruments.index(instrument))
 
     def frames_in_range(self, notes: np.ndarray, frames: tuple[int, ...]) -> np.ndarray:
-        """Indices into `magnitudes` of the frames of `notes` within a range of each note: () all,
-        (i,) frame i, (a, b) from a to b, excluded.
+        """Indices of the frames of `notes` within a range of each note: () all, (i,) frame i,
+        (a, b) from a to b, excluded.
         """
         begin, end = (frames[0], frames[-1]) if frames else (0, np.inf)
         if len(frames) == 1:
@@ -193,28 +226,20 @@ def write_data_set(
 
     Args:
         path: the file; its folder is made where it is missing.
-        magnitudes: blocks (frames of the block, bins), together starts[-1] frames.
+        magnitudes: blocks (frames of the block, subframes, bins), together starts[-1] frames.
         starts: (notes + 1,) first frame of each note, and the number of frames.
         built_from: plain values, kept in `settings`.
     Raises:
         ValueError: the blocks do not add up to starts[-1] frames.
         OSError: the file cannot be written.
     """
-    shape = (int(starts[-1]), config.n_bins)
+    shape = int(starts[-1]), config.subframes, config.n_bins
     with (
         atomic_path(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
-        peaks = [np.zeros(0, np.float32)]
-        n_values = 0
-        with _open_member(archive, "magnitudes", np.dtype(np.float32), shape) as stream:
-            for block in magnitudes:
-                stream.write(np.ascontiguousarray(block, np.float32).tobytes())
-                peaks.append(block.max(axis=1))
-                n_values += block.size
-        if n_values != shape[0] * shape[1]:
-            raise ValueError(f"expected {shape[0] * shape[1]} magnitudes, got {n_values}")
-        tables = vars(notes) | {"starts": starts, "peaks": np.concatenate(peaks)}
+        peaks = _write_magnitudes(archive, magnitudes, shape)
+        tables = vars(notes) | {"starts": starts, "peaks": peaks}
         for name in MEMBERS:
             if name in tables:
                 _write_member(archive, name, tables[name])
@@ -227,6 +252,28 @@ def write_data_set(
             "fingerprint": _fingerprint(archive),
         }
         _write_member(archive, "settings", json.dumps(settings, ensure_ascii=False))
+
+
+def _write_magnitudes(
+    archive: zipfile.ZipFile, blocks: Iterable[np.ndarray], shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Write the blocks, together of `shape: (frames, subframes, bins)`; the peaks (frames,)."""
+    peaks = [np.zeros(0, np.float32)]
+    n_frames = 0
+    with _open_member(archive, "magnitudes", np.dtype(np.float32), shape) as stream:
+        for block in blocks:
+            if block.shape[1:] != shape[1:]:
+                raise ValueError(
+                    f"expected {shape[1]} x {shape[2]} magnitudes a frame, got "
+                    f"{' x '.join(map(str, block.shape[1:]))}"
+                )
+            block = np.ascontiguousarray(block, np.float32)
+            stream.write(block.tobytes())
+            peaks.append(block.mean(axis=1).max(axis=1))
+            n_frames += len(block)
+    if n_frames != shape[0]:
+        raise ValueError(f"expected {shape[0]} frames, got {n_frames}")
+    return np.concatenate(peaks)
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, values: Any) -> None:
@@ -264,12 +311,12 @@ def _fingerprint(archive: zipfile.ZipFile) -> str:
 
 
 def read_data_set(path: Path | str) -> DataSet:
-    """Open a data set; `magnitudes: (frames, bins)` are mapped from disk, not read.
+    """Open a data set; `magnitudes: (frames, subframes, bins)` are mapped from disk, not read.
 
     Example:
         >>> data = lt.read_data_set("data/lt_set.npz")
-        >>> flute = data.notes_of("Flute")
-        >>> frames = data.magnitudes[data.starts[flute[0]] : data.starts[flute[0] + 1]]
+        >>> note = data.notes_of("Flute")[0]
+        >>> frames = data.frames(data.rows(note))  # (frames, bins)
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -281,26 +328,7 @@ def read_data_set(path: Path | str) -> DataSet:
             f"no data set at {path} (build one with: python3 -m lt.builders SOURCE --output {path})"
         )
     try:
-        arrays, fingerprint = _read_members(path)
-        settings = json.loads(str(arrays["settings"]))
-        if (settings["format"], settings["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"it is version {settings['version']}, expected {VERSION}")
-        if settings["fingerprint"] != fingerprint:
-            raise ValueError("it was changed after it was built: its fingerprint does not match")
-        config = settings_from_dict(SpectralConfig, settings["front_end"])
-        columns = {name: arrays[name] for name in NoteTable.__dataclass_fields__}
-        columns["instruments"] = tuple(str(name) for name in arrays["instruments"])
-        data = DataSet(
-            path,
-            arrays["magnitudes"],
-            arrays["peaks"],
-            arrays["starts"],
-            NoteTable(**columns),
-            config,
-            fingerprint,
-            settings,
-        )
-        _check(data)
+        data = _read(path)
     except _UNREADABLE as error:
         raise ValueError(
             f"{path} is damaged or no data set of this version ({error}): build it again "
@@ -309,8 +337,32 @@ def read_data_set(path: Path | str) -> DataSet:
     return data
 
 
-def _read_members(path: Path) -> tuple[dict[str, np.ndarray], str]:
-    """The members by name, and the fingerprint of the content."""
+def _read(path: Path) -> DataSet:
+    arrays, settings, fingerprint = _read_members(path)
+    # sets without the setting have one subframe, whatever is the default of new ones
+    config = settings_from_dict(SpectralConfig, {"subframes": 1} | settings["front_end"])
+    columns = {name: arrays[name] for name in NoteTable.__dataclass_fields__}
+    columns["instruments"] = tuple(str(name) for name in arrays["instruments"])
+    data = DataSet(
+        path,
+        arrays["magnitudes"],
+        arrays["peaks"],
+        arrays["starts"],
+        NoteTable(**columns),
+        config,
+        fingerprint,
+        settings,
+    )
+    _check(data)
+    data = replace(data, notes=_with_times(data))
+    _check_times(data)
+    return data
+
+
+def _read_members(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], str]:
+    """The members by name as this version has them, the settings, and the fingerprint of the
+    content.
+    """
     with zipfile.ZipFile(path) as archive:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
             raise ValueError("its members are compressed, so they cannot be mapped")
@@ -319,13 +371,36 @@ def _read_members(path: Path) -> tuple[dict[str, np.ndarray], str]:
         fingerprint = _fingerprint(archive)
         magnitudes = _map_member(path, archive.getinfo("magnitudes.npy"))
     with np.load(path, allow_pickle=False) as members:
-        arrays = {name: members[name] for name in MEMBERS if name != "magnitudes"}
-    arrays["magnitudes"] = magnitudes
+        settings = json.loads(str(members["settings"]))
+        if settings["format"] != FORMAT or settings["version"] not in READABLE:
+            raise ValueError(f"it is version {settings['version']}, expected {VERSION}")
+        if settings["fingerprint"] != fingerprint:
+            raise ValueError("it was changed after it was built: its fingerprint does not match")
+        absent = SINCE_3 if settings["version"] < 3 else ()
+        arrays = {name: members[name] for name in MEMBERS if name not in (*absent, "magnitudes")}
+    if settings["version"] < 3 and magnitudes.ndim == 2:
+        magnitudes = magnitudes[:, None]
+    unknown = np.full(len(arrays["labels"]), np.nan, np.float32)
+    arrays |= {"magnitudes": magnitudes, **dict.fromkeys(absent, unknown)}
     for name, (dtype, n_axes) in MEMBERS.items():
         kinds = "iu" if dtype is np.int64 else np.dtype(dtype).kind
         if arrays[name].dtype.kind not in kinds or arrays[name].ndim != n_axes:
             raise ValueError(f"its {name} are {arrays[name].dtype} with {arrays[name].ndim} axes")
-    return arrays, fingerprint
+    return arrays, settings, fingerprint
+
+
+def _with_times(data: DataSet) -> NoteTable:
+    """The notes, with estimates of the onsets and releases that are not known."""
+    notes, seconds = data.notes, data.config.frame_seconds
+    onset, release = notes.onset.copy(), notes.release.copy()
+    for n in np.flatnonzero(np.isnan(onset) | np.isnan(release)):
+        frames = data.rows(n)
+        if np.isnan(onset[n]):
+            onset[n] = estimate_onset(data.sounding[frames]) * seconds
+        if np.isnan(release[n]):
+            first = int(round(float(onset[n]) / seconds))
+            release[n] = estimate_release(data.peaks[frames], first, SILENT_DB) * seconds
+    return replace(notes, onset=onset, release=release)
 
 
 def _map_member(path: Path, entry: zipfile.ZipInfo) -> np.ndarray:
@@ -346,7 +421,7 @@ def _check(data: DataSet) -> None:
     """Raise a ValueError where tables contradict each other."""
     notes, n_frames = data.notes, data.starts[-1]
     n_classes = [N_CLASSES[label] for label in NOTE_LABELS]
-    columns = (notes.labels, notes.instrument, notes.group, notes.fold, notes.sources, notes.cents)
+    columns = [getattr(notes, name) for name in vars(notes) if name != "instruments"]
     wrong = {
         "it has no notes": len(data.lengths) < 1,
         "tables have different lengths": {len(data.lengths)} != set(map(len, columns)),
@@ -355,11 +430,20 @@ def _check(data: DataSet) -> None:
         "note boundaries are not increasing": data.starts[0] != 0 or (data.lengths < 1).any(),
         "magnitudes are negative, infinite or NaN": not _in_range(data.peaks, np.inf),
         "peaks and magnitudes are not one a frame": data.peaks.shape != (n_frames,)
-        or data.magnitudes.shape != (n_frames, data.config.n_bins),
+        or data.magnitudes.shape != (n_frames, data.config.subframes, data.config.n_bins),
     }
     reasons = [reason for reason, found in wrong.items() if found]
     if reasons:
         raise ValueError("; ".join(reasons))
+
+
+def _check_times(data: DataSet) -> None:
+    """Raise a ValueError where a note's times cannot be."""
+    notes = data.notes
+    if not ((notes.onset >= 0) & (notes.onset < data.lengths * data.config.frame_seconds)).all():
+        raise ValueError("an onset is not within the frames of its note")
+    if not (notes.release >= notes.onset).all():
+        raise ValueError("a note is released before its onset")
 
 
 def _in_range(values: np.ndarray, end: Any) -> bool:

@@ -75,7 +75,7 @@ class Mixer:
     """Batches of mixtures of the frames of one part of a split.
 
     Args:
-        frames: one index array into `data.magnitudes` an instrument.
+        frames: one array of indices of frames an instrument.
         augmentation: of the encoder's input; None for none.
     """
 
@@ -197,7 +197,7 @@ class Mixer:
         """Magnitudes (batch, bins) of the pool's `frames: (batch,)`, on the device."""
         if self.resident:
             return self._pool[frames]
-        magnitudes = torch.from_numpy(np.array(self._pool[frames.numpy()]))
+        magnitudes = torch.from_numpy(self._pool.frames(frames.numpy()))
         if self.device.type == "cuda":
             magnitudes = magnitudes.pin_memory()
         return magnitudes.to(self.device, non_blocking=True)
@@ -214,10 +214,10 @@ def _mix(sources: Sequence[Tensor]) -> Tensor:
     return sum(source.square() for source in sources).sqrt()
 
 
-def _pool(data: DataSet, used: np.ndarray, device: torch.device) -> Tensor | np.ndarray:
-    """Magnitudes in use as a tensor on the device where they fit, else the mapped file."""
+def _pool(data: DataSet, used: np.ndarray, device: torch.device) -> Tensor | DataSet:
+    """Model frames in use as a tensor on the device where they fit, else the mapped data set."""
     n_bytes = len(used) * data.config.n_bins * 4
     free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_POOL_BYTES
     if n_bytes > free:
-        return data.magnitudes
-    return torch.from_numpy(np.array(data.magnitudes[used])).to(device)
+        return data
+    return torch.from_numpy(data.frames(used)).to(device)

@@ -96,7 +96,7 @@ def _read_whole(path: Path, config: SpectralConfig) -> np.ndarray:
 
 def _matches(data: DataSet, note: int, audio: np.ndarray) -> bool:
     """Whether the spectra of the audio are the note's frames."""
-    frames = np.asarray(data.magnitudes[data.starts[note] : data.starts[note + 1]])
+    frames = data.frames(data.rows(note))
     found = audio_to_magnitudes(torch.from_numpy(audio), data.config).numpy()
     if found.shape != frames.shape:
         return False

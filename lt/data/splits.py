@@ -32,7 +32,7 @@ class Split:
 
     Attributes:
         kind: `note`, `pitch` or `frame`.
-        frames: part -> one index array into `DataSet.magnitudes` an instrument.
+        frames: part -> one array of indices of frames an instrument.
         notes: part -> the notes of those frames.
         notes_without_frames: number of notes without a frame in range.
     """

@@ -96,9 +96,9 @@ def make_example(
     """One example of a note of each instrument; `index` names its random numbers."""
     run, data = context.run, context.data
     n_frames = int(data.lengths[list(notes)].max())
-    power = sum(np.square(_of_note(data.magnitudes, data, note, n_frames)) for note in notes)
+    power = sum(np.square(_padded(data.frames(data.rows(note)), n_frames)) for note in notes)
     mixture = torch.from_numpy(np.sqrt(power)).to(run.device)
-    sounding = [_of_note(data.sounding[:, None], data, note, n_frames) for note in notes]
+    sounding = [_padded(data.sounding[data.rows(note), None], n_frames) for note in notes]
     labels = [
         np.where(own | (not run.space.silence), data.notes.labels[note], SILENCE)
         for own, note in zip(sounding, notes)
@@ -153,10 +153,9 @@ def note_sounds(context: EvaluationContext, notes: Sequence[int]) -> np.ndarray 
     return sum(np.pad(audio, (0, longest - len(audio))) for audio in recordings)
 
 
-def _of_note(frames: np.ndarray, data: DataSet, note: int, n_frames: int) -> np.ndarray:
-    """A note's rows of `frames` (all frames, ...), continued by zeros: (n_frames, ...)."""
-    own = frames[data.starts[note] : data.starts[note + 1]]
-    return np.concatenate([own, np.zeros((n_frames - len(own), *own.shape[1:]), own.dtype)])
+def _padded(frames: np.ndarray, n_frames: int) -> np.ndarray:
+    """A note's frames (frames, ...), continued by zeros: (n_frames, ...)."""
+    return np.pad(frames, [(0, n_frames - len(frames))] + [(0, 0)] * (frames.ndim - 1))
 
 
 def _transfer(run: Run, classes: np.ndarray, sounding: np.ndarray, seed: int, *key: int) -> Tensor:

@@ -79,7 +79,7 @@ def test_sets_of_another_front_end_are_not_merged(tmp_path):
     )
     write_data_set(
         tmp_path / "other.npz",
-        [np.ones((3, other.n_bins), np.float32)],
+        [np.ones((3, other.subframes, other.n_bins), np.float32)],
         np.array([0, 3]),
         table,
         other,

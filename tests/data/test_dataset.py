@@ -3,13 +3,22 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
+from training_helpers import NOTE_FRAMES, as_subframes, tiny_magnitudes, tiny_notes, write_tiny_set
 
 from lt.config import RunConfig, SpectralConfig
-from lt.data.dataset import ALIGNMENT, VERSION, read_data_set, write_data_set
+from lt.data.dataset import (
+    ALIGNMENT,
+    MEMBERS,
+    VERSION,
+    NoteTable,
+    _fingerprint,
+    read_data_set,
+    write_data_set,
+)
 from lt.data.splits import split_data
 
 
@@ -20,8 +29,8 @@ def data(tiny_set):
 
 def test_what_is_written_is_read(data):
     notes = tiny_notes()
-    np.testing.assert_array_equal(data.magnitudes, tiny_magnitudes(notes))
-    np.testing.assert_array_equal(data.peaks, data.magnitudes.max(axis=1))
+    np.testing.assert_array_equal(data.frames(slice(None)), tiny_magnitudes(notes))
+    np.testing.assert_array_equal(data.peaks, tiny_magnitudes(notes).max(axis=1))
     for name in ("labels", "instrument", "group", "fold", "sources"):
         np.testing.assert_array_equal(getattr(data.notes, name), getattr(notes, name))
     assert data.notes.instruments == notes.instruments
@@ -31,7 +40,7 @@ def test_what_is_written_is_read(data):
 
 def test_numpy_reads_it_without_pickle(tiny_set):
     with np.load(tiny_set, allow_pickle=False) as members:
-        assert members["magnitudes"].shape == (360, 410)
+        assert members["magnitudes"].shape == (360, SpectralConfig().subframes, 410)
         assert json.loads(str(members["settings"]))["version"] == VERSION
 
 
@@ -39,7 +48,7 @@ def test_magnitudes_are_mapped_and_aligned(data):
     assert isinstance(data.magnitudes, np.memmap)
     assert data.magnitudes.offset % ALIGNMENT == 0
     with pytest.raises(ValueError, match="read-only"):
-        data.magnitudes[0, 0] = 1
+        data.magnitudes[0, 0, 0] = 1
 
 
 def test_equal_content_gives_equal_bytes_however_it_is_cut(tmp_path, tiny_set):
@@ -47,7 +56,7 @@ def test_equal_content_gives_equal_bytes_however_it_is_cut(tmp_path, tiny_set):
     starts = np.arange(len(notes.labels) + 1) * NOTE_FRAMES
     write_data_set(
         tmp_path / "cut.npz",
-        np.array_split(magnitudes, 7),
+        np.array_split(as_subframes(magnitudes), 7),
         starts,
         notes,
         SpectralConfig(),
@@ -181,7 +190,7 @@ def test_a_foreign_file(tmp_path):
 
 def test_another_version(tmp_path, tiny_set):
     path = rewritten(tiny_set, tmp_path / "v9.npz", with_settings(version=9))
-    with pytest.raises(ValueError, match="version 9, expected 2.: build it again"):
+    with pytest.raises(ValueError, match="version 9, expected 3.: build it again"):
         read_data_set(path)
 
 
@@ -217,7 +226,7 @@ def test_labels_that_cannot_be(tmp_path, column, value, message):
 
 
 def test_blocks_that_do_not_add_up_leave_nothing_behind(tmp_path):
-    with pytest.raises(ValueError, match="expected 147600 magnitudes, got 410"):
+    with pytest.raises(ValueError, match="expected 360 frames, got 1"):
         write_tiny_set(tmp_path / "short.npz", np.ones((1, 410), np.float32))
     assert list(tmp_path.iterdir()) == []
 
@@ -286,3 +295,124 @@ def test_magnitudes_that_are_none(tmp_path):
         write_tiny_set(tmp_path / "x.npz", np.full((360, 410), value, np.float32))
         with pytest.raises(ValueError, match="negative, infinite or NaN"):
             read_data_set(tmp_path / "x.npz")
+
+
+# --- subframes and times --------------------------------------------------------------------------
+
+FINE = SpectralConfig(hop=44, subframes=4)
+
+
+def write_fine_set(path, magnitudes, config=FINE, **columns):
+    """A set of the tiny notes from magnitudes (frames, subframes, bins)."""
+    notes = replace(tiny_notes(), **columns)
+    starts = np.arange(len(notes.labels) + 1) * NOTE_FRAMES
+    write_data_set(path, [magnitudes], starts, notes, config, {})
+    return path
+
+
+def test_a_model_frame_is_the_mean_of_its_subframes(tmp_path):
+    random = np.random.default_rng(0)
+    magnitudes = random.random((360, 4, 410)).astype(np.float32)
+    data = read_data_set(write_fine_set(tmp_path / "fine.npz", magnitudes))
+    np.testing.assert_array_equal(data.magnitudes, magnitudes)
+    some = random.permutation(360)[:50]
+    np.testing.assert_allclose(data.frames(some), magnitudes[some].mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(data.frames(data.rows(3)), data.frames(np.arange(18, 24)))
+    np.testing.assert_array_equal(data.peaks, data.frames(slice(None)).max(axis=1))
+    data.frames(slice(0, 1))[:] = 0  # a copy, whatever the number of subframes
+
+
+@pytest.mark.parametrize("shape", [(360, 410), (360, 1, 410), (360, 4, 206), (360, 2, 410)])
+def test_magnitudes_of_another_shape_are_not_written(tmp_path, shape):
+    with pytest.raises(ValueError, match="expected 4 x 410 magnitudes a frame"):
+        write_fine_set(tmp_path / "x.npz", np.ones(shape, np.float32))
+
+
+def old_set(path, source):
+    """A set as version 2 wrote it: one subframe, frames of two axes, no times of notes."""
+    settings = json.loads(str(np.load(source)["settings"]))
+    del settings["front_end"]["subframes"]
+    with zipfile.ZipFile(source) as new, zipfile.ZipFile(path, "w") as old:
+        for name in MEMBERS:
+            if name in ("onset", "release", "settings"):
+                continue
+            content = new.read(f"{name}.npy")
+            if name == "magnitudes":
+                content = as_npy(np.load(io.BytesIO(content))[:, 0])
+            old.writestr(f"{name}.npy", content)
+        changes = {"version": 2, "fingerprint": _fingerprint(old)}
+        old.writestr("settings.npy", as_npy(np.asarray(json.dumps({**settings, **changes}))))
+    return path
+
+
+def test_sets_of_version_2_are_read(tmp_path):
+    magnitudes = tiny_magnitudes(tiny_notes())
+    magnitudes[5] = 0.0  # the first note: silent, loud, fading out, silent
+    source = write_fine_set(
+        tmp_path / "new.npz", magnitudes[:, None], SpectralConfig(hop=64, subframes=1)
+    )
+    new, data = read_data_set(source), read_data_set(old_set(tmp_path / "old.npz", source))
+    assert data.config == new.config and data.config.subframes == 1
+    assert data.magnitudes.shape == (360, 1, 410)
+    np.testing.assert_array_equal(data.frames(np.arange(360)), magnitudes)
+    for name in vars(new.notes):
+        np.testing.assert_array_equal(getattr(data.notes, name), getattr(new.notes, name))
+    assert np.isfinite(data.notes.onset).all() and not np.isnan(data.notes.release).any()
+
+
+def test_times_that_are_known_are_kept_and_others_estimated(tmp_path):
+    envelope = np.concatenate(
+        [np.zeros(10), np.ones(30), np.geomspace(0.5, 0.005, 8), np.zeros(12)]
+    )
+    magnitudes = np.ones((360, 4, 410), np.float32)
+    magnitudes[:60] = envelope[:, None, None]
+    starts = np.array([0, 60, *range(66, 361, 6)])
+    notes = tiny_notes()
+    chosen = {name: column[: len(starts) - 1] for name, column in vars(notes).items()}
+    chosen["instruments"] = notes.instruments
+    chosen["onset"][1], chosen["release"][1], chosen["release"][2] = 0.01, 0.1, np.inf
+    write_data_set(tmp_path / "x.npz", [magnitudes], starts, NoteTable(**chosen), FINE, {})
+    found = read_data_set(tmp_path / "x.npz").notes
+    step = FINE.frame_seconds
+    assert found.onset[0] == pytest.approx(10 * step)
+    assert found.release[0] == pytest.approx(40 * step, abs=step)
+    assert (found.onset[1], found.release[1]) == (np.float32(0.01), np.float32(0.1))
+    assert found.onset[2] == 0 and found.release[2] == np.inf  # held to its end
+
+
+@pytest.mark.parametrize(
+    "onset, release, message",
+    [
+        (-0.1, 0.1, "onset is not within the frames"),
+        (0.5, 0.6, "onset is not within the frames"),
+        (np.inf, np.inf, "onset is not within the frames"),
+        (0.1, 0.05, "released before its onset"),
+        (0.1, -1.0, "released before its onset"),
+    ],
+)
+def test_times_that_cannot_be(tmp_path, onset, release, message):
+    columns = {
+        "onset": np.full(60, onset, np.float32),
+        "release": np.full(60, release, np.float32),
+    }
+    magnitudes = np.ones((360, 4, 410), np.float32)
+    with pytest.raises(ValueError, match=message):
+        read_data_set(write_fine_set(tmp_path / "x.npz", magnitudes, **columns))
+
+
+@pytest.mark.parametrize("name", ["onset", "release"])
+@pytest.mark.parametrize("shape", [(60, 1), (59,), ()])
+def test_times_of_another_shape(tmp_path, tiny_set, name, shape):
+    def change(member, content):
+        return as_npy(np.zeros(shape, np.float32)) if member == name else content
+
+    with pytest.raises(ValueError, match="odd.npz is damaged"):
+        read_data_set(rewritten(tiny_set, tmp_path / "odd.npz", change))
+
+
+def test_notes_of_one_frame(tmp_path):
+    notes, n_notes = tiny_notes(), len(tiny_notes().labels)
+    magnitudes = np.ones((n_notes, 4, 410), np.float32)
+    write_data_set(tmp_path / "x.npz", [magnitudes], np.arange(n_notes + 1), notes, FINE, {})
+    found = read_data_set(tmp_path / "x.npz").notes
+    assert (found.onset == 0).all() and (found.release == np.inf).all()

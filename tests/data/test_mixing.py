@@ -36,9 +36,7 @@ def test_one_instrument_alone_is_its_frames_and_labels(data):
     order = violin.order(0, 1)
     batch = violin.batch(order, 0, 1, 0)
     frames = split_data(data, replace(CONFIG, instruments=("Violin",))).frames["train"][0]
-    torch.testing.assert_close(
-        batch.mixture, torch.from_numpy(data.magnitudes[frames])[order[:, 0]]
-    )
+    torch.testing.assert_close(batch.mixture, torch.from_numpy(data.frames(frames))[order[:, 0]])
     labels = torch.from_numpy(data.notes.labels[data.note_of_frame[frames]])[order[:, 0]]
     sounding = torch.from_numpy(data.sounding[frames])[order[:, 0]]
     assert torch.equal(batch.classes[sounding, 0], labels[sounding])

@@ -5,6 +5,7 @@ import pytest
 import soundfile
 import torch
 from analysis_helpers import RATE, harmonic, set_of_recordings
+from training_helpers import as_subframes
 
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass
@@ -51,7 +52,7 @@ def test_notes_of_the_embedded_font_are_rendered_again(tmp_path):
     built_from = {"kind": "font", "brightness": 1.0, "note_seconds": 0.4, "release_seconds": 0.2}
     write_data_set(
         tmp_path / "font.npz",
-        [frames],
+        [as_subframes(frames)],
         np.array([0, len(frames)]),
         table,
         SpectralConfig(),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from training_helpers import NOTE_FRAMES, tiny_magnitudes, tiny_notes, write_tiny_set
+from training_helpers import NOTE_FRAMES, as_subframes, tiny_magnitudes, tiny_notes, write_tiny_set
 
 from lt.config import RunConfig, SpectralConfig
 from lt.data.dataset import read_data_set, write_data_set
@@ -97,7 +97,9 @@ def test_notes_without_a_frame_in_range_are_counted(tmp_path, frames, expected):
     starts[1:] -= 3  # the first note has 3 frames
     starts[2:] -= 1  # the second 5
     magnitudes = tiny_magnitudes(notes)[: starts[-1]]
-    write_data_set(tmp_path / "x.npz", [magnitudes], starts, notes, SpectralConfig(), {})
+    write_data_set(
+        tmp_path / "x.npz", [as_subframes(magnitudes)], starts, notes, SpectralConfig(), {}
+    )
     split = split_data(read_data_set(tmp_path / "x.npz"), replace(CONFIG, frames=frames))
     assert split.notes_without_frames == expected
 

@@ -30,4 +30,4 @@ def test_a_run_keeps_the_split_stored_in_its_config(tmp_path, monkeypatch):
     (trainer,) = resumed
     used = np.unique(np.concatenate(context.split.frames["valid"]))
     magnitudes = trainer.valid_mixer._pool
-    assert np.array_equal(magnitudes.numpy(), context.data.magnitudes[used])
+    assert np.array_equal(magnitudes.numpy(), context.data.frames(used))

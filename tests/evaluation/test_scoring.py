@@ -195,7 +195,7 @@ def test_baselines_train_with_the_rests_of_the_run_and_the_majority_with_those_e
 def test_the_scores_are_those_of_a_literal_evaluation(context):
     results, predictions = evaluated(context)
     run, frames = context.run, context.split.frames["test"][0]
-    magnitudes = torch.from_numpy(np.array(context.data.magnitudes[frames]))
+    magnitudes = torch.from_numpy(context.data.frames(frames))
     note = context.data.note_of_frame[frames]
     truth = np.where(
         context.data.sounding[frames][:, None], context.data.notes.labels[note], [9, 12, 5]
@@ -234,7 +234,7 @@ def test_a_run_is_evaluated_by_its_path_alone(context):
 def test_log_likelihoods_are_means_over_latent_samples(context):
     results, _ = evaluated(context, n_passes=30)
     run, frames = context.run, context.split.frames["test"][0]
-    features = run.scaler.apply(torch.from_numpy(np.array(context.data.magnitudes[frames])))
+    features = run.scaler.apply(torch.from_numpy(context.data.frames(frames)))
     torch.manual_seed(0)
     sums = []
     with torch.no_grad():

@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 import torch
 from click.testing import CliRunner
+from training_helpers import as_subframes
 
 from lt.audio.features import audio_to_magnitudes
 from lt.config import NOTE_LABELS, SpectralConfig
@@ -51,7 +52,7 @@ def set_of_recordings(
                 audio = harmonic(number, 0.3, level, 3 + instrument)
                 soundfile.write(folder / source, audio, RATE, subtype="FLOAT")
                 rows.append((instrument, number, dynamics))
-                blocks.append(frames_of(number, level, 3 + instrument))
+                blocks.append(as_subframes(frames_of(number, level, 3 + instrument)))
                 sources.append(source)
     instrument, number, dynamics = (np.array(column) for column in zip(*rows))
     table = NoteTable(

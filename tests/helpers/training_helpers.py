@@ -63,12 +63,18 @@ def tiny_magnitudes(notes, seed=0):
     return np.concatenate(blocks).astype(np.float32)
 
 
+def as_subframes(magnitudes):
+    """(frames, bins) as (frames, subframes, bins): a model frame is the mean of its subframes."""
+    return np.repeat(magnitudes[:, None], SpectralConfig().subframes, axis=1)
+
+
 def write_tiny_set(path, magnitudes=None, notes=None):
     """Write the tiny data set, or another of the same shape."""
     notes = tiny_notes() if notes is None else notes
     magnitudes = tiny_magnitudes(notes) if magnitudes is None else magnitudes
     starts = np.arange(len(notes.labels) + 1) * NOTE_FRAMES
-    write_data_set(path, [magnitudes], starts, notes, SpectralConfig(), {"kind": "test"})
+    blocks = [as_subframes(magnitudes)]
+    write_data_set(path, blocks, starts, notes, SpectralConfig(), {"kind": "test"})
     return path
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from training_helpers import (
     TINY,
+    as_subframes,
     assert_equal_runs,
     history_of,
     signal_during_step,
@@ -356,7 +357,12 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
     from lt.data.dataset import write_data_set
 
     write_data_set(
-        tmp_path / "uneven.npz", [tiny_magnitudes(notes)], starts, notes, SpectralConfig(), {}
+        tmp_path / "uneven.npz",
+        [as_subframes(tiny_magnitudes(notes))],
+        starts,
+        notes,
+        SpectralConfig(),
+        {},
     )
     result = lt_train(f"--epochs 1 --frames 3 5 --dbroot {tmp_path / 'uneven.npz'}")
     assert result.exit_code == 0 and "1 notes have no frame in --frames 3 5" in result.stderr

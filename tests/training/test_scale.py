@@ -2,6 +2,7 @@
 widths.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -58,7 +59,8 @@ def big_set(path, n_bytes):
     room on the disk.
     """
     config, frames = SpectralConfig(), 4000
-    n_notes = n_bytes // (frames * config.n_bins * 4)
+    shape = frames, config.subframes, config.n_bins
+    n_notes = n_bytes // (4 * math.prod(shape))
     numbers = 48 + np.arange(n_notes) % 36
     labels = NoteLabels.from_notes(numbers, np.arange(n_notes) % 5).table(NOTE_LABELS)
     notes = NoteTable(
@@ -69,12 +71,12 @@ def big_set(path, n_bytes):
         np.full(n_notes, -1),
         np.array([f"note {index}" for index in range(n_notes)]),
     )
-    silence = np.zeros((frames, config.n_bins), np.float32)
+    silence = np.zeros(shape, np.float32)
     random = np.random.default_rng(0)
 
     def blocks():
         for index in range(n_notes):
-            yield random.random((frames, config.n_bins), np.float32) if index % 50 == 0 else silence
+            yield random.random(shape, np.float32) if index % 50 == 0 else silence
 
     write_data_set(path, blocks(), np.arange(n_notes + 1) * frames, notes, config, {"kind": "test"})
 
