@@ -1,0 +1,52 @@
+"""Rows and files of bench/synthesis.py."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from bench import synthesis
+from bench.synthesis import NoteMeasures, Row
+
+ROW = Row("saves/a", "Flute", 0, "note", "lt_set", "flutter_db", "played", 3.0, 5)
+
+
+def test_a_tune_fits_the_keys_that_were_learnt():
+    numbers = [note.note_number for note in synthesis.tune_within(54, 86)]
+    assert max(numbers) == 86 and min(numbers) >= 54
+    assert synthesis.tune_within(60, 100) == synthesis.tune()
+    assert min(note.note_number for note in synthesis.tune_within(80, 110)) == 80
+
+
+def test_a_table_has_means_over_seeds(monkeypatch):
+    rows = [ROW, Row("saves/b", "Flute", 1, "note", "lt_set", "flutter_db", "played", 5.0, 5)]
+    text = synthesis.tables(rows)
+    assert "Flute, lt_set, split by note, seeds 0 1" in text
+    assert f"4.00 ± {np.sqrt(2):.2f}" in text
+
+
+def test_files_hold_every_row_and_note(tmp_path):
+    note = NoteMeasures("A4:mf", 1.5, {"played": {"release_ms": float("inf")}})
+    synthesis.write_results(tmp_path / "out", [ROW], {"saves/a": [note]})
+    with open(tmp_path / "out.csv", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["measure"] == "flutter_db" and float(row["value"]) == 3
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["rows"][0]["source"] == "played"
+    assert content["notes"]["saves/a"][0]["values"]["played"]["release_ms"] is None
+
+
+def test_rows_are_medians_without_what_could_not_be_measured():
+    class Subject:
+        def row(self, measure, source, value, n):
+            return Row("", "", 0, "", "", measure, source, value, n)
+
+    measured = [
+        NoteMeasures("A4:f", 1, {"played": {"slope": slope, "peak_dbfs": peak, "in_tune": tune}})
+        for slope, peak, tune in ((1.0, -20.0, 1.0), (np.nan, -6.0, 0.0), (3.0, -9.0, 1.0))
+    ]
+    found = {row.measure: (row.value, row.n) for row in synthesis.note_rows(Subject(), measured)}
+    assert found["slope"] == (2.0, 2)
+    assert found["peak_dbfs"] == (-6.0, 3)
+    assert found["in_tune"] == (pytest.approx(2 / 3), 3)
