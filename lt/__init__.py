@@ -45,7 +45,7 @@ _NAMES = {
     "audio.io": ("read_audio", "write_audio"),
     "data.dataset": ("read_data_set",),
     "build.builder": ("build_data_set",),
-    "training.launch": ("train", "resume"),
+    "training.launch": ("train", "resume", "TrainingStopped", "WriterFailed"),
     "models.runs": ("load_run",),
     "inference.posteriors": ("encode",),
     "inference.note_decoding": ("transcribe",),

@@ -42,7 +42,7 @@ def device(cuda: int | str = -1) -> torch.device:
     if index >= count:
         raise ValueError(
             f"there is no CUDA device {index}: this machine offers {count or 'none'}; "
-            "use --cuda -1 for the CPU"
+            "-1 or cpu is the CPU"
         )
     return torch.device("cuda", index)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import io
 import json
 import math
@@ -22,16 +23,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+NOT_WRITABLE = "the folder {} may not be written; choose another output"
+
 
 def make_folder(folder: str | Path) -> Path:
     """Make `folder` and its parents where they are missing, and return it.
 
     Raises:
-        NotADirectoryError: a file is in the way.
+        NotADirectoryError: a file is in the way. PermissionError: it cannot be made there.
     """
     folder = Path(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with _permission_error_of(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise NotADirectoryError(
             f"the folder {folder} cannot be made: a file is in the way; choose another output"
@@ -52,7 +56,18 @@ def check_folder(folder: str | Path) -> None:
             f"the folder {folder} cannot be made: {existing} is a file; choose another output"
         )
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise PermissionError(f"the folder {existing} may not be written; choose another output")
+        raise PermissionError(NOT_WRITABLE.format(existing))
+
+
+@contextmanager
+def _permission_error_of(folder: Path) -> Iterator[None]:
+    """Raise the system's refusals to write below `folder` as one PermissionError that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PermissionError(NOT_WRITABLE.format(folder)) from None
+        raise
 
 
 @contextmanager
@@ -69,7 +84,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             f"{path} is a folder, not a file that can be replaced; choose another output"
         )
     folder = make_folder(path.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=".lt-", suffix=".tmp", dir=folder)) / path.name
+    with _permission_error_of(folder):
+        temporary = Path(tempfile.mkdtemp(prefix=".lt-", suffix=".tmp", dir=folder)) / path.name
     try:
         yield temporary
         fsync_path(temporary)

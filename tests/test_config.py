@@ -168,3 +168,15 @@ def test_subframes_are_whole_numbers_of_coefficients():
     assert SpectralConfig().subframe_hop == SpectralConfig.frame_hop
     with pytest.raises(ValueError, match="multiple of hop"):
         SpectralConfig(hop=64, subframes=4)
+
+
+def test_a_preset_that_is_not_applied_is_not_recorded():
+    with pytest.raises(ValueError, match="lt.with_preset"):
+        RunConfig(preset="robust")
+    own = with_preset({"epochs": 3}, "robust")
+    assert replace(own, seed=1).preset == "robust" and RunConfig(**vars(own)) == own
+
+
+def test_settings_show_what_differs_from_their_defaults():
+    assert repr(RunConfig()) == "RunConfig()"
+    assert repr(RunConfig(epochs=3, dims=(4,))) == "RunConfig(dims=(4,), epochs=3)"

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and never over an input."""
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -58,6 +59,18 @@ def test_a_folder_or_a_file_in_the_way_is_said(tmp_path):
         files.write_text(tmp_path, "")
     with pytest.raises(NotADirectoryError, match="a file is in the way"):
         files.write_text(tmp_path / "file" / "a.txt", "")
+
+
+@pytest.mark.parametrize("refusing", ["lt.files.tempfile.mkdtemp", "lt.files.Path.mkdir"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, refusing, number):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number), "a/hidden/name")
+
+    monkeypatch.setattr(refusing, refuse)
+    with pytest.raises(PermissionError) as refused:
+        files.write_text(tmp_path / "a.txt", "")
+    assert str(refused.value) == f"the folder {tmp_path} may not be written; choose another output"
 
 
 def test_csv_quotes_what_needs_it(tmp_path):

@@ -20,7 +20,8 @@ from lt.audio import features
 from lt.evaluation import results
 
 ROOT = Path(__file__).parent.parent
-NAMES = [name for name in lt.__all__ if name != "__version__"]
+EXCEPTIONS = ("TrainingStopped", "WriterFailed")
+NAMES = [name for name in lt.__all__ if name not in ("__version__", *EXCEPTIONS)]
 OTHERS = (features.audio_to_magnitudes, results.Results, nsgt_wrap.transform.NSGT)
 
 
@@ -80,6 +81,18 @@ def test_public_names_are_about_twenty_and_documented():
     assert set(NAMES) <= set(dir(lt))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         lt.nothing  # noqa: B018
+
+
+def test_the_exceptions_of_training_are_public():
+    for name in EXCEPTIONS:
+        assert issubclass(getattr(lt, name), Exception) and inspect.getdoc(getattr(lt, name))
+        assert f"lt.{name}" in inspect.getdoc(lt.train)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_shows_a_short_signature(name):
+    if inspect.isfunction(getattr(lt, name)):
+        assert len(str(inspect.signature(getattr(lt, name)))) < 400
 
 
 def test_importing_lt_imports_nothing_else():

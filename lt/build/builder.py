@@ -132,7 +132,7 @@ def _checked(notes: Sequence[ExtractedNote], config: BuildConfig) -> tuple[Extra
     """Notes, those too far from their label left out."""
     limit = config.max_detuning or np.inf
     return tuple(
-        replace(note, reason=f"off by {note.cents:+.0f} cents (--max_detuning {limit:g})")
+        replace(note, reason=f"off by {note.cents:+.0f} cents (max_detuning {limit:g})")
         if abs(note.cents) > limit
         else note
         for note in notes

@@ -94,7 +94,7 @@ def cache_folder(output: Path) -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise BlockingIOError(
-                f"another process is building {output}; wait for it, or choose another --output"
+                f"another process is building {output}; wait for it, or choose another output"
             ) from None
         except OSError as error:  # some network disks
             logger.warning(
@@ -155,7 +155,7 @@ def _results(jobs: Sequence[Job], config: SpectralConfig, processes: int) -> Ite
             raise ChildProcessError(
                 "a process of the build was killed (out of memory?), or cannot be started (by a "
                 'script without `if __name__ == "__main__":`); the same command continues where '
-                "it stopped, --jobs 1 needs the least memory"
+                "it stopped, a single one needs the least memory"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import constant, flag
+from lt.config.fields import constant, flag, short_repr
 from lt.config.front_end import SpectralConfig
 
 
@@ -18,6 +18,8 @@ class BuildConfig:
         >>> lt.BuildConfig(instruments=("Flute",)).front_end.n_bins
         410
     """
+
+    __repr__ = short_repr
 
     kind: str = flag(
         "auto",

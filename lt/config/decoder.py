@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import constant
+from lt.config.fields import constant, short_repr
 
 _SWEPT = "chosen by hand; one step either way gains at most 0.005 note F1 (bench/thresholds.py)"
 _BY_HAND = "chosen by hand on recorded and rendered melodies"
@@ -20,6 +20,8 @@ class DecoderConfig:
         >>> lt.DecoderConfig(onset_db=-10.0).offset_db
         -20.0
     """
+
+    __repr__ = short_repr
 
     # Segments: divided at novelty peaks, level dips, and where the sound is silent.
     novelty_lag: float = constant(  # spectra so long before and after a frame are compared

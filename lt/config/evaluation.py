@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, check_flags, flag
+from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, check_flags, flag, short_repr
 from lt.config.synthesis import SynthesisConfig
 
 
@@ -19,6 +19,8 @@ class AnalysisConfig:
     Raises:
         ValueError: a value that the flag does not take.
     """
+
+    __repr__ = short_repr
 
     partition: str = flag(
         "test", "part of the data that is evaluated", "Steps", ("train", "valid", "test")
@@ -62,6 +64,8 @@ class AnalysisConfig:
 @dataclass(frozen=True)
 class CrossConfig:
     """What `lt_midi.py` does with recordings and their MIDI: its flags."""
+
+    __repr__ = short_repr
 
     plot: int = flag(1, "1: draw figures", kind="switch")
     losses: int = flag(1, "1: evaluate the model: table, results.json, results.csv", kind="switch")

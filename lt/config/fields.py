@@ -53,37 +53,31 @@ def flag(
         default: of the field and of the flag.
         help: one line, without the default.
         group: heading in the help.
-        kind: allowed values: a tuple of choices; an interval such as "[0, 1]", "[1, inf)" or
-            "(0, inf)"; a name among `lt.cli.KINDS` ("switch", "name", "path"); "": the type of the
-            field.
+        kind: allowed values: a tuple of choices; an interval such as "[0, 1]" or "(0, inf)"; a
+            name among `lt.cli.KINDS` ("switch", "name", "path"); "": those of the field's type.
         short: short form, such as "-n".
         at_least, at_most: for tuples, the number of values.
         default_text: shown in the help instead of the default.
         resumable: whether the value may change when a run is continued.
-        objective: whether it changes what the loss measures, so that losses before and after a
-            change cannot be compared.
-        identity: whether it is part of what identifies a run (paths and schedules of saving are
-            not).
+        objective: whether losses before and after a change of it cannot be compared.
+        identity: whether it identifies a run (paths and schedules of saving do not).
         needs: (flag, value) without which this flag has no effect.
         modes: modes of `lt_play.py` in which the flag has a meaning.
     """
-    return field(
-        default=default,
-        metadata={
-            "help": help,
-            "group": group,
-            "kind": kind,
-            "short": short,
-            "at_least": at_least,
-            "at_most": at_most,
-            "default_text": default_text,
-            "resumable": resumable,
-            "objective": objective,
-            "identity": identity,
-            "needs": needs,
-            "modes": modes,
-        },
-    )
+    about = {name: value for name, value in locals().items() if name != "default"}
+    return field(default=default, metadata=about)
+
+
+def short_repr(config: Any) -> str:
+    """`Name(field=value, ...)` of the fields that differ from their defaults, as `__repr__` of
+    settings: in `help`, a default argument takes a line, not a page.
+    """
+    changed = [
+        f"{entry.name}={getattr(config, entry.name)!r}"
+        for entry in fields(config)
+        if getattr(config, entry.name) != entry.default
+    ]
+    return f"{type(config).__name__}({', '.join(changed)})"
 
 
 def fields_with(config: type, key: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag
+from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag, short_repr
 from lt.config.synthesis import SynthesisConfig
 
 FRAMES_PER_SYMBOL, FRAMES_PER_PATH = 50, 500  # of a sequence; of a morphing or trajectory
@@ -19,6 +19,8 @@ SOUND_MODES = (*SYMBOL_MODES, "audio", "trajectory")
 @dataclass(frozen=True)
 class PlayOptions:
     """How `lt_play.py` plays: its flags."""
+
+    __repr__ = short_repr
 
     transposition: int = flag(0, "semitones", short="-t", modes=SYMBOL_MODES)
     latent_sample: int = flag(

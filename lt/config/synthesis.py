@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import constant
+from lt.config.fields import constant, short_repr
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class SynthesisConfig:
         >>> lt.SynthesisConfig(n_iter=60).sample
         True
     """
+
+    __repr__ = short_repr
 
     n_iter: int = 30
     seed: int = 0

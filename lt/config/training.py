@@ -16,6 +16,7 @@ from lt.config.fields import (
     SIZE,
     check_flags,
     flag,
+    short_repr,
 )
 
 DEFAULT_DATA_SET = "data/lt_set.npz"
@@ -35,13 +36,18 @@ CRITIC = ("adversarial", 1)
 class RunConfig:
     """Settings of a training run: the flags of `lt_train.py`.
 
+    `preset` records which preset the settings come from; `lt.with_preset` applies one.
+
     Raises:
-        ValueError: a value that the flag does not take, or settings that contradict each other.
+        ValueError: a value that the flag does not take, settings that contradict each other, or a
+            preset of which nothing is applied.
 
     Example:
         >>> lt.RunConfig(instruments=("Flute",), epochs=10).dims
         (32,)
     """
+
+    __repr__ = short_repr
 
     dbroot: str = flag(
         DEFAULT_DATA_SET,
@@ -369,21 +375,27 @@ class RunConfig:
         if self.name in ("", ".", "..") or set(self.name) & set("/\\\0"):
             raise ValueError(f"name cannot be '{self.name}': it is not a plain file name")
         if not self.savedir or not self.dbroot:
-            raise ValueError("--savedir and --dbroot need a path")
+            raise ValueError("savedir and dbroot need a path")
         if len(self.frames) == 2 and self.frames[0] >= self.frames[1]:
-            raise ValueError(f"--frames {self.frames[0]} {self.frames[1]} holds no frame")
+            raise ValueError(f"frames {self.frames[0]} {self.frames[1]} holds no frame")
         if self.fold >= self.n_folds:
-            raise ValueError(f"--fold {self.fold} of {self.n_folds} folds: folds count from 0")
+            raise ValueError(f"fold {self.fold} of {self.n_folds} folds: folds count from 0")
         for name in ("labels", "instruments"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ValueError(f"--{name} {' '.join(values)}: a name is given twice")
+                raise ValueError(f"{name} {' '.join(values)}: a name is given twice")
         for name in ("hidden_dims_1", "hidden_num_1", "hidden_dims_2", "hidden_num_2"):
             n_values = len(getattr(self, name))
             if n_values > len(self.dims):
                 raise ValueError(
-                    f"--{name} has {n_values} values for {len(self.dims)} latent layers (--dims)"
+                    f"{name} has {n_values} values for {len(self.dims)} latent layers (dims)"
                 )
+        applied = [getattr(self, name) != getattr(RunConfig, name) for name in PRESETS[self.preset]]
+        if applied and not any(applied):
+            raise ValueError(
+                f"preset '{self.preset}' is a record and changes nothing by itself; apply it with "
+                f"lt.with_preset({{...}}, '{self.preset}')"
+            )
 
 
 PRESETS: dict[str, dict[str, object]] = {

@@ -73,6 +73,8 @@ def analyse_run(
     context = open_context(run, dbroot, sources)
     folder = folder or run.folder.path / "analysis"
     check_folder(folder)  # before an hour of work
+    if config.make_classifier:
+        _check_model_folder(run.folder.path)
     evaluation = evaluate_with_baselines(context, config, progress)
     settings = {"synthesis": vars(synthesis_config(config))} if config.generate_audio else {}
     results = Results(about(context, config), evaluation.scores, settings=settings)
@@ -89,6 +91,21 @@ def analyse_run(
     )
     write_report(folder / "report.html", report)
     return results
+
+
+def _check_model_folder(folder: Path) -> None:
+    """Check that the trained classifier can be stored.
+
+    Raises:
+        PermissionError: it cannot.
+    """
+    try:
+        check_folder(folder)
+    except PermissionError:
+        raise PermissionError(
+            f"the model folder {folder} may not be written, so the classifier cannot be stored "
+            "there; train none (make_classifier 0), or copy the model folder"
+        ) from None
 
 
 def evaluate_with_baselines(
@@ -130,7 +147,7 @@ def trained_baselines(
             networks["classifier"] = classifier
         else:
             logger.info(
-                "%s is not there, so the classifier is not scored (--make_classifier 1 trains it)",
+                "%s is not there, so the classifier is not scored (make_classifier 1 trains it)",
                 path,
             )
     if config.conv_classifier:

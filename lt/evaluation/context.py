@@ -60,7 +60,7 @@ def open_context(
     if not path.is_file():
         raise FileNotFoundError(
             f"{run.folder.path}: the data set that it was trained on is gone from {path}; "
-            "give its path with --dbroot"
+            "give its new path (dbroot)"
         )
     data = read_data_set(path)
     if data.fingerprint != run.settings.data["fingerprint"]:

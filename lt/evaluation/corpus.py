@@ -35,7 +35,7 @@ from lt.evaluation.recordings import (
 )
 from lt.evaluation.results import Results, Score, placed, select, write_results
 from lt.evaluation.scoring import concatenated, score_frames
-from lt.files import refuse_overwriting_inputs
+from lt.files import check_folder, refuse_overwriting_inputs
 from lt.labels import LabelSpace
 from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier
 from lt.models.runs import Run, load_run
@@ -74,9 +74,10 @@ def evaluate_corpus(
         decoder: constants of note decoding; results.json records them.
 
     Raises:
-        ValueError: a damaged classifier, or an output would overwrite an input. OSError: a file
-        cannot be written.
+        ValueError: a damaged classifier, or an output would overwrite an input. OSError: `folder`
+        cannot be made or written.
     """
+    check_folder(folder)
     classifier = stored_classifier(run) if config.classifier else None
     outputs = [folder / name.format(pair.stem) for pair in pairs for name in OUTPUTS]
     refuse_overwriting_inputs(outputs, [file for pair in pairs for file in (pair.audio, pair.midi)])

@@ -93,15 +93,15 @@ def find_pairs(dataroot: Path, midiroot: Path, outputs: Sequence[Path] = ()) -> 
         FileNotFoundError: a folder does not exist, has no recording or no MIDI file, or there is
         no pair.
     """
-    sounds = _search(dataroot, "--dataroot", outputs)
-    midi = _search(midiroot, "--midiroot", outputs)
+    sounds = _search(dataroot, "dataroot", outputs)
+    midi = _search(midiroot, "midiroot", outputs)
     midi_files = {file for file in midi.files if file.lower().endswith(MIDI_SUFFIXES)}
     if not sounds.sounds():
         raise FileNotFoundError(
-            f"--dataroot {dataroot} holds no sound files (wav, flac, mp3, ogg, aiff)"
+            f"dataroot {dataroot} holds no sound files (wav, flac, mp3, ogg, aiff)"
         )
     if not midi_files:
-        raise FileNotFoundError(f"--midiroot {midiroot} holds no MIDI files (.mid)")
+        raise FileNotFoundError(f"midiroot {midiroot} holds no MIDI files (.mid)")
     pairs = midi_pairs(sounds, midi)
     if not pairs:
         raise FileNotFoundError(

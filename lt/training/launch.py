@@ -65,8 +65,9 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
         FileNotFoundError, ValueError: the data set, an instrument, a label or the frame range is
             not available, or the loss became NaN or infinite (the last good state is saved).
         OSError: the folder cannot be written, or has no room for the checkpoints.
-        TrainingStopped: on SIGINT or SIGTERM; the state is saved as `last`.
-        WriterFailed: under torchrun, in the other workers, when the writer raised one of these.
+        ImportError: `tensorboard` is set and tensorboard is not installed.
+        lt.TrainingStopped: on SIGINT or SIGTERM; the state is saved as `last`.
+        lt.WriterFailed: under torchrun, in the other workers, when the writer raised one of these.
 
     Example:
         >>> config = lt.RunConfig(instruments=("Flute",), frames=(), dims=(4,), epochs=2,
@@ -127,7 +128,7 @@ def resume(
     Raises:
         FileNotFoundError, ValueError: no such run or checkpoint, its data set is gone or has
             changed, or a run cannot change one of the fields; and as `train`.
-        OSError, TrainingStopped, WriterFailed: as `train`.
+        OSError, ImportError, lt.TrainingStopped, lt.WriterFailed: as `train`.
 
     Example:
         >>> lt.resume("saves/flute__Flute", "last", {"epochs": 3}).epochs
@@ -172,12 +173,12 @@ def _fit(trainer: Trainer, progress: Progress) -> TrainedRun:
     workers, path = trainer.workers, trainer.folder.path
     try:
         if trainer.state.epochs_done >= trainer.config.epochs:
-            done = trainer.state.epochs_done
-            workers.log(f"{path}: {done} epochs are done already; --epochs is the total")
+            done = _counted(trainer.state.epochs_done, "epoch")
+            workers.log(f"{path}: {done} done already; --epochs is the total")
         else:
             fit_with_callbacks(trainer, progress if workers.writer else silent)
-            epochs, best = trainer.state.epochs_done, trainer.state.best_valid
-            workers.log(f"{path}: {epochs} epochs, best validation loss {best:.2f}")
+            epochs, best = _counted(trainer.state.epochs_done, "epoch"), trainer.state.best_valid
+            workers.log(f"{path}: {epochs}, best validation loss {best:.2f}")
     except TrainingStopped as stop:
         workers.log(str(stop))
         raise
@@ -229,6 +230,10 @@ def _changed(own: RunConfig, changes: dict[str, Any], path: Path) -> RunConfig:
     return replace(own, **{**changes, "savedir": str(path.parent)})
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _as_typed(value: object) -> str:
     return (" ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
@@ -258,7 +263,8 @@ def _log_split(split: Split, config: RunConfig, workers: Workers) -> None:
     workers.log(f"split by {split.kind}, seed {config.seed}{fold}: {sizes}")
     if split.notes_without_frames:
         frames = _as_typed(config.frames)
-        workers.log(f"{split.notes_without_frames} notes have no frame in --frames {frames}")
+        notes = _counted(split.notes_without_frames, "note")
+        workers.log(f"{notes} without a frame in --frames {frames}")
 
 
 def _provenance(previous: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One recording against its MIDI: frames, the classifier baseline, annotations, damaged input."""
 
 import json
+import re
 from dataclasses import replace
 
 import mido
@@ -188,6 +189,17 @@ def test_a_classifier_that_cannot_be_used_is_an_error(tmp_path, spoilt):
     result = lt_midi(tmp_path / "model", tmp_path / "data")
     assert result.exit_code == 1 and result.stdout == "" and "Traceback" not in result.stderr
     assert CLASSIFIER_FILE in result.stderr and "lt_analyze.py --make_classifier 1" in result.stderr
+
+
+def test_a_results_folder_that_may_not_be_written_is_named_once(tmp_path, monkeypatch):
+    model = make_run(tmp_path / "model")
+    for stem in ("first", "second"):
+        recorded(tmp_path / "data", stem=stem)
+    monkeypatch.setattr("lt.files.os.access", lambda *arguments: False)
+    result = lt_midi(model, tmp_path / "data")
+    assert result.exit_code == 1 and result.stderr.count("may not be written") == 1
+    assert f"the folder {tmp_path / 'data'} may not be written" in result.stderr
+    assert not {"first", "second"} & set(re.findall(r"\w+", result.stderr))
 
 
 # --- annotations and damaged input --------------------------------------------------------

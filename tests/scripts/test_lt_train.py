@@ -365,7 +365,7 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
         {},
     )
     result = lt_train(f"--epochs 1 --frames 3 5 --dbroot {tmp_path / 'uneven.npz'}")
-    assert result.exit_code == 0 and "1 notes have no frame in --frames 3 5" in result.stderr
+    assert result.exit_code == 0 and "1 note without a frame in --frames 3 5" in result.stderr
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
 @pytest.mark.parametrize(
     "flags, words",
     [
-        ("--frames 5 3", ["--frames 5 3 holds no frame"]),
+        ("--frames 5 3", ["frames 5 3 holds no frame"]),
         ("--frames 1 2 3", ["at most 2"]),
         ("--frames -1", ["-1"]),
         ("--labels pitch pitch", ["--labels pitch pitch: a name is given twice"]),
@@ -404,7 +404,7 @@ def test_notes_without_a_frame_in_range_are_counted(lt_train, no_figures, tiny_s
         ("--frames 0 9999999999999", ["--frames", "9999999999999 is too large"]),
         ("--beta_1 1e300", ["--beta_1", "1e300 is too large"]),
         ("--load_epoch 3", ["--load_epoch has no meaning"]),
-        ("--fold 5", ["--fold 5 of 5 folds"]),
+        ("--fold 5", ["fold 5 of 5 folds"]),
         ("--n_folds 2", ["2"]),
         ("--load x --load_epoch soon", ["neither best, last nor an epoch"]),
         ("--preset mine", ["article", "robust"]),
@@ -593,7 +593,7 @@ def test_a_run_that_is_done_is_left_alone(lt_train, run, no_figures, epochs):
         if path.is_file() and path.suffix != ".json"
     }
     result = lt_train(f"--load {run} --load_epoch last {epochs}")
-    assert result.exit_code == 0 and "3 epochs are done already" in result.stderr
+    assert result.exit_code == 0 and "3 epochs done already" in result.stderr
     assert before == {path: path.read_bytes() for path in before}
 
 

@@ -160,7 +160,7 @@ def test_torchrun_one_writer_one_voice(tiny_set, tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
     assert len(re.findall("split by note", result.stderr)) == 1
-    assert len(re.findall("1 epochs, best validation loss", result.stderr)) == 1
+    assert len(re.findall("1 epoch, best validation loss", result.stderr)) == 1
     run = tmp_path / "scan_multi__Flute"
     assert (
         load_run(run).epoch == 1
