@@ -8,9 +8,10 @@ For a held-out note there are four sounds, all from its onset on:
     sampler     the training note of the nearest key, then nearest dynamics, then the longest,
                 resampled to the pitch, cut to the length, at the median level of those dynamics
 
-Distances between two sounds cover the recorded note's own length, at most 1.5 s. A note that is
-held longer is played for 1.5 s. A rendered note is given 2 s after note-off, whatever its data set
-holds.
+The onset of a recording is where its level first comes within 40 dB of its peak; its note-off is
+the data set's. Distances between two sounds cover the recorded note's own length, at most 1.5 s. A
+note that is held longer is played for 1.5 s. A rendered note is given 2 s after note-off, whatever
+its data set holds.
 
 Names: `note` is an index into the data set's notes, `audio: (samples,)` at `RATE`.
 """
@@ -113,9 +114,10 @@ def recorded_note(data: DataSet, note: int, folders: Sequence[Path] = ()) -> Not
             f"the source {source} is in none of the folders, or has changed (name its folder: "
             "--sources)"
         )
-    onset, release = _times(data, note, audio)
+    onset = _sounding(audio).start / RATE
+    release = min(float(data.notes.release[note]) - onset, LONGEST)
     audio = audio[round(onset * RATE) : round((onset + LONGEST + FONT_RELEASE) * RATE)]
-    return NoteSound(audio, min(release - onset, len(audio) / RATE, LONGEST), False)
+    return NoteSound(audio, min(release, len(audio) / RATE), False)
 
 
 def _font(name: str, folders: Sequence[Path]) -> Path:
@@ -136,25 +138,18 @@ def _rendered(
     return NoteSound(high_pass(audio, data.config), held, True)
 
 
-def _times(data: DataSet, note: int, audio: np.ndarray) -> tuple[float, float]:
-    """Onset and note-off of a recording, seconds: those of the data set; for one without them,
-    where the level passes -40 dB below its peak, and where it last is within 20 dB of it.
+def _sounding(audio: np.ndarray) -> slice:
+    """The samples from where the level first is within 40 dB of its peak to where it last is, to
+    6 ms; the data set's own onset is only as fine as its frames.
     """
-    if hasattr(data.notes, "onset"):
-        return float(data.notes.onset[note]), float(data.notes.release[note])
-    begin, end = (
-        find_note(audio, RATE, TrimConfig(pad_seconds=0.0, silence_db=level))[0]
-        for level in (-sound_measures.ENVELOPE_RANGE, -20.0)
-    )
-    return begin.start / RATE, end.stop / RATE
+    config = TrimConfig(pad_seconds=0.0, silence_db=-sound_measures.ENVELOPE_RANGE)
+    span, _ = find_note(audio, RATE, config)
+    return slice(*span.indices(len(audio)))
 
 
 def own_length(sound: NoteSound) -> float:
     """Seconds until the level stays 40 dB below the note's peak, at most 1.5 s."""
-    config = TrimConfig(pad_seconds=0.0, silence_db=-sound_measures.ENVELOPE_RANGE)
-    span, _ = find_note(sound.audio, RATE, config)
-    end = len(sound.audio) if span.stop is None else min(span.stop, len(sound.audio))
-    return min(end / RATE, LONGEST)
+    return min(_sounding(sound.audio).stop / RATE, LONGEST)
 
 
 # --- played ---------------------------------------------------------------------------------------

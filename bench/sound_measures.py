@@ -127,8 +127,9 @@ def flutter_db(audio: np.ndarray, held: float) -> float:
 
 def centroid_hz(audio: np.ndarray) -> float:
     """Spectral centroid of the magnitudes (STFT 2048/512) averaged over the sound."""
-    spectrum = magnitudes(audio, FFT_SIZE, HOP).mean(axis=1, keepdims=True)
-    return float(librosa.feature.spectral_centroid(S=spectrum, sr=RATE)[0, 0])
+    spectrum = magnitudes(audio, FFT_SIZE, HOP).mean(axis=1)
+    frequencies = librosa.fft_frequencies(sr=RATE, n_fft=FFT_SIZE)
+    return float((frequencies * spectrum).sum() / max(spectrum.sum(), _SILENT))
 
 
 def high_energy_db(audio: np.ndarray) -> float:
