@@ -101,9 +101,9 @@ def span_of(note: SourceNote, audio: np.ndarray) -> slice:
     span, reason = find_note(clear, SAMPLE_RATE, TrimConfig(pad_seconds=0.0))
     if reason:
         raise ValueError(f"{note.source} is {reason}")
-    attack = clear[span][: round(ATTACK_SECONDS * SAMPLE_RATE)]
+    attack = clear[span.begin : span.end][: round(ATTACK_SECONDS * SAMPLE_RATE)]
     amplitude = rms(y=attack, frame_length=8 * HOP, hop_length=HOP)[0]
-    return slice(span.start + HOP * int(np.diff(amplitude).argmax()), span.stop)
+    return slice(span.begin + HOP * int(np.diff(amplitude).argmax()), span.end)
 
 
 def excerpt_of(note: SourceNote, seconds: float, fade_seconds: float) -> Excerpt:

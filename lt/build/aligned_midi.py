@@ -54,14 +54,15 @@ def _add_notes(indexer: Indexer, sound: str, midi: Path) -> None:
     pairs = [(note, instrument) for instrument, track in named for note in track.notes]
     pairs.sort(key=lambda pair: pair[0])
     spans = _note_spans([note for note, _ in pairs], drums, end)
-    for (note, instrument), (offset, reason) in zip(pairs, spans, strict=True):
+    for (note, instrument), (offset, until, reason) in zip(pairs, spans, strict=True):
         with indexer.skipping(sound, f"note at {note.onset:.3f} s: "):
             if reason:
                 raise ValueError(reason)
             name = number_to_note_name(note.note_number)
             dynamics = DYNAMICS_NAMES[int(velocity_to_dynamics(note.velocity))]
             description = NoteDescription(instrument, name, dynamics)
-            indexer.add(sound, description, -1, round(note.onset, 6), round(offset, 6))
+            times = (round(time, 6) for time in (note.onset, offset, until))
+            indexer.add(sound, description, -1, *times)
 
 
 def _instrument(indexer: Indexer, sound: str, track: Track) -> str:
@@ -80,9 +81,9 @@ def _instrument(indexer: Indexer, sound: str, track: Track) -> str:
 
 def _note_spans(
     notes: Sequence[Note], drums: Sequence[Note], end: float
-) -> Iterable[tuple[float, str]]:
+) -> Iterable[tuple[float, float, str]]:
     """For each note of a recording of `end` seconds, notes sorted by onset: its offset, not after
-    the next onset, and the reason why it is skipped, if it is.
+    the next onset, the next onset (of a drum as well), and the reason why it is skipped, if it is.
     """
     onsets = np.array([note.onset for note in notes])
     offsets = np.array([note.offset for note in notes])
@@ -90,6 +91,8 @@ def _note_spans(
     previous_end = np.append(-np.inf, np.maximum.accumulate(offsets)[:-1])
     overlap = np.maximum(previous_end - onsets, offsets - next_onset)
     ends = np.minimum(offsets, next_onset).clip(max=end)
+    drum_onsets = np.sort([drum.onset for drum in drums] + [end])
+    next_drums = drum_onsets[np.searchsorted(drum_onsets, onsets).clip(max=len(drums))]
     n_drums_begun = np.searchsorted(sorted(drum.onset for drum in drums), ends, "left")
     n_drums_over = np.searchsorted(sorted(drum.offset for drum in drums), onsets, "right")
     reasons = {
@@ -100,4 +103,5 @@ def _note_spans(
         f"shorter than {SHORTEST_NOTE_SECONDS} s": ends - onsets < SHORTEST_NOTE_SECONDS,
     }
     first = np.select(list(reasons.values()), list(reasons), "")
-    return zip(ends.tolist(), first.tolist(), strict=True)
+    until = np.minimum(next_onset, next_drums)
+    return zip(ends.tolist(), until.tolist(), first.tolist(), strict=True)

@@ -155,7 +155,7 @@ def _magnitudes(
 
 
 def make_note_table(notes: Sequence[ExtractedNote]) -> NoteTable:
-    """Labels, instruments, groups, folds, sources and tuning of notes, a row each."""
+    """Labels, instruments, groups, folds, sources, tuning and times of notes, a row each."""
     sources = [note.source for note in notes]
     instruments = tuple(dict.fromkeys(source.instrument for source in sources))
     groups = list(dict.fromkeys(source.group for source in sources))
@@ -171,7 +171,10 @@ def make_note_table(notes: Sequence[ExtractedNote]) -> NoteTable:
         np.array([group_index[source.group] for source in sources]),
         np.array([source.fold for source in sources]),
         np.array([source.source for source in sources]),
-        np.array([note.cents for note in notes]),
+        *(
+            np.array([getattr(note, name) for note in notes])
+            for name in ("cents", "onset", "release")
+        ),
     )
 
 

@@ -1,7 +1,7 @@
-"""Feature extraction: source notes -> spectra of the trimmed notes, and their tuning.
+"""Feature extraction: source notes -> spectra of the trimmed notes, their tuning and their times.
 
-`lt.audio.trim` finds the note in its recording. Levels are left as they are, since dynamics depend
-on them.
+`lt.audio.trim` finds the note in its recording. A border of its frames falls on its onset, so that
+the attacks of all notes are aligned. Levels are left as they are, since dynamics depend on them.
 
 Names: `audio: (samples,)` float32; `cents` is the deviation of the pitch from the label.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.pitch import detuning_cents
 from lt.audio.soundfont import open_font
-from lt.audio.trim import trim
+from lt.audio.trim import end_of_release, find_note, next_attack
 from lt.build.notes import DataSetNote, Recording, SourceNote
 from lt.config import SpectralConfig
 from lt.data.dataset import DataSet, read_data_set
@@ -28,13 +28,20 @@ FADE_SECONDS = 0.005  # where a note is cut out of a longer recording
 
 @dataclass(frozen=True)
 class ExtractedNote:
-    """A source note with its number of frames and its `cents` (NaN where they are not known), or
-    with the reason why it is left out.
+    """A source note with what was measured, or with the reason why it is left out.
+
+    Attributes:
+        n_frames: model frames.
+        cents: NaN where the tuning is not known.
+        onset, release: seconds from the begin of its first frame; NaN where they are not known, a
+            release is inf where the note is not released within its frames.
     """
 
     source: SourceNote
     n_frames: int
     cents: float
+    onset: float
+    release: float
     reason: str = ""
 
 
@@ -51,6 +58,18 @@ class Features:
     notes: tuple[ExtractedNote, ...]
 
 
+@dataclass(frozen=True)
+class NoteAudio:
+    """A note's audio (samples,), `onset` and `release` in samples (the release NaN or inf as those
+    of `ExtractedNote`), or the reason why it cannot be used.
+    """
+
+    audio: np.ndarray
+    onset: int = 0
+    release: float = np.nan
+    reason: str = ""
+
+
 def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
     """Features of notes whose audio is in one file.
 
@@ -60,27 +79,38 @@ def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
     """
     location = notes[0].location
     whole = read_high_passed(location.path, config) if type(location) is Recording else None
-    blocks = []
-    extracted = []
+    blocks, extracted = [], []
     for note in notes:
-        magnitudes = np.zeros((0, config.subframes, config.n_bins), np.float32)
-        cents = np.nan
-        reason = ""
         if isinstance(note.location, DataSetNote):
-            magnitudes, cents = _from_data_set(note.location)
+            magnitudes, described = _from_data_set(note)
         else:
-            if whole is None:
-                audio = render(note, config.sample_rate)
-                reason = "" if audio.any() else "the font renders silence"
-                audio = high_pass(audio, config)
-            else:
-                audio, reason = _cut(whole, note, config)
-            if not reason:
-                cents = detuning_cents(audio, config.sample_rate, note.note_number)
-                magnitudes = _magnitudes(audio, config)
+            sound = _render(note, config) if whole is None else _cut(whole, note, config)
+            magnitudes, described = _from_audio(sound, note, config)
         blocks.append(magnitudes)
-        extracted.append(ExtractedNote(note, len(magnitudes), float(cents), reason))
+        extracted.append(described)
     return Features(np.concatenate(blocks), tuple(extracted))
+
+
+def _from_audio(
+    sound: NoteAudio, note: SourceNote, config: SpectralConfig
+) -> tuple[np.ndarray, ExtractedNote]:
+    """Frames (frames, subframes, bins) of a note's audio on a grid that begins at its onset.
+
+    Whole frames before the onset are kept. What is left of the sound before them is too short for
+    a frame; it is heard by the transform alone.
+    """
+    if sound.reason:
+        nothing = np.zeros((0, config.subframes, config.n_bins), np.float32)
+        return nothing, ExtractedNote(note, 0, *3 * (np.nan,), sound.reason)
+    n_before, rest = divmod(sound.onset, config.frame_hop)
+    audio = np.pad(sound.audio, (-rest % config.frame_hop, 0))
+    magnitudes = _magnitudes(audio, config)[bool(rest) :]
+    cents = detuning_cents(sound.audio, config.sample_rate, note.note_number)
+    onset = n_before * config.frame_seconds
+    release = (sound.release - rest) / config.sample_rate
+    if sound.release >= len(sound.audio):
+        release = np.inf
+    return magnitudes, ExtractedNote(note, len(magnitudes), float(cents), onset, release)
 
 
 def _magnitudes(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
@@ -101,10 +131,13 @@ def _magnitudes(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
         torch.set_num_threads(n_threads)
 
 
-def _from_data_set(location: DataSetNote) -> tuple[np.ndarray, float]:
-    """Frames (frames, subframes, bins) and cents of a note of another data set."""
-    data = _open_data_set(location.path, location.path.stat().st_mtime_ns)
-    return np.asarray(data.magnitudes[data.rows(location.index)]), data.notes.cents[location.index]
+def _from_data_set(note: SourceNote) -> tuple[np.ndarray, ExtractedNote]:
+    """Frames (frames, subframes, bins) and measurements of a note of another data set."""
+    path, index = note.location.path, note.location.index
+    data = _open_data_set(path, path.stat().st_mtime_ns)
+    magnitudes = np.asarray(data.magnitudes[data.rows(index)])
+    measured = (float(getattr(data.notes, name)[index]) for name in ("cents", "onset", "release"))
+    return magnitudes, ExtractedNote(note, len(magnitudes), *measured)
 
 
 @lru_cache(maxsize=2)
@@ -125,20 +158,42 @@ def render(note: SourceNote, sample_rate: int) -> np.ndarray:
     )
 
 
-def _cut(whole: np.ndarray, note: SourceNote, config: SpectralConfig) -> tuple[np.ndarray, str]:
-    """Audio of a note of a recording, faded where it is cut and trimmed, and the reason if it
-    cannot be used.
-    """
-    begin = round(note.location.onset * config.sample_rate)
-    offset = note.location.offset
-    end = len(whole) if offset is None else min(round(offset * config.sample_rate), len(whole))
-    if note.location.onset * config.sample_rate >= len(whole):
-        return whole[:0], "it begins after the end of its file"
-    audio = whole[begin : max(begin, end)].copy()
-    n_fade = min(round(FADE_SECONDS * config.sample_rate), len(audio))
-    ramp = np.linspace(0, 1, n_fade, endpoint=False, dtype=np.float32)
-    if begin > 0:
-        audio[:n_fade] *= ramp
-    if end < len(whole):
-        audio[len(audio) - n_fade :] *= ramp[::-1]
-    return trim(audio, config.sample_rate)
+def _render(note: SourceNote, config: SpectralConfig) -> NoteAudio:
+    """A font's note, from its note-on to the end of its release."""
+    rendered = render(note, config.sample_rate)
+    if not rendered.any():
+        return NoteAudio(rendered, reason="the font renders silence")
+    audio = high_pass(rendered, config)
+    note_off = round(note.location.seconds * config.sample_rate)
+    end = end_of_release(audio, note_off, config.sample_rate)
+    return NoteAudio(audio[:end], release=note_off)
+
+
+def _cut(whole: np.ndarray, note: SourceNote, config: SpectralConfig) -> NoteAudio:
+    """A note of a recording: trimmed, with the end of its release, faded where it is cut."""
+    location, rate = note.location, config.sample_rate
+    begin = round(location.onset * rate)
+    if begin >= len(whole):
+        return NoteAudio(whole[:0], reason="it begins after the end of its file")
+    end, note_off = len(whole), np.nan
+    if location.offset is not None:
+        note_off = max(round(location.offset * rate) - begin, 0)
+        end = min(round(location.until * rate), len(whole))
+        end = begin + next_attack(whole[begin:end], note_off, rate)
+        end = begin + end_of_release(whole[begin:end], note_off, rate)
+    audio = whole[begin:end]
+    span, reason = find_note(audio, rate)
+    if note_off <= span.onset and not reason:
+        reason = "it is silent up to its offset"
+    if reason:
+        return NoteAudio(audio, reason=reason)
+    n_fade = round(FADE_SECONDS * rate)
+    first = begin + span.begin if span.begin else max(begin - n_fade, 0)
+    audio = whole[first : begin + span.end].copy()
+    ramp = np.linspace(0, 1, min(n_fade, len(audio)), endpoint=False, dtype=np.float32)
+    if first > 0:
+        audio[: len(ramp)] *= ramp
+    if begin + span.end < len(whole):
+        audio[len(audio) - len(ramp) :] *= ramp[::-1]
+    before = begin - first  # of the part that the note is looked for in
+    return NoteAudio(audio, before + span.onset, before + note_off)

@@ -8,10 +8,13 @@ Names: `collection` is the name of a source; `file` is a path below a source, th
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
 from lt.config import BuildConfig
@@ -23,11 +26,18 @@ LATEST_SECONDS = 1e6  # the latest onset a note can have
 
 @dataclass(frozen=True)
 class Recording:
-    """A part of a sound file, in seconds; `offset` None: to its end."""
+    """A part of a sound file, in seconds.
+
+    Attributes:
+        onset: where the note begins, at the earliest.
+        offset: its note-off; None: not known, and the note lasts to the end of the file.
+        until: the latest end of its release, at or after `offset`.
+    """
 
     path: Path
     onset: float = 0.0
     offset: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,18 +181,22 @@ class Indexer:
         fold: int = -1,
         onset: float = 0.0,
         offset: float | None = None,
+        until: float = np.inf,
     ) -> None:
-        """Add a note of a file, from `onset` to `offset` in seconds.
+        """Add a note of a file, from `onset` to `offset` in seconds; its release ends before
+        `until`.
 
         Raises:
             ValueError: a word of the description is not understood.
         """
         name = self.folder.name(file)
+        if offset is not None:
+            until = max(offset, min(until, offset + self.config.release_seconds))
         place = f"@{onset:.3f}" if onset > 0 or offset is not None else ""
         note = SourceNote(
             name + place,
             name,
-            Recording(self.folder.root / file, onset, offset),
+            Recording(self.folder.root / file, onset, offset, None if offset is None else until),
             instrument_name(description.instrument or self.config.instrument),
             note_number_of(description.note),
             dynamics_class(description.dynamics, self.config.default_dynamics),
@@ -197,7 +211,7 @@ class Indexer:
         A recording listed twice is used once, or skipped if its labels contradict each other. Files
         neither added nor skipped nor among `index_files` are skipped with the reason `unlisted`.
         """
-        notes, contradictory = _distinct(self.notes)
+        notes, contradictory = _distinct(_before_the_next(self.notes))
         skipped = [*self.skipped, *contradictory]
         name = self.folder.name
         listed = {entry.file for entry in (*notes, *skipped)} | set(map(name, index_files))
@@ -212,6 +226,24 @@ class Indexer:
             tuple(map(name, index_files)),
             tuple(self.folder.root / file for file in index_files),
         )
+
+
+def _before_the_next(notes: Sequence[SourceNote]) -> list[SourceNote]:
+    """The notes, their releases not longer than to the next onset in the file."""
+    onsets: dict[str, list[float]] = {}
+    for note in notes:
+        onsets.setdefault(note.file, []).append(note.location.onset)
+    for of_file in onsets.values():
+        of_file.sort()
+    ended = []
+    for note in notes:
+        location = note.location
+        if location.offset is not None:
+            following = onsets[note.file][bisect_right(onsets[note.file], location.onset) :]
+            until = max(location.offset, min(location.until, *following[:1], np.inf))
+            note = replace(note, location=replace(location, until=until))
+        ended.append(note)
+    return ended
 
 
 def _distinct(notes: Iterable[SourceNote]) -> tuple[list[SourceNote], list[Skipped]]:

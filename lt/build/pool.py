@@ -188,8 +188,9 @@ def run_job(job: Job, config: SpectralConfig) -> Result:
         features = extract(job.notes, config)
     except (ValueError, OSError) as error:
         reason = str(error).replace(str(job.notes[0].location.path), "it")
-        return job.path, tuple(ExtractedNote(note, 0, np.nan, reason) for note in job.notes)
-    rows = [(note.n_frames, note.cents, note.reason) for note in features.notes]
+        unknown = 3 * (np.nan,)
+        return job.path, tuple(ExtractedNote(note, 0, *unknown, reason) for note in job.notes)
+    rows = [tuple(vars(note).values())[1:] for note in features.notes]  # without its source
     temporary = job.path.with_suffix(f".{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as stream:

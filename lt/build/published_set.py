@@ -164,7 +164,7 @@ def convert(source: Path, output: Path) -> int:
     try:
         frames = [np.abs(np.asarray(block)).astype(np.float32) for block in members["data"]]
         notes = [
-            ExtractedNote(note, len(block), np.nan)
+            ExtractedNote(note, len(block), np.nan, np.nan, np.nan)
             for note, block in zip(_source_notes(source, members), frames, strict=True)
         ]
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:

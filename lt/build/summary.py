@@ -47,7 +47,7 @@ class BuildSummary:
     @classmethod
     def expected(cls, manifest: Manifest) -> BuildSummary:
         """The summary of a build in which every indexed note can be used (a dry run)."""
-        notes = tuple(ExtractedNote(note, 0, float("nan")) for note in manifest.notes)
+        notes = tuple(ExtractedNote(note, 0, *3 * (float("nan"),)) for note in manifest.notes)
         return cls(notes, manifest.skipped, manifest.index_files)
 
     @property

@@ -38,8 +38,10 @@ class BuildConfig:
     dynamics: tuple[str, ...] = flag(
         ("pp", "p", "mf", "f", "ff"), "dynamics to keep", kind="dynamics", at_least=1
     )
-    note_seconds: float = flag(1.5, "fonts: how long notes are held", kind="[0.1, 60]")
-    release_seconds: float = flag(0.5, "fonts: duration of the release", kind="[0, 60]")
+    note_seconds: float = flag(2.0, "fonts: how long notes are held", kind="[0.1, 60]")
+    release_seconds: float = flag(
+        2.0, "longest release after a note-off; it ends where it is silent", kind="[0, 60]"
+    )
     brightness: float = flag(
         1.0, "fonts: how much velocity changes brightness; 0: the level alone", kind="[0, 1]"
     )
@@ -82,6 +84,21 @@ class TrimConfig:
         0.15, unit="s of silence kept on either side", origin="set by hand: five model frames"
     )
     shortest_seconds: float = constant(0.1, unit="s", origin="set by hand: three model frames")
+    attack_seconds: float = constant(
+        0.3,
+        unit="s from the first sound on",
+        origin="in 120 flute notes, breath to a quarter of the peak: 23 to 256 ms (5 to 95 %)",
+    )
+    attack_db: float = constant(
+        -20.0,
+        unit="dB relative to the loudest block of the attack",
+        origin="in the same, 4 to 58 ms before a quarter of the peak",
+    )
+    release_db: float = constant(
+        -60.0,
+        unit="dB relative to the loudest block",
+        origin="where a release is over: the level of silent frames",
+    )
     silent_peak: float = constant(1e-4, unit="of full scale", origin="-80 dBFS, below 16-bit noise")
 
 

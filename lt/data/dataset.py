@@ -175,8 +175,12 @@ class DataSet:
 
     @cached_property
     def sounding(self) -> np.ndarray:
-        """(frames,) bool: at most 40 dB below the note's loudest frame, and not digital silence."""
-        return (self.peaks >= self._below_peak(SOUNDING_DB)) & (self.peaks > 0)
+        """(frames,) bool: at most 40 dB below the note's loudest frame, not digital silence, and
+        not before the note's onset, where filters ring already.
+        """
+        loud = (self.peaks >= self._below_peak(SOUNDING_DB)) & (self.peaks > 0)
+        first = np.round(np.nan_to_num(self.notes.onset) / self.config.frame_seconds)
+        return loud & (np.arange(len(loud)) >= np.repeat(self.starts[:-1] + first, self.lengths))
 
     @cached_property
     def silent(self) -> np.ndarray:

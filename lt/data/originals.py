@@ -20,7 +20,7 @@ from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.io import READABLE
 from lt.audio.soundfont import embedded_font, open_font
-from lt.audio.trim import trim
+from lt.audio.trim import find_note
 from lt.config import SpectralConfig
 from lt.data.dataset import DataSet
 
@@ -45,6 +45,7 @@ def note_audio(data: DataSet, note: int, folders: Sequence[Path] = ()) -> np.nda
             audio = _render(data, _find(data, name, folders, [embedded_font()]), *map(int, numbers))
         else:
             audio = _read(data, note, source, folders)
+        audio = audio[: int(data.lengths[note]) * data.config.frame_hop]
     except (OSError, ValueError, ImportError, KeyError, TypeError, OverflowError):  # settings too
         return None
     return audio if _matches(data, note, audio) else None
@@ -74,18 +75,22 @@ def _render(data: DataSet, font: Path, program: int, number: int, velocity: int)
 
 
 def _read(data: DataSet, note: int, source: str, folders: Sequence[Path]) -> np.ndarray:
-    """A recording, trimmed as it was for the data set."""
+    """A recording from the begin of the note's first frame on."""
     name, onset = _RECORDING.match(source).groups()
     path = _find(data, name, folders)
     if path.suffix.lower() not in READABLE:
         raise ValueError(f"{path} is not a sound file")
     audio = _read_whole(path, data.config)
     rate = data.config.sample_rate
-    n_samples = int(data.lengths[note]) * data.config.frame_hop
+    begin = 0
     if onset is not None:
+        n_samples = int(data.lengths[note]) * data.config.frame_hop
         begin = round(float(onset) * rate)
-        audio = audio[begin : begin + n_samples + round(SEARCH_SECONDS * rate)]
-    return trim(audio, rate)[0][:n_samples]
+        audio = audio[: begin + n_samples + round(SEARCH_SECONDS * rate)]
+    span, _ = find_note(audio[begin:], rate)
+    if data.settings["version"] < 3:  # frames began with what was kept of the silence
+        return audio[begin + span.begin :]
+    return audio[begin + span.onset - round(float(data.notes.onset[note]) * rate) :]
 
 
 @lru_cache(maxsize=1)
