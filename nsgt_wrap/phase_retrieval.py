@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nsgt_wrap.bands import Bands
+from nsgt_wrap.initial_phases import propagated_phases
 from nsgt_wrap.slices import FFTS_AT_ONCE, overlaps, to_rings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nsgt_wrap.design import NSGTDesign
     from nsgt_wrap.transform import NSGT
 
+STARTS = ("random", "propagated")
 _SEGMENT_HALVES = 32  # of a long signal: 65 s at the default design
 _OVERLAP_HALVES = 4  # two are known from the segment before, two are computed again
 _OVERSAMPLING = 2
@@ -40,9 +42,11 @@ def griffin_lim(
     n_iter: int,
     momentum: float = 0.99,
     rng: torch.Generator | None = None,
+    start: str = "random",
 ) -> torch.Tensor:
     """Audio (..., n_samples) whose coefficients are near `magnitudes: (..., bins, coefficients)`,
-    from random phases.
+    from phases that are `random` or, in a `propagated` start, fit the magnitudes
+    (`nsgt_wrap.initial_phases`).
 
     c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast
     Griffin-Lim; momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is
@@ -50,15 +54,17 @@ def griffin_lim(
     does not grow with it. Not differentiable.
 
     Raises:
-        ValueError: wrong shapes, negative or not finite magnitudes, n_iter below 1 or momentum
-            below 0.
+        ValueError: wrong shapes, negative or not finite magnitudes, n_iter or momentum below 0, an
+            unknown start.
     """
     nsgt.check_coefficients(magnitudes, n_samples)
     if not (torch.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
         raise ValueError("expected magnitudes that are finite and not negative")
-    if n_iter < 1 or momentum < 0:
-        raise ValueError(f"expected n_iter >= 1 and momentum >= 0, got {n_iter} and {momentum:g}")
-    search = _Search(nsgt, n_iter, momentum, rng)
+    if n_iter < 0 or momentum < 0:
+        raise ValueError(f"expected n_iter >= 0 and momentum >= 0, got {n_iter} and {momentum:g}")
+    if start not in STARTS:
+        raise ValueError(f"unknown start '{start}'; known: {', '.join(STARTS)}")
+    search = _Search(nsgt, n_iter, momentum, rng, start)
     rows = magnitudes.detach().reshape(-1, *magnitudes.shape[-2:])
     audio = torch.stack([search.audio(row, n_samples) for row in rows])
     return audio.reshape(*magnitudes.shape[:-2], n_samples)
@@ -68,9 +74,9 @@ class _Search:
     """Griffin-Lim on one signal after the other."""
 
     def __init__(
-        self, nsgt: NSGT, n_iter: int, momentum: float, rng: torch.Generator | None
+        self, nsgt: NSGT, n_iter: int, momentum: float, rng: torch.Generator | None, start: str
     ) -> None:
-        self.slices, self.design = nsgt.slices, nsgt.design
+        self.nsgt, self.slices, self.design, self.start = nsgt, nsgt.slices, nsgt.design, start
         self.n_iter, self.momentum, self.rng = n_iter, momentum, rng
         hann = self.slices.hann
         self.tiers = [tier.to(hann.device) for tier in _tiers(self.design, hann.dtype)]
@@ -84,12 +90,21 @@ class _Search:
         half, step = self.slices.half, _SEGMENT_HALVES - _OVERLAP_HALVES
         n_halves = -(-n_samples // half)
         result = magnitudes.new_zeros(n_halves, half)
+        phases = None
+        if self.start == "propagated":
+            # of the whole signal, so that the segments' phases fit each other
+            phases = propagated_phases(self.nsgt, magnitudes, self.rng)
         for start in range(0, max(n_halves - _OVERLAP_HALVES, 1), step):
             stop = min(start + _SEGMENT_HALVES, n_halves)
             known = result[start : start + (_OVERLAP_HALVES // 2 if start else 0)]
             samples = min(n_samples - start * half, (stop - start) * half)
-            part = magnitudes[:, start * half // self.design.hop :]
-            result[start:stop] = self.segment(self.targets(part, stop - start), samples, known)
+            first = start * half // self.design.hop
+            targets = self.targets(magnitudes[:, first:], stop - start)
+            if phases is None:
+                state = self.random(targets)
+            else:
+                state = torch.polar(targets, self.targets(phases[:, first:], stop - start))
+            result[start:stop] = self.segment(state, targets, samples, known)
         return result.view(-1)[:n_samples]
 
     def targets(self, magnitudes: torch.Tensor, n_halves: int) -> torch.Tensor:
@@ -107,13 +122,18 @@ class _Search:
         ]
         return torch.cat(parts, 1)
 
-    def segment(self, targets: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
-        """Audio (halves, half) of one segment, from `targets: (halves, flat)` and the `known:
-        (halves, half)` start.
-        """
+    def random(self, targets: torch.Tensor) -> torch.Tensor:
+        """A state with the magnitudes `targets: (halves, flat)`."""
         device = self.rng.device if self.rng else targets.device
         turns = torch.rand(targets.shape, generator=self.rng, device=device)
-        state = torch.polar(targets, (turns * (2 * torch.pi)).to(targets))
+        return torch.polar(targets, (turns * (2 * torch.pi)).to(targets))
+
+    def segment(
+        self, state: torch.Tensor, targets: torch.Tensor, n_samples: int, known: torch.Tensor
+    ) -> torch.Tensor:
+        """Audio (halves, half) of one segment, from its first `state: (halves, flat)`, which is
+        changed, its magnitudes `targets: (halves, flat)` and its `known: (halves, half)` start.
+        """
         projected = torch.zeros_like(state)
         for _ in range(self.n_iter):
             audio = self.synthesise(state, n_samples, known)

@@ -57,14 +57,15 @@ def audio_to_magnitudes(
 
 
 def retrieve_phase(
-    magnitudes: torch.Tensor, config: SpectralConfig, n_iter: int, rng: torch.Generator
+    magnitudes: torch.Tensor, config: SpectralConfig, n_iter: int, rng: torch.Generator, start: str
 ) -> torch.Tensor:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,) by `n_iter` Griffin-Lim iterations
-    from random phases.
+    from phases that are `random`, or `propagated` along the partials of the magnitudes.
     """
     coefficients = frames_to_coefficients(magnitudes, config.frame_hop // config.hop)
     n_samples = len(magnitudes) * config.frame_hop
-    return griffin_lim(nsgt(config, magnitudes.device), coefficients, n_samples, n_iter, rng=rng)
+    transform = nsgt(config, magnitudes.device)
+    return griffin_lim(transform, coefficients, n_samples, n_iter, rng=rng, start=start)
 
 
 # --- magnitudes and features ----------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """Phase reconstruction: constant-Q magnitudes to audio.
 
 Magnitudes have no phase. It is estimated by Griffin-Lim iterations (`nsgt_wrap.phase_retrieval`)
-from random initial phases that depend on the seed alone. Long sounds are reconstructed in chunks
+from phases that fit the magnitudes (`nsgt_wrap.initial_phases`) or from random ones, which depend
+on the seed alone. Long sounds are reconstructed in chunks
 with a crossfade, short ones together, since one long reconstruction is much faster than many short
 ones.
 
-Names: `magnitudes: (frames, bins)` of model frames; `audio: (samples,)` float32, with `frame_hop`
-samples per frame.
+Names: `magnitudes: (frames, bins)` of model frames, or of subframes with the front end
+`SpectralConfig.of_subframes`; `audio: (samples,)` float32, with `frame_hop` samples per frame.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def _griffin_lim(
 ) -> np.ndarray:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,)."""
     rng = torch_rng(config.seed, "phase", *key, device=magnitudes.device)
-    return retrieve_phase(magnitudes, front_end, config.n_iter, rng).cpu().numpy()
+    audio = retrieve_phase(magnitudes, front_end, config.n_iter, rng, config.phase_start)
+    return audio.cpu().numpy()
 
 
 def _fade_ends(audio: np.ndarray, n_fade: int) -> np.ndarray:

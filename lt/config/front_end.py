@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class SpectralConfig:
     def subframe_hop(self) -> int:
         """Distance of subframes in samples."""
         return self.frame_hop // self.subframes
+
+    @property
+    def of_subframes(self) -> SpectralConfig:
+        """The same front end with the subframes as its frames."""
+        return replace(self, frame_hop=self.subframe_hop, subframes=1)
 
     @property
     def frame_seconds(self) -> float:

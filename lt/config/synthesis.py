@@ -11,13 +11,15 @@ from lt.config.fields import constant, short_repr
 class SynthesisConfig:
     """How symbols and latents become sound (`lt.inference.synthesis`, `lt.audio.phase`).
 
-    The first three fields are choices of the caller; the others are constants of the method,
+    The first four fields are choices of the caller; the others are constants of the method,
     hand-set and checked by `bench/synthesis.py` where their origin says nothing else.
 
     Attributes:
         n_iter: iterations of phase reconstruction.
         seed: of latent noise and initial phases.
         sample: sample the latents; False takes posterior means.
+        phase_start: first phases of the iterations: `propagated` along the partials of the
+            magnitudes, or `random`.
         spread: standard deviation of the latent noise.
         drift_seconds: correlation time of the part of the noise that changes within a note.
         drift_fraction: variance of that part; the rest is constant over a piece.
@@ -41,6 +43,7 @@ class SynthesisConfig:
     n_iter: int = 30
     seed: int = 0
     sample: bool = True
+    phase_start: str = "propagated"
     spread: float = constant(
         0.3, "posterior standard deviations", "largest at which levels still rise with dynamics"
     )

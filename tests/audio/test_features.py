@@ -35,10 +35,12 @@ def test_a_tone_peaks_in_its_bin_and_a_semitone_up_four_bins_higher(hertz):
     assert bins[1] - bins[0] == 4
 
 
-def test_phase_retrieval_gives_the_magnitudes_back_and_repeats_by_seed():
+@pytest.mark.parametrize("start, n_iter", [("propagated", 0), ("random", 30)])
+def test_phase_retrieval_gives_the_magnitudes_back_and_repeats_by_seed(start, n_iter):
     wanted = audio_to_magnitudes(tone(440, 2.0))
     sounds = [
-        retrieve_phase(wanted, CONFIG, 30, torch.Generator().manual_seed(1)) for _ in range(2)
+        retrieve_phase(wanted, CONFIG, n_iter, torch.Generator().manual_seed(1), start)
+        for _ in range(2)
     ]
     torch.testing.assert_close(sounds[0], sounds[1], rtol=0, atol=0)
     again = audio_to_magnitudes(sounds[0])
@@ -47,7 +49,7 @@ def test_phase_retrieval_gives_the_magnitudes_back_and_repeats_by_seed():
 
 
 def test_silence_stays_silent():
-    audio = retrieve_phase(torch.zeros(20, 410), CONFIG, 5, torch.Generator())
+    audio = retrieve_phase(torch.zeros(20, 410), CONFIG, 5, torch.Generator(), "propagated")
     assert len(audio) == 20 * CONFIG.frame_hop and not audio.any()
 
 

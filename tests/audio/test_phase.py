@@ -5,11 +5,13 @@ reach into each other.
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from playing_helpers import organ
 
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import chunk_borders, magnitudes_to_audio, magnitudes_to_audio_batch
-from lt.config import SynthesisConfig
+from lt.config import SpectralConfig, SynthesisConfig
 from lt.inference.synthesis import decode_magnitudes
 
 RUN = organ()
@@ -46,10 +48,22 @@ def test_sounds_of_a_batch_have_their_own_lengths_levels_and_a_gap_between():
     assert silent < 0.01 * loud and 0.7 < other / loud < 1.4
 
 
-def test_initial_phases_depend_on_seed_and_position():
+@pytest.mark.parametrize("phase_start", ["random", "propagated"])
+def test_initial_phases_depend_on_seed_and_position(phase_start):
     def audio(seed, *key):
-        config = SynthesisConfig(n_iter=1, seed=seed)
+        config = SynthesisConfig(n_iter=1, seed=seed, phase_start=phase_start)
         return magnitudes_to_audio_batch([steady(10)], RUN.front_end, config, *key)[0]
 
     np.testing.assert_array_equal(audio(0, 1), audio(0, 1))
     assert not np.allclose(audio(0, 1), audio(1, 1)) and not np.allclose(audio(0, 1), audio(0, 2))
+
+
+def test_subframes_are_frames_of_a_front_end_of_their_own():
+    front_end = SpectralConfig(hop=44, subframes=4)
+    time = torch.arange(50 * front_end.frame_hop) / front_end.sample_rate
+    audio = 0.3 * (2 * torch.pi * 440 * time).sin()
+    fine = audio_to_magnitudes(audio, front_end.of_subframes)
+    assert fine.shape == (200, front_end.n_bins)
+    made = magnitudes_to_audio(fine, front_end.of_subframes, SynthesisConfig(n_iter=0))
+    again = audio_to_magnitudes(torch.from_numpy(made), front_end.of_subframes)[20:-20]
+    assert len(made) == len(audio) and (again - fine[20:-20]).norm() < 0.05 * fine[20:-20].norm()

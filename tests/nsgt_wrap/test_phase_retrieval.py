@@ -98,6 +98,18 @@ def test_level_is_kept(nsgt, tune):
     assert torch.allclose(quiet * 1e4, loud, atol=1e-2 * float(loud.abs().max()))
 
 
+def test_propagated_phases_start_nearer_and_end_nearer(nsgt, tune):
+    n_samples, magnitudes = tune
+
+    def reached(n_iter, start):
+        audio = griffin_lim(nsgt, magnitudes, n_samples, n_iter, rng=seeded(), start=start)
+        return convergence(nsgt, audio, magnitudes)
+
+    assert reached(0, "propagated") == pytest.approx(-17.3, abs=0.3)
+    assert reached(2, "propagated") < reached(8, "random") - 1.5
+    assert reached(30, "propagated") < reached(30, "random") - 1
+
+
 def test_leading_axes_are_kept(nsgt, tune):
     n_samples, magnitudes = tune
     both = griffin_lim(nsgt, magnitudes.expand(2, 1, -1, -1), n_samples, 1)
@@ -134,8 +146,10 @@ def test_unusable_arguments_are_refused_in_a_sentence(nsgt):
         griffin_lim(nsgt, -ones, 100, 30)
     with pytest.raises(ValueError, match="finite and not negative"):
         griffin_lim(nsgt, ones * float("nan"), 100, 30)
-    with pytest.raises(ValueError, match="n_iter >= 1"):
-        griffin_lim(nsgt, ones, 100, n_iter=0)
+    with pytest.raises(ValueError, match="n_iter >= 0"):
+        griffin_lim(nsgt, ones, 100, n_iter=-1)
+    with pytest.raises(ValueError, match="unknown start 'zero'; known: random, propagated"):
+        griffin_lim(nsgt, ones, 100, 1, start="zero")
     with pytest.raises(ValueError, match="finite and not negative"):
         frames_to_coefficients(torch.full((3, 4), float("inf")), FACTOR)
     with pytest.raises(ValueError, match=r"expected \(frames, bins\)"):

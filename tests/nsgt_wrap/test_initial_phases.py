@@ -1,0 +1,126 @@
+"""Laws of propagated phases: steady partials, chords and attacks need no iterations, noise stays
+noise.
+"""
+
+import pytest
+import torch
+
+from lt.audio.features import nsgt as transform_of
+from lt.config import SpectralConfig
+from nsgt_wrap import griffin_lim, phase_retrieval
+from nsgt_wrap.initial_phases import propagated_phases
+from nsgt_wrap.transform import magnitude
+
+NSGT = transform_of(SpectralConfig())
+RATE, HOP = NSGT.design.sample_rate, NSGT.design.hop
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def tones(frequencies, seconds=2.0):
+    """Sinusoids together, fading in and out for a quarter of a second."""
+    time = torch.arange(int(seconds * RATE), dtype=torch.float64) / RATE
+    fade = (torch.minimum(time, seconds - time) * 4).clamp(max=1)
+    phases = 2 * torch.pi * torch.tensor(frequencies)[:, None] * time
+    return (fade * phases.sin().sum(0)).float()
+
+
+def from_magnitudes(audio, n_iter=0, seed=0):
+    """Audio of the magnitudes of `audio`, from propagated phases."""
+    wanted = magnitude(NSGT(audio))
+    return griffin_lim(NSGT, wanted, len(audio), n_iter, rng=seeded(seed), start="propagated")
+
+
+def convergence(made, audio):
+    wanted = magnitude(NSGT(audio))
+    error = magnitude(NSGT(made)) - wanted
+    return float(20 * torch.log10(error.norm() / wanted.norm()))
+
+
+@pytest.mark.parametrize(
+    "frequencies, limit",  # the last ones share bands
+    [
+        ((440.0,), -35),
+        ((261.6, 329.6, 392.0), -35),
+        ((55.0, 82.5), -20),
+        (tuple(110.0 * n for n in range(1, 30)), -20),
+    ],
+)
+def test_steady_partials_need_no_iterations(frequencies, limit):
+    audio = tones(frequencies)
+    assert convergence(from_magnitudes(audio), audio) < limit
+
+
+def test_a_glide_keeps_its_phase_from_band_to_band():
+    time = torch.arange(2 * RATE, dtype=torch.float64) / RATE
+    audio = (2 * torch.pi * (400 * time + 100 * time**2)).sin().float()
+    assert convergence(from_magnitudes(audio), audio) < -20
+
+
+def test_an_impulse_comes_back_as_one():
+    audio = torch.zeros(2 * RATE)
+    audio[RATE] = 1.0
+    made = from_magnitudes(audio)
+    assert made[RATE - 44 : RATE + 45].square().sum() > 0.5 * made.square().sum()
+
+
+def test_bands_without_ridges_get_phases_of_white_noise():
+    n = 2 * NSGT.design.n_coefficients
+    phases = propagated_phases(NSGT, torch.ones(410, n), seeded(3))
+    noise = NSGT(torch.randn(n * HOP, generator=seeded(3)))
+    assert torch.allclose(torch.polar(torch.ones(()), phases), noise / noise.abs(), atol=1e-2)
+
+
+def test_silence_stays_silent():
+    made = griffin_lim(NSGT, torch.zeros(410, 1500), 96_000, 0, start="propagated")
+    assert not made.any()
+    audio = tones((440.0,))
+    audio = torch.cat((torch.zeros(2 * RATE), audio, torch.zeros(2 * RATE)))
+    wanted = magnitude(NSGT(audio))
+    wanted[:, : RATE // HOP] = 0
+    made = griffin_lim(NSGT, wanted, len(audio), 0, start="propagated")
+    assert torch.isfinite(made).all() and made[: RATE // 2].abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("n_samples", [1, HOP, HOP + 1, 45_057])
+def test_any_length(n_samples):
+    magnitudes = torch.rand(410, -(-n_samples // HOP), generator=seeded())
+    made = griffin_lim(NSGT, magnitudes, n_samples, 0, rng=seeded(), start="propagated")
+    assert made.shape == (n_samples,) and torch.isfinite(made).all()
+
+
+def test_equal_seeds_give_equal_bytes():
+    audio = tones((440.0, 587.3)) + 0.01 * torch.randn(2 * RATE, generator=seeded(7))
+    first, again, other = (from_magnitudes(audio, 1, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_the_level_is_kept():
+    wanted = magnitude(NSGT(tones((440.0, 587.3))))
+    loud, quiet = (
+        griffin_lim(NSGT, wanted * level, 2 * RATE, 0, rng=seeded(), start="propagated") / level
+        for level in (1.0, 1e-4)
+    )
+    torch.testing.assert_close(loud, quiet, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("n_iter", [0, 2])
+def test_segments_join_without_a_seam(monkeypatch, n_iter):
+    audio = tones((220.0, 277.2, 329.6), 26.0)
+    # segments of 16 s, joined at 12 s and at 20 s
+    monkeypatch.setattr(phase_retrieval, "_SEGMENT_HALVES", 8)
+    made = from_magnitudes(audio, n_iter)
+    errors = (magnitude(NSGT(made)) - magnitude(NSGT(audio))).square().sum(0)
+    half = NSGT.slices.half // HOP
+    assert convergence(made, audio) < -25
+    assert max(errors[j * half - 100 : j * half + 100].mean() for j in (6, 10)) < 4 * errors.mean()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_the_phases_of_the_cpu():
+    wanted = magnitude(NSGT(tones((440.0, 587.3))))
+    on_cuda = transform_of(SpectralConfig(), torch.device("cuda"))
+    made = griffin_lim(on_cuda, wanted.cuda(), 2 * RATE, 0, rng=seeded(), start="propagated")
+    assert convergence(made.cpu(), tones((440.0, 587.3))) < -25
