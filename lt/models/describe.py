@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 
 from lt.models.checkpoints import MODALITIES
+from lt.models.learnt import describe_learnt
+from lt.models.losses import loss_weights
 from lt.models.runs import Run
 
 WIDTH = 100  # characters
 
 
 def describe(run: Run) -> str:
-    """Settings, data, networks, losses at the checkpoint, and the scores of `lt_analyze.py`.
+    """Settings, data, learnt notes, networks, losses at the checkpoint, scores of `lt_analyze.py`.
 
     Raises:
         OSError, ValueError: a file of the run cannot be read.
@@ -30,6 +33,8 @@ def describe(run: Run) -> str:
             "Data",
             f"  {data['path']} (fingerprint {data['fingerprint'][:16]})",
             f"  split by {split['kind']}: {frames}",
+            "",
+            *_learnt(run),
             "",
             "Networks",
             *_networks(run),
@@ -57,6 +62,26 @@ def _shown(value: object) -> str:
     return (" ".join(map(str, value)) or "all") if isinstance(value, tuple) else str(value)
 
 
+def _learnt(run: Run) -> list[str]:
+    """The notes of the training part, by instrument and dynamic."""
+    if not run.settings.learnt:
+        return ["Learnt notes", "  not recorded by the version that trained this run"]
+    transposed = run.config.transpose
+    also = f" (and transposed by up to {transposed} semitones)" if transposed else ""
+    lines = describe_learnt(run.settings.learnt)
+    wrapped = (
+        textwrap.wrap(
+            line,
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent=" " * 8,
+            break_on_hyphens=False,
+        )
+        for line in lines
+    )
+    return [f"Learnt notes{also}", *(part for parts in wrapped for part in parts)]
+
+
 def _networks(run: Run) -> list[str]:
     """Layers and numbers of parameters of both VAEs."""
     latent = " -> ".join(map(str, run.model.dims))
@@ -70,14 +95,15 @@ def _networks(run: Run) -> list[str]:
 
 
 def _losses(run: Run) -> list[str]:
-    """The row of the history for the epoch of the checkpoint."""
+    """The row of the history for the epoch of the checkpoint, without terms of weight 0."""
     rows = [row for row in run.folder.history(run.epoch).rows if row["epoch"] == run.epoch]
     if not rows:
         return ["Losses", "  no history for this epoch"]
     lines = ["Losses at this epoch", f"  {'term':<12} {'train':>12} {'valid':>12}"]
+    unused = {term for term, weight in loss_weights(run.config)._asdict().items() if not weight}
     for name, valid in rows[0].items():
-        if name.startswith("valid_") and "_kl_" not in name:
-            term = name.removeprefix("valid_")
+        term = name.removeprefix("valid_")
+        if name.startswith("valid_") and "_kl_" not in name and term not in unused:
             lines.append(f"  {term:<12} {rows[0][f'train_{term}']:>12.3f} {valid:>12.3f}")
     return lines
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lt.config import RunConfig, SpectralConfig, fields_with, settings_from_dict
 from lt.devices import device as find_device
 from lt.labels import LabelSpace
 from lt.models.checkpoints import BEST, Checkpoint, RunFolder, State
+from lt.models.learnt import Table, read_tables
 from lt.models.networks import HarmonicFront
 from lt.models.vae import CrossModalVAE, VAESize
 
@@ -36,6 +37,8 @@ class RunSettings:
         split: kind, seed, folds, and the notes of each part.
         data: path and fingerprint of the data set.
         provenance: command, versions, dates.
+        learnt: the notes of the training part (see `lt.models.learnt`); empty in runs of earlier
+            versions.
     """
 
     run_id: str
@@ -45,6 +48,7 @@ class RunSettings:
     split: dict[str, Any]
     data: dict[str, Any]
     provenance: dict[str, Any]
+    learnt: dict[str, Table] = field(default_factory=dict)
 
     @property
     def space(self) -> LabelSpace:
@@ -76,7 +80,8 @@ class RunSettings:
         if not config.name or set(config.name) & set("/\\\0"):
             raise ValueError(f"'{config.name}' is no name")
         front_end = settings_from_dict(SpectralConfig, values["front_end"])
-        return cls(config=config, front_end=front_end, scaler=scaler, **facts)
+        learnt = read_tables(values.get("learnt", {}))
+        return cls(config=config, front_end=front_end, scaler=scaler, learnt=learnt, **facts)
 
 
 def run_id(config: RunConfig, fingerprint: str) -> str:

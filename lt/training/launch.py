@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lt.audio.features import Scaler
@@ -26,8 +27,9 @@ from lt.data.splits import PARTS, Split, split_data
 from lt.devices import device as find_device
 from lt.devices import memory
 from lt.files import check_folder
-from lt.labels import LabelSpace
+from lt.labels import LabelSpace, octave_pitch_to_note_number
 from lt.models.checkpoints import BEST, RunFolder
+from lt.models.learnt import Table, learnt_table
 from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id
 from lt.progress import Progress, silent
 from lt.training.callbacks import fit_with_callbacks
@@ -101,6 +103,7 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
         split.to_stored(config),
         _data_facts(data),
         _provenance(),
+        _learnt(data, split, config),
     )
     _log_split(split, config, workers)
     workers.writer_first(lambda: _check_sizes(settings, folder, device))
@@ -252,6 +255,16 @@ def _open_data(config: RunConfig, workers: Workers, progress: Progress) -> DataS
 def _data_facts(data: DataSet) -> dict[str, Any]:
     """The data set in config.json."""
     return {"path": str(data.path.resolve()), "fingerprint": data.fingerprint}
+
+
+def _learnt(data: DataSet, split: Split, config: RunConfig) -> dict[str, Table]:
+    """The notes of each instrument in the training part, for config.json."""
+    tables = {}
+    for instrument in config.instruments:
+        notes = np.intersect1d(split.notes["train"], data.notes_of(instrument))
+        octave, pitch, dynamics = data.notes.labels[notes, :3].T
+        tables[instrument] = learnt_table(octave_pitch_to_note_number(octave, pitch), dynamics)
+    return tables
 
 
 def _log_split(split: Split, config: RunConfig, workers: Workers) -> None:

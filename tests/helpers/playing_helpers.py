@@ -29,7 +29,7 @@ SMALL = RunConfig(
 )
 
 
-def settings_of(config):
+def settings_of(config, learnt=None):
     """The config.json of a run that was never trained."""
     return RunSettings(
         "0123456789abcdef",
@@ -39,14 +39,15 @@ def settings_of(config):
         {"kind": "note", "frames": {"train": 10, "valid": 2, "test": 2}},
         {"path": "data/none.npz", "fingerprint": "f" * 64},
         {},
+        learnt or {},
     )
 
 
-def make_run(path, **changes) -> Path:
+def make_run(path, learnt=None, **changes) -> Path:
     """A run folder with freshly initialised networks, such as lt_train.py writes, in a tenth of a
     second.
     """
-    settings = settings_of(replace(SMALL, **changes))
+    settings = settings_of(replace(SMALL, **changes), learnt)
     folder = RunFolder(path, settings.config.name)
     folder.make_writable()
     folder.write_settings(settings.to_dict())
@@ -92,6 +93,17 @@ class Organ(torch.nn.Module):
         features = SCALER.apply(spectrum * 10 ** ((z[:, 2:3] * 5 - 30) / 20))
         return Normal(features, torch.ones_like(features))
 
+    def encode_signal(self, features, noise=None):
+        """The latents of features, whose loudest partial is the ground: pitch within a cent."""
+        number = peak_number(SCALER.invert(features))
+        octave = (number / 12).floor() - 1
+        mean = torch.stack([octave, number - 12 * (octave + 1), torch.full_like(octave, 2)], dim=1)
+        return Posterior((Normal(mean, torch.full_like(mean, 1e-9)),), (mean,))
+
+    def signal_to_symbol(self, features):
+        """The symbols of features."""
+        return self.symbol.decode(self.encode_signal(features).top.mean)
+
 
 class OrganWithSymbols(Organ):
     """An organ with a symbol decoder: the classes nearest to the latent."""
@@ -121,10 +133,23 @@ class Keys(torch.nn.Module):
         return tuple(groups)
 
 
-def organ(scale=0.0, **changes) -> Run:
+def organ(scale=0.0, learnt=None, **changes) -> Run:
     """A run whose model is an organ."""
-    settings = settings_of(replace(SMALL, **changes))
+    settings = settings_of(replace(SMALL, **changes), learnt)
     return Run(RunFolder("organ", "organ"), settings, OrganWithSymbols(settings.space, scale), 1)
+
+
+def peak_number(magnitudes):
+    """MIDI number (a fraction) of the loudest bin of each row (frames, bins), by a parabola."""
+    config = SpectralConfig()
+    bins = magnitudes.argmax(dim=1).clamp(1, config.n_bins - 2)
+    rows = torch.arange(len(bins))
+    before, peak, after = (
+        magnitudes[rows, bins + step].clamp_min(1e-12).log() for step in (-1, 0, 1)
+    )
+    offset = 0.5 * (before - after) / (before - 2 * peak + after).clamp_max(-1e-9)
+    hertz = config.fmin * 2 ** ((bins + offset.clamp(-0.5, 0.5)) / config.bins_per_octave)
+    return 69 + 12 * torch.log2(hertz / 440)
 
 
 def level_db(audio):
