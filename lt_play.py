@@ -22,7 +22,7 @@ logger = logging.getLogger("lt.play")
 
 EXAMPLE = """python3 lt_play.py audio -m saves/flute__Flute -i recording.wav
 python3 lt_play.py sequence -m saves/flute__Flute -i A4:mf C5:f rest E5:ff
-python3 lt_play.py morphing -m saves/flute__Flute -i 4 9 2 5 0 3 --interp_order 1"""
+python3 lt_play.py morphing -m saves/flute__Flute -i recording.wav C5:f --glide 1"""
 
 # mode -> what it needs; which flags have a meaning in it: `lt.config.PlayOptions`
 MODES = {
@@ -33,10 +33,12 @@ MODES = {
     "audio": "audio: -i FILE.wav ... Reconstructs recordings and transcribes them to MIDI and CSV.",
     "sequence": "sequence: -i LABELS, flat, one group per note in the model's label order (4 9 2 5 "
     "0 3), or note names (A4:mf C5:f rest). Plays them one after another.",
-    "morphing": "morphing: -i LABELS as for sequence, at least --interp_order + 1 groups. Moves "
-    "through their latent distributions.",
+    "morphing": "morphing: -i LABELS as for sequence, or sound files (a.wav b.wav), or both, at "
+    "least --interp_order + 1. Recordings keep their course, the shorter ones stretched to the "
+    "longest. Cross-fades from one to the next, or with --glide 1 moves the pitch through the "
+    "notes between.",
     "trajectory": "trajectory: no input. Moves through the latent space along --traj line, circle "
-    "or helix.",
+    "or helix, or through your own --points FILE.npy.",
 }
 FOLDERS = {
     "midi": "midi_reconstructions",
@@ -61,7 +63,10 @@ FOLDERS = {
     at_least=1,
 )
 @cli.option(
-    "-i", "--input", help="midi, audio: files; sequence, morphing: a list of labels", at_least=1
+    "-i",
+    "--input",
+    help="midi, audio: files; sequence: a list of labels; morphing: labels, sound files or both",
+    at_least=1,
 )
 @cli.option(
     "-o",
@@ -96,6 +101,10 @@ def main(
     if mode == "info":
         idle.append("output")
     cli.refuse_given(ctx, idle, f"the mode {mode}")
+    if mode == "trajectory" and flags["points"]:
+        cli.refuse_given(ctx, ["traj", "n_generations"], "a trajectory through --points")
+    elif mode == "trajectory":
+        cli.refuse_given(ctx, ["interp_order"], "a trajectory without --points")
     from lt.devices import device
     from lt.files import check_folder, unique_names
     from lt.models.describe import describe
@@ -120,13 +129,16 @@ def main(
 
 def play(mode: str, run: Run, inputs: Sequence[str], folder: Path, options: PlayOptions) -> None:
     """Run a mode with one model."""
-    from lt.inference.play import play_morphing, play_sequence
+    from lt.inference.play import play_morphing, play_points, play_sequence, split_lists
     from lt.labels import parse_symbols
 
     if mode == "sequence":
-        log_written(play_sequence(run, parse_symbols(inputs, run.space), folder, options))
+        classes = parse_symbols(split_lists(inputs), run.space)
+        log_written(play_sequence(run, classes, folder, options))
     elif mode == "morphing":
-        log_written(play_morphing(run, parse_symbols(inputs, run.space), folder, options))
+        log_written(play_morphing(run, inputs, folder, options))
+    elif mode == "trajectory" and options.points:
+        log_written(play_points(run, options.points, folder, options))
     elif mode == "trajectory":
         play_trajectories(run, folder, options)
     else:

@@ -36,6 +36,7 @@ OCTAVE = {
     "lt/evaluation/examples.py",
     "lt/evaluation/figures.py",
     "lt/evaluation/scoring.py",
+    "lt/inference/morphing.py",
     "lt/inference/note_decoding.py",
     "lt/inference/play.py",
 }
@@ -62,7 +63,7 @@ def modules_that_name(word, as_text=False):
 
 
 @pytest.mark.parametrize(
-    "flag", ["tilt", "equalise", "patience", "steps_per_epoch", "interp_order"]
+    "flag", ["tilt", "equalise", "patience", "steps_per_epoch", "out_of_range"]
 )
 def test_a_flag_is_named_in_the_config_and_where_it_takes_effect(flag):
     found = modules_that_name(flag)

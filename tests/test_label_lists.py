@@ -81,8 +81,29 @@ def test_csv_has_a_row_a_frame_with_class_and_probability(tmp_path):
         "pitch_p",
         "dynamics",
         "dynamics_p",
+        "note",
     ]
-    assert [(row["time"], row["pitch"], row["pitch_p"]) for row in rows] == [
-        ("0.0000", "1", "0.9000"),
-        ("0.5000", "0", "0.7000"),
+    assert [(row["time"], row["pitch"], row["pitch_p"], row["note"]) for row in rows] == [
+        ("0.0000", "1", "0.9000", "C#1"),
+        ("0.5000", "0", "0.7000", "C0"),
     ]
+
+
+@pytest.mark.parametrize(
+    "space, names, notes",
+    [
+        (FLUTE, ["note"], ["A4", "rest"]),
+        (DUO, ["Piano.note", "Violin.note"], ["A4", "rest", "D5", "A4"]),
+        (LabelSpace(labels=("pitch",), instruments=("Flute",)), ["note"], ["A4", "rest"]),
+        (LabelSpace(labels=("octave", "dynamics"), instruments=("Flute",)), [], []),
+    ],
+)
+def test_csv_names_the_note_of_each_instrument_after_the_classes(tmp_path, space, names, notes):
+    tokens = ["A4", "D5", "rest", "A4"] if space is DUO else ["A4", "rest"]
+    classes = parse_symbols(tokens, space).reshape(2, -1)
+    groups = [np.eye(size)[column] for size, column in zip(space.group_sizes, classes.T)]
+    write_labels_csv(tmp_path / "x.csv", groups, space, 0.5)
+    rows = list(csv.DictReader(open(tmp_path / "x.csv")))
+    classes_and_probabilities = 1 + 2 * len(space.columns)
+    assert list(rows[0])[classes_and_probabilities:] == names
+    assert [row[name] for name in names for row in rows] == notes

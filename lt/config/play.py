@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag, short_repr
 from lt.config.synthesis import SynthesisConfig
@@ -42,17 +43,25 @@ class PlayOptions:
         None,
         "frames",
         kind=COUNT,
-        default_text=f"{FRAMES_PER_PATH} in all; sequence: {FRAMES_PER_SYMBOL} per label",
+        default_text=f"{FRAMES_PER_PATH} in all; sequence: {FRAMES_PER_SYMBOL} per label; morphing "
+        "with recordings: as many as the longest; --points: one per point",
         modes=("sequence", "morphing", "trajectory"),
     )
-    n_generations: int = flag(10, "trajectories of each type", kind=COUNT, modes=("trajectory",))
+    n_generations: int = flag(1, "trajectories of each type", kind=COUNT, modes=("trajectory",))
     griffinlim_iters: int = flag(
         SynthesisConfig.n_iter, "iterations of phase retrieval", kind=COUNT, modes=SOUND_MODES
     )
     interp_order: int = flag(
         1,
-        "spline between labels: 0 hold, 1 linear, 2, 3 cubic",
+        "spline between labels or --points: 0 hold, 1 linear, 2, 3 cubic",
         kind="[0, 3]",
+        modes=("morphing", "trajectory"),
+    )
+    glide: int = flag(
+        0,
+        "0: cross-fade, one sound fades into the next; 1: glide, the pitch passes through the "
+        "notes between",
+        kind="switch",
         modes=("morphing",),
     )
     traj: tuple[str, ...] = flag(
@@ -61,6 +70,18 @@ class PlayOptions:
         kind=("line", "circle", "helix"),
         at_least=1,
         modes=("trajectory",),
+    )
+    points: Path | None = flag(
+        None,
+        "FILE.npy with latent points (points, latent) to move through, instead of --traj",
+        kind="path",
+        modes=("trajectory",),
+    )
+    latents: int = flag(
+        0,
+        "1: also write STEM_latents.npy, which trajectory --points plays",
+        kind="switch",
+        modes=("audio",),
     )
     out_of_range: str = flag(
         "octave",

@@ -12,6 +12,7 @@ Names: `path: (frames, dimensions)` in such coordinates, or `(frames, latent)`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -67,9 +68,10 @@ def occupied_region(run: Run, config: TrajectoryConfig = TrajectoryConfig()) -> 
     points = run.model.encode_symbol(per_instrument).top.mean
     predicted = run.model.signal_to_symbol(run.model.signal.decode(points).mean).probabilities()
     labels = run.space.labels * len(run.space.instruments)
-    # dynamics are recognised less surely, and do not matter here; of a model without others, the
-    # first column is taken
-    columns = [column for column, label in enumerate(labels) if label != "dynamics"] or [0]
+    # dynamics and age are recognised less surely, and do not matter here; of a model without
+    # others, the first column is taken
+    unsure = ("dynamics", "age")
+    columns = [column for column, label in enumerate(labels) if label not in unsure] or [0]
     recognised = torch.stack(
         [predicted[column].argmax(dim=1) == classes[:, column] for column in columns]
     ).all(dim=0)
@@ -78,12 +80,13 @@ def occupied_region(run: Run, config: TrajectoryConfig = TrajectoryConfig()) -> 
     return Region.around(points.cpu().numpy(), config)
 
 
-def spline_path(points: np.ndarray, n_frames: int, order: int) -> np.ndarray:
+def spline_path(points: np.ndarray, n_frames: int, order: int, name: str = "labels") -> np.ndarray:
     """A spline through points.
 
     Args:
         points: (groups, latent).
         order: 0 holds each point for an equal number of frames, 1 is linear, 2, 3 cubic.
+        name: what the error calls the points.
     Returns:
         path: (n_frames, latent).
     Raises:
@@ -92,12 +95,39 @@ def spline_path(points: np.ndarray, n_frames: int, order: int) -> np.ndarray:
     n_points = len(points)
     if n_points <= order:
         raise ValueError(
-            f"a spline of order {order} needs at least {order + 1} labels, got {n_points}"
+            f"a spline of order {order} needs at least {order + 1} {name}, got {n_points}"
         )
     if order == 0:
         return points[np.arange(n_frames) * n_points // n_frames]
     positions = np.linspace(0, n_points - 1, n_frames)
     return make_interp_spline(np.arange(n_points), points, k=order)(positions)
+
+
+def read_points(path: Path, run: Run) -> np.ndarray:
+    """Points (points, latent) float32 from a `.npy` file, such as `lt_play.py audio --latents 1`
+    writes. The file is not unpickled, so it cannot execute code.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or it has no such array of finite
+            numbers for the run's latent dimensions.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of points at {path}; give an array as np.save writes it")
+    try:  # mapped: the shape that a damaged header claims is not allocated
+        points = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise ValueError(f"{path} is no array of numbers that np.save wrote ({reason})") from None
+    if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
+        raise ValueError(f"{path} holds no array of real numbers; save one array with np.save")
+    width = run.model.dims[-1]
+    if points.ndim != 2 or points.shape[1] != width or not len(points):
+        raise ValueError(f"{path} has the shape {points.shape}; this model needs (points, {width})")
+    with np.errstate(over="ignore"):
+        points = np.array(points, np.float32)  # a copy in memory
+    if not np.isfinite(points).all():
+        raise ValueError(f"{path} holds NaN, infinite or far too large numbers")
+    return points
 
 
 def line(

@@ -9,23 +9,27 @@ Names: `classes: (groups, instruments, labels)`, `z: (frames, latent)` of the to
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
-from typing import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.io import to_peak, write_audio
+from lt.audio.io import READABLE, to_peak, write_audio
 from lt.audio.phase import magnitudes_to_audio
 from lt.config import FRAMES_PER_PATH, FRAMES_PER_SYMBOL, PlayOptions, SynthesisConfig
+from lt.files import refuse_overwriting_inputs, write_bytes
 from lt.inference.figures import plot_sound
-from lt.inference.latent_paths import TRAJECTORIES, occupied_region, spline_path
+from lt.inference.latent_paths import TRAJECTORIES, occupied_region, read_points, spline_path
+from lt.inference.morphing import RecordingPoint, SymbolPoint, morph
 from lt.inference.note_decoding import posteriors_to_tracks
-from lt.inference.posteriors import analyse_recording, write_labels_csv
+from lt.inference.posteriors import analyse_recording, encode_magnitudes, write_labels_csv
 from lt.inference.synthesis import (
     classes_to_events,
     decode_magnitudes,
@@ -33,16 +37,18 @@ from lt.inference.synthesis import (
     event_probabilities,
     events_to_audio,
     reconstruct_magnitudes,
-    slow_noise,
     tracks_to_events,
 )
 from lt.inference.tracks import arrange
-from lt.labels import LabelSpace, set_dynamics, transpose
+from lt.labels import REST, LabelSpace, parse_symbols, set_dynamics, transpose
 from lt.midi import Note, Track, read_midi, write_midi
+from lt.models.learnt import remark_on_unlearnt
 from lt.models.runs import Run
 
-LONGEST_NAME = 60  # characters of a file name made of classes
-SUFFIXES = {"midi": (".png",), "audio": (".mid", ".csv", ".png")}  # of the files beside the sound
+LONGEST_NAME = 60  # characters of a file name made of labels
+LATENTS = "_latents.npy"
+# of the files beside the sound
+SUFFIXES = {"midi": (".png",), "audio": (".mid", ".csv", ".png", LATENTS)}
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +61,7 @@ class PlayedFile:
     midi: Path | None = None
     labels: Path | None = None
     figure: Path | None = None
+    latents: Path | None = None
 
 
 def synthesis_config(options: PlayOptions) -> SynthesisConfig:
@@ -66,7 +73,8 @@ def synthesis_config(options: PlayOptions) -> SynthesisConfig:
 
 
 def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> PlayedFile:
-    """Reconstruct and transcribe a sound file: sound, MIDI, CSV of labels, figure.
+    """Reconstruct and transcribe a sound file: sound, MIDI, CSV of labels, figure; with
+    `options.latents` also its latents (frames, latent), as `lt.encode` gives them.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`. OSError: a file cannot be
@@ -84,6 +92,7 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
         files,
         midi=_write_transcription(run, tracks, base, path.name),
         labels=_write_labels(run, analysis.posteriors.probabilities, base),
+        latents=_write_latents(run, magnitudes, tuning, base) if options.latents else None,
     )
 
 
@@ -97,7 +106,10 @@ def play_midi(run: Run, path: Path, base: Path, options: PlayOptions) -> PlayedF
     arrangement = arrange(read_midi(path), run.space, options, path.name)
     for remark in arrangement.remarks:
         logger.info("%s: %s", path.name, remark)
+    if drums := sum(len(track.notes) for track in read_midi(path, drums=True)):
+        logger.info("%s: %d drum note%s left out", path.name, drums, "s" * (drums > 1))
     events = tracks_to_events(arrangement.tracks, run.space)
+    _say_what_was_never_learnt(run, np.stack([event.classes for event in events]), path.name)
     audio = events_to_audio(run, events, synthesis_config(options))
     return write_sound(run, audio, base, options, {path.name: None}, arrangement.tracks)
 
@@ -115,10 +127,11 @@ def play_sequence(run: Run, classes: np.ndarray, folder: Path, options: PlayOpti
     seconds = (options.n_steps or FRAMES_PER_SYMBOL) * run.front_end.frame_seconds
     events = classes_to_events(classes, seconds)
     config = synthesis_config(options)
+    _say_what_was_never_learnt(run, classes, "sequence")
     return write_sound(
         run,
         events_to_audio(run, events, config),
-        folder / f"sequence_{classes_name(classes)}",
+        folder / f"sequence_{classes_name(classes, run.space)}",
         options,
         {"sequence": None},
         _classes_to_tracks(classes, run.space, seconds),
@@ -126,25 +139,66 @@ def play_sequence(run: Run, classes: np.ndarray, folder: Path, options: PlayOpti
     )
 
 
-@torch.no_grad()
-def play_morphing(run: Run, classes: np.ndarray, folder: Path, options: PlayOptions) -> PlayedFile:
-    """Move through the latent distributions of classes (groups, instruments, labels) along a
-    spline: sound and figure.
+def play_morphing(
+    run: Run, inputs: Sequence[str], folder: Path, options: PlayOptions
+) -> PlayedFile:
+    """Morph through labels and recordings along a spline: sound and figure.
 
+    Args:
+        inputs: labels as `parse_symbols` takes them, sound files, or both.
     Raises:
-        ValueError: fewer groups than the order of the spline needs; as `play_sequence`.
+        FileNotFoundError, ValueError: a recording or a label cannot be read, the transposition or
+            the dynamics do not suit; as `lt.inference.morphing.morph`.
     """
-    classes = _transformed(classes, run.space, options)
-    n_frames = options.n_steps or FRAMES_PER_PATH
-    top = run.model.encode_symbol(torch.from_numpy(classes).to(run.device)).top
-    mean, stddev = (
-        torch.from_numpy(spline_path(points.cpu().numpy(), n_frames, options.interp_order)).float()
-        for points in (top.mean, top.stddev)
+    points = _read_points_of_morphing(run, inputs, options)
+    recorded = [point for point in points if isinstance(point, RecordingPoint)]
+    symbols = [point.classes for point in points if isinstance(point, SymbolPoint)]
+    names = [
+        Path(point.name).stem
+        if isinstance(point, RecordingPoint)
+        else group_name(point.classes, run.space)
+        for point in points
+    ]
+    base = folder / f"morphing_{shortened('_'.join(names))}"
+    paths = [Path(token) for token in inputs if is_recording(token)]
+    refuse_overwriting_inputs([beside(base, f".{options.format}"), beside(base, ".png")], paths)
+    n_frames = options.n_steps or max(
+        (len(point.magnitudes) for point in recorded), default=FRAMES_PER_PATH
     )
-    noise = slow_noise(run, n_frames, synthesis_config(options))
-    z = mean if noise is None else mean + stddev.clamp_min(0) * noise[-1].cpu()
-    base = folder / f"sequence_{classes_name(classes)}"
-    return _play_path(run, z, base, options, "morphing", decode_probabilities(run, z))
+    config = synthesis_config(options)
+    morphing = morph(run, points, n_frames, options.interp_order, bool(options.glide), config)
+    if options.glide:
+        logger.info("morphing: glide, the pitch passes through the notes between")
+    else:
+        logger.info("morphing: cross-fade, one sound fades into the next (--glide 1 moves pitch)")
+    if recorded and options.dynamics is not None:
+        logger.info("morphing: --dynamics replaces those of labels, not of recordings")
+    if symbols:
+        _say_what_was_never_learnt(run, np.stack(symbols), "morphing")
+    probabilities = decode_probabilities(run, morphing.z)
+    return _write_path(run, morphing.magnitudes, base, options, "morphing", probabilities)
+
+
+def is_recording(token: str) -> bool:
+    """Whether an input of a morphing is a sound file: by its suffix, or as it is a path."""
+    return Path(token).suffix.lower() in READABLE or len(Path(token).parts) > 1
+
+
+def _read_points_of_morphing(
+    run: Run, inputs: Sequence[str], options: PlayOptions
+) -> list[SymbolPoint | RecordingPoint]:
+    """The points in order; labels between two recordings are one list."""
+    points: list[SymbolPoint | RecordingPoint] = []
+    for recorded, tokens in groupby(inputs, is_recording):
+        if recorded:
+            for token in tokens:
+                analysis = analyse_recording(run, token)
+                name = Path(token).name
+                points.append(RecordingPoint.of(name, analysis, run, options.transposition))
+        else:
+            classes = parse_symbols(split_lists(tokens), run.space)
+            points += map(SymbolPoint, _transformed(classes, run.space, options))
+    return points
 
 
 def play_trajectory(
@@ -157,36 +211,97 @@ def play_trajectory(
     n_frames = options.n_steps or FRAMES_PER_PATH
     path = TRAJECTORIES[kind](n_frames, len(region.axes), options.seed, number)
     z = torch.from_numpy(region.to_latent(path)).float()
-    probabilities = decode_probabilities(run, z)
+    magnitudes, probabilities = decode_magnitudes(run, z), decode_probabilities(run, z)
     base = folder / f"{kind}_{number}"
-    files = _play_path(run, z, base, options, f"{kind} {number}", probabilities)
+    files = _write_path(run, magnitudes, base, options, f"{kind} {number}", probabilities)
     return replace(files, labels=_write_labels(run, probabilities, base))
 
 
-def _play_path(
+def play_points(run: Run, path: Path, folder: Path, options: PlayOptions) -> PlayedFile:
+    """Move through latent points (points, latent) of a `.npy` file: sound, CSV of labels, figure.
+
+    Without `options.n_steps`, each point is a frame, so that the latents of a recording have its
+    course. They are played at A = 440 Hz.
+
+    Raises:
+        FileNotFoundError, ValueError: as `lt.inference.latent_paths.read_points`; fewer points than
+            the order of the spline needs; or points so far away that they have no sound.
+    """
+    points = read_points(path, run)
+    if options.n_steps not in (None, len(points)):
+        points = spline_path(points, options.n_steps, options.interp_order, "points")
+    z = torch.from_numpy(points).float()
+    magnitudes = decode_magnitudes(run, z)
+    if not torch.isfinite(magnitudes).all():
+        raise ValueError(f"{path} has points too far from those of sounds")
+    base = folder / path.stem
+    suffixes = (f".{options.format}", ".png", ".csv")
+    refuse_overwriting_inputs([beside(base, suffix) for suffix in suffixes], [path])
+    probabilities = decode_probabilities(run, z)
+    files = _write_path(run, magnitudes, base, options, path.name, probabilities)
+    return replace(files, labels=_write_labels(run, probabilities, base))
+
+
+def _write_path(
     run: Run,
-    z: Tensor,
+    magnitudes: Tensor,
     base: Path,
     options: PlayOptions,
     title: str,
     probabilities: Sequence[np.ndarray],
 ) -> PlayedFile:
-    """Decode top latents (frames, latent): sound and figure."""
-    magnitudes = decode_magnitudes(run, z)
+    """Magnitudes (frames, bins) of a path: sound and figure."""
     audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(options), run.device)
     return write_sound(
         run, audio, base, options, {title: magnitudes.cpu()}, probabilities=probabilities
     )
 
 
-def classes_name(classes: np.ndarray) -> str:
-    """Class indices joined by `-`; a long name is cut and ends in 8 hex digits of the SHA-256 of
-    the whole.
+def split_lists(tokens: Iterable[str]) -> list[str]:
+    """Labels as typed, quoted lists (`"A4:mf C5:f"`) split into their labels."""
+    return [label for token in tokens for label in token.split()]
+
+
+def classes_name(classes: np.ndarray, space: LabelSpace) -> str:
+    """Classes (groups, instruments, labels) as part of a file name: `C4-p_E4-mf_rest`."""
+    return shortened("_".join(group_name(group, space) for group in classes))
+
+
+def group_name(classes: np.ndarray, space: LabelSpace) -> str:
+    """Classes (instruments, labels) as in the name of a file: `C4-p`, of a mixture `C4-p+rest`."""
+    return "+".join(_symbol_name(own, space) for own in classes)
+
+
+def _symbol_name(classes: np.ndarray, space: LabelSpace) -> str:
+    """Classes (labels,) of one instrument: pitch and octave, dynamics, and an age that is held."""
+    if (classes == space.silence_classes).all():
+        return REST
+    names = {
+        label: f"age{index}" if label == "age" else space.class_names(label)[index]
+        for label, index in zip(space.labels, classes)
+        if index >= 0
+    }
+    note = names.pop("pitch", "") + names.pop("octave", "")
+    return "-".join([*([note] if note else []), *names.values()])
+
+
+def shortened(name: str) -> str:
+    """A name of at most 60 characters; a longer one is cut and ends in 8 hex digits of the SHA-256
+    of the whole.
     """
-    name = "-".join(str(value) for value in classes.ravel())
     if len(name) <= LONGEST_NAME:
         return name
     return f"{name[:LONGEST_NAME]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _say_what_was_never_learnt(run: Run, classes: np.ndarray, name: str) -> None:
+    """Log which notes of classes (groups, instruments, labels) the run was not trained on."""
+    if not {"octave", "pitch"} <= set(run.space.labels):
+        return
+    with_dynamics = "dynamics" in run.space.labels
+    for instrument, labels in zip(run.space.instruments, run.space.to_labels(classes)):
+        if remark := remark_on_unlearnt(run.settings.learnt, instrument, labels, with_dynamics):
+            logger.info("%s: %s", name, remark)
 
 
 def _transformed(classes: np.ndarray, space: LabelSpace, options: PlayOptions) -> np.ndarray:
@@ -255,6 +370,15 @@ def _write_labels(run: Run, probabilities: Sequence[np.ndarray], base: Path) -> 
     """Write class probabilities (frames, classes) per group as CSV."""
     path = beside(base, ".csv")
     write_labels_csv(path, probabilities, run.space, run.front_end.frame_seconds)
+    return path
+
+
+def _write_latents(run: Run, magnitudes: Tensor, tuning: float, base: Path) -> Path:
+    """Write the latents (frames, latent) of magnitudes (frames, bins) with np.save."""
+    path = beside(base, LATENTS)
+    content = io.BytesIO()
+    np.save(content, encode_magnitudes(run, magnitudes, tuning).mean.numpy())
+    write_bytes(path, content.getvalue())
     return path
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
+from torch.distributions import Normal
 from torch.nn.functional import avg_pool1d, pad
 
 from lt.audio.features import nsgt
@@ -35,7 +36,7 @@ from lt.audio.io import audio_seconds, check_audio, stream_audio
 from lt.audio.tuning import estimate_tuning, tune
 from lt.config import SpectralConfig
 from lt.files import write_csv
-from lt.labels import SEMITONES, LabelSpace
+from lt.labels import REST, SEMITONES, SILENCE, LabelSpace, number_to_note_name
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
@@ -206,9 +207,26 @@ def encode(run: Run, audio: np.ndarray, progress: Progress = silent) -> np.ndarr
         (32, 3)
     """
     spectra = audio_spectra(run, audio, progress)
-    features = _feature_blocks(run, spectra.magnitudes, spectra.tuning, progress)
-    means = [run.model.encode_signal(block).top.mean.cpu() for block in features]
-    return torch.cat(means).numpy()
+    return encode_magnitudes(run, spectra.magnitudes, spectra.tuning, progress).mean.numpy()
+
+
+@torch.no_grad()
+def encode_magnitudes(
+    run: Run, magnitudes: Tensor, tuning: float = 0.0, progress: Progress = silent
+) -> Normal:
+    """The signal encoder's posterior of the top layer, (frames, latent) on the CPU.
+
+    Args:
+        magnitudes: (frames, bins) of a sound that is `tuning` semitones above A = 440 Hz.
+        progress: like `tqdm.tqdm`; total in frames.
+    """
+    features = _feature_blocks(run, magnitudes, tuning, progress)
+    posteriors = [run.model.encode_signal(block).top for block in features]
+    return Normal(
+        torch.cat([posterior.mean.cpu() for posterior in posteriors]),
+        torch.cat([posterior.stddev.cpu() for posterior in posteriors]),
+        validate_args=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -347,7 +365,8 @@ def _level_db(power: Sequence[np.ndarray], n_frames: int) -> np.ndarray:
 def write_labels_csv(
     path: Path | str, probabilities: Sequence[np.ndarray], space: LabelSpace, frame_seconds: float
 ) -> None:
-    """Write one row per model frame: time, then class and probability of each label.
+    """Write one row per model frame: time, then class and probability of each label, then for a
+    model with pitch the note's name for each instrument (`C4`, `rest`).
 
     Args:
         probabilities: (frames, classes) of each group of `space.group_sizes`.
@@ -357,4 +376,18 @@ def write_labels_csv(
     columns = [[f"{frame * frame_seconds:.4f}" for frame in range(n_frames)]]
     for group in probabilities:
         columns += [group.argmax(axis=1), [f"{value:.4f}" for value in group.max(axis=1)]]
+    if "pitch" in space.labels:
+        several = len(space.instruments) > 1
+        names += [f"{name}.note" if several else "note" for name in space.instruments]
+        columns += _note_names(probabilities, space)
     write_csv(path, [names, *zip(*columns)])
+
+
+def _note_names(probabilities: Sequence[np.ndarray], space: LabelSpace) -> list[list[str]]:
+    """Names (frames,) of the most probable note, for each instrument."""
+    classes = np.stack([group.argmax(axis=1) for group in probabilities], axis=1)
+    per_instrument = classes.reshape(len(classes), len(space.instruments), len(space.labels))
+    return [
+        [REST if number == SILENCE else number_to_note_name(number) for number in numbers]
+        for numbers in (labels.note_number for labels in space.to_labels(per_instrument))
+    ]

@@ -53,8 +53,11 @@ def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
     tracks are matched by name, then by program, then in order.
     """
     if len(space.instruments) == 1:
+        [instrument] = space.instruments
         notes = sorted(note for track in tracks for note in track.notes)
-        return Arrangement((Track(space.instruments[0], tracks[0].program, tuple(notes)),), ())
+        merged = f"{len(tracks)} tracks merged into one for {instrument}: {_listed(tracks)}"
+        remarks = (merged,) if len(tracks) > 1 else ()
+        return Arrangement((Track(instrument, tracks[0].program, tuple(notes)),), remarks)
     unmatched = list(tracks)
     programs = {key: INSTRUMENTS[key].program for key in space.instruments if key in INSTRUMENTS}
     matched: dict[str, Track] = {}
@@ -69,8 +72,7 @@ def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
                 matched[instrument] = track
                 unmatched.remove(track)
     remarks = [
-        f"{instrument} plays the track '{matched[instrument].name}' "
-        f"(program {matched[instrument].program})"
+        f"{instrument} plays the track {_listed([matched[instrument]])}"
         if instrument in matched
         else f"{instrument} has no track and is silent"
         for instrument in space.instruments
@@ -78,7 +80,8 @@ def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
     if unmatched:
         plural = "s" * (len(unmatched) > 1)
         remarks.append(
-            f"{len(unmatched)} track{plural} without an instrument in this model left out"
+            f"{len(unmatched)} track{plural} without an instrument in this model left out: "
+            f"{_listed(unmatched)}"
         )
     found = [matched.get(instrument, Track("", 0, ())) for instrument in space.instruments]
     named = tuple(
@@ -105,6 +108,11 @@ def fit_notes(notes: Sequence[Note], options: PlayOptions) -> list[Note]:
             velocity = int(dynamics_to_velocity(options.dynamics))
         fitted.append(replace(note, note_number=number, velocity=velocity))
     return fitted
+
+
+def _listed(tracks: Sequence[Track]) -> str:
+    """Names and programs: `'Violin' (program 40), '' (program 0)`."""
+    return ", ".join(f"'{track.name}' (program {track.program})" for track in tracks)
 
 
 def _in_range(note_number: int) -> bool:

@@ -4,24 +4,33 @@ import csv
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 
+import mido
 import numpy as np
 import pytest
 import torch
 from playing_helpers import RATE, level_db, make_run, organ
 
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.io import read_audio, write_audio
+from lt.audio.tuning import tune
 from lt.config import PlayOptions, SpectralConfig
 from lt.inference.figures import plot_sound
+from lt.inference.latent_paths import read_points
 from lt.inference.play import (
     beside,
     classes_name,
+    play_audio,
     play_midi,
     play_morphing,
+    play_points,
     play_sequence,
     play_trajectory,
     write_sound,
 )
+from lt.inference.posteriors import analyse_recording
+from lt.inference.synthesis import decode_magnitudes, reconstruct_magnitudes
 from lt.inference.tracks import arrange, fit_notes, match_tracks
 from lt.labels import LabelSpace, parse_symbols
 from lt.midi import Note, Track, write_midi
@@ -31,6 +40,7 @@ from lt.plotting import finish_roll, new_figure, thin_out
 
 DUO = LabelSpace(instruments=("Piano", "Trumpet-C"))
 FLUTE = LabelSpace(instruments=("Flute",))
+AGED = LabelSpace(labels=("octave", "pitch", "dynamics", "age"), instruments=("Flute",))
 QUICK = PlayOptions(griffinlim_iters=2, graphs=0, latent_sample=0)
 NOTE = Note(0.0, 0.5, 60, 64)
 
@@ -109,15 +119,28 @@ def test_what_cannot_be_played_is_said(tracks, space, options, words):
 # --- names and files ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "typed, space, name",
+    [
+        ("C4:p E4 rest", FLUTE, "C4-p_E4-mf_rest"),
+        ("4 9 2 5 0 3 9 12 5", FLUTE, "A4-mf_C5-f_rest"),
+        ("A4 rest Bb3:ff C#5", DUO, "A4-mf+rest_A#3-ff+C#5-mf"),
+        ("9 0", LabelSpace(labels=("pitch",), instruments=("Flute",)), "A_C"),
+        ("4 2", LabelSpace(labels=("octave", "dynamics"), instruments=("Flute",)), "4-mf"),
+        ("4 9 5", FLUTE, "A4-silence"),  # silent in one label only
+        ("C4:f:age=3 D4:p rest", AGED, "C4-f-age3_D4-p_rest"),
+    ],
+)
+def test_files_are_named_as_people_write_notes(typed, space, name):
+    assert classes_name(parse_symbols(typed.split(), space), space) == name
+
+
 def test_long_names_end_in_a_digest_of_the_whole():
-    assert classes_name(np.array([[[4, 9, 2]], [[5, 0, 3]]])) == "4-9-2-5-0-3"
-    long = np.tile([4, 9, 2], 11).reshape(11, 1, 3)
-    whole = "-".join(map(str, long.ravel()))
-    name = classes_name(long)
-    assert (
-        len(whole) > 60 and name == f"{whole[:60]}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
-    )
-    assert len(classes_name(long[:10])) == 59
+    long = parse_symbols(["A#4:mf"] * 9, FLUTE)
+    whole = "_".join(["A#4-mf"] * 9)
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    assert len(whole) == 62 and classes_name(long, FLUTE) == f"{whole[:60]}_{digest}"
+    assert classes_name(long[:8], FLUTE) == whole[:55]
 
 
 def test_a_dot_in_a_name_is_no_suffix(tmp_path):
@@ -171,9 +194,10 @@ def test_morphing_lasts_n_steps_and_its_labels_go_from_first_to_last(
         lambda *given: panels.update(labels=given[4]),
     )
     run = organ()
-    classes = parse_symbols("A4:p C5:ff E4:mf C5:f".split(), run.space)
+    labels = "A4:p C5:ff E4:mf C5:f".split()
+    classes = parse_symbols(labels, run.space)
     options = PlayOptions(griffinlim_iters=1, n_steps=steps, interp_order=order, latent_sample=0)
-    audio = read_audio(play_morphing(run, classes, tmp_path, options).sound)
+    audio = read_audio(play_morphing(run, labels, tmp_path, options).sound)
     assert len(audio) == steps * 704
     found = np.stack([group.argmax(axis=1) for group in panels["labels"]], axis=1)
     np.testing.assert_array_equal(found[[0, -1]], classes[[0, -1], 0])
@@ -205,6 +229,103 @@ def test_info_says_all_where_no_frames_are_named(tmp_path):
         and "not analysed yet" in text
     )
     assert max(map(len, text.splitlines())) <= 100 + len(str(tmp_path))
+
+
+def test_info_names_the_learnt_notes_and_no_loss_of_weight_zero(tmp_path):
+    path = make_run(tmp_path / "run", learnt={"Flute": {60: (0, 2), 61: (0,), 65: (2,)}})
+    (path / "history.csv").write_text(
+        "epoch,train_signal_nll,train_transfer_1,train_cross_1,valid_signal_nll,valid_transfer_1,"
+        "valid_cross_1,seconds\n1,5.0,0.0,3.0,6.0,0.0,4.0,1.0\n"
+    )
+    text = describe(load_run(path))
+    assert "Flute: 3 keys, C4-C#4 F4" in text
+    assert "    pp  C4-C#4\n" in text and "    mf  C4 F4\n" in text
+    losses = text[text.index("Losses") : text.index("Scores")]
+    assert "transfer_1" not in losses and "signal_nll" in losses and "cross_1" in losses
+    assert "not recorded" in describe(load_run(make_run(tmp_path / "older")))
+
+
+# --- what was never learnt, merged or left out ----------------------------------------------------
+
+
+def test_what_was_never_learnt_is_said(tmp_path, caplog):
+    caplog.set_level("INFO", logger="lt")
+    run = organ(learnt={"Flute": {69: (2, 3), 70: (2,)}})
+    short = replace(QUICK, n_steps=2)
+    play_sequence(run, parse_symbols(["A4:mf", "rest", "A#4"], run.space), tmp_path, short)
+    assert "never" not in caplog.text
+    play_sequence(run, parse_symbols(["A4:pp", "C5"], run.space), tmp_path, short)
+    assert "sequence: Flute never learnt C5 (it learnt A4-A#4), A4 pp (it learnt A4 mf f)" in (
+        caplog.text
+    )
+    caplog.clear()
+    play_morphing(run, ["A4:mf", "C6"], tmp_path, short)
+    assert "morphing: Flute never learnt C6" in caplog.text
+    caplog.clear()
+    write_midi(tmp_path / "in.mid", [Track("x", 0, (Note(0, 0.1, 50, 64), Note(0.1, 0.2, 69, 1)))])
+    play_midi(run, tmp_path / "in.mid", tmp_path / "out", QUICK)
+    assert "in.mid: Flute never learnt D3" in caplog.text and "A4 pp" in caplog.text
+
+
+def test_merged_tracks_and_drums_are_said(tmp_path, caplog):
+    caplog.set_level("INFO", logger="lt")
+    write_midi(tmp_path / "in.mid", [Track("left", 3, (NOTE,)), Track("right", 0, (NOTE,))])
+    file = mido.MidiFile(tmp_path / "in.mid")
+    file.tracks[1].append(mido.Message("note_on", channel=9, note=40, velocity=64))
+    file.tracks[1].append(mido.Message("note_off", channel=9, note=40, time=100))
+    file.save(tmp_path / "in.mid")
+    play_midi(organ(), tmp_path / "in.mid", tmp_path / "out", QUICK)
+    assert (
+        "2 tracks merged into one for Flute: 'left' (program 3), 'right' (program 0)" in caplog.text
+    )
+    assert "1 drum note left out" in caplog.text
+
+
+@pytest.mark.parametrize("seconds", [0.005, pytest.param(600.0, marks=pytest.mark.long)])
+def test_notes_of_any_length_have_a_sensible_sound(tmp_path, seconds):
+    write_midi(tmp_path / "in.mid", [Track("x", 0, (Note(0.0, seconds, 69, 64),))])
+    options = replace(QUICK, griffinlim_iters=1)
+    audio = read_audio(play_midi(organ(), tmp_path / "in.mid", tmp_path / "out", options).sound)
+    assert 0.1 > len(audio) / RATE - seconds > 0 and level_db(audio[: round(seconds * RATE)]) > -60
+
+
+# --- latent points --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.5])
+def test_latents_of_a_recording_played_back_are_its_reconstruction(tmp_path, seconds):
+    run = load_run(make_run(tmp_path / "run"))
+    times = np.arange(round(seconds * RATE)) / RATE
+    audio = np.sin(2 * np.pi * 440 * times * (1 + times)).astype(np.float32)
+    write_audio(tmp_path / "a.wav", 0.3 * audio)
+    options = replace(QUICK, latents=1)
+    files = play_audio(run, tmp_path / "a.wav", tmp_path / "out" / "a", options)
+    points = read_points(files.latents, run)
+    recorded = audio_to_magnitudes(torch.from_numpy(read_audio(tmp_path / "a.wav")))
+    assert points.shape == (len(recorded), 3) and files.latents.name == "a_latents.npy"
+    spectra = analyse_recording(run, tmp_path / "a.wav").spectra
+    at_440 = tune(spectra.magnitudes, -spectra.tuning, run.front_end)
+    torch.testing.assert_close(
+        decode_magnitudes(run, torch.from_numpy(points)),
+        reconstruct_magnitudes(run, at_440),
+        rtol=1e-4,
+        atol=1e-7,
+    )
+    played = play_points(run, files.latents, tmp_path / "out", QUICK)
+    assert played.sound.name == "a_latents.wav" and played.labels.name == "a_latents.csv"
+    assert len(read_audio(played.sound)) == len(points) * 704
+
+
+def test_points_are_a_frame_each_or_a_spline(tmp_path):
+    run = organ()
+    points = np.array([[4, 9, 2], [5, 0, 3], [4, 4, 0]])  # of whole numbers
+    np.save(tmp_path / "p.npy", points)
+    for n_steps, frames in ((None, [0, 1, 2]), (3, [0, 1, 2]), (21, [0, 10, 20])):
+        options = replace(QUICK, n_steps=n_steps)
+        labels = play_points(run, tmp_path / "p.npy", tmp_path, options).labels
+        rows = list(csv.DictReader(open(labels)))
+        assert len(rows) == (n_steps or 3)
+        assert [rows[frame]["note"] for frame in frames] == ["A4", "C5", "E4"]
 
 
 # --- pictures -------------------------------------------------------------------------------------

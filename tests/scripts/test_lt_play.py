@@ -93,7 +93,7 @@ def test_audio_writes_sound_notes_labels_and_picture(play, model, sound, tmp_pat
     info = soundfile.info(tmp_path / "out" / "sound.wav")
     assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_24")
     rows = list(csv.reader(open(tmp_path / "out" / "sound.csv")))
-    assert rows[0] == ["time", "octave", "octave_p", "pitch", "pitch_p", "dynamics", "dynamics_p"]
+    assert rows[0] == "time octave octave_p pitch pitch_p dynamics dynamics_p note".split()
     assert len(rows) == 1 + -(-(RATE // 2) // 704) and rows[1][0] == "0.0000"
     assert isinstance(read_midi(tmp_path / "out" / "sound.mid"), list)
 
@@ -104,17 +104,27 @@ def test_audio_writes_sound_notes_labels_and_picture(play, model, sound, tmp_pat
         (
             "sequence",
             ["-i", *"4 9 2 5 0 3".split()],
-            ["sequence_4-9-2-5-0-3.png", "sequence_4-9-2-5-0-3.wav"],
+            ["sequence_A4-mf_C5-f.png", "sequence_A4-mf_C5-f.wav"],
         ),
         (
             "sequence",
             ["-i", *"A4:mf C5:f rest".split()],
-            ["sequence_4-9-2-5-0-3-9-12-5.png", "sequence_4-9-2-5-0-3-9-12-5.wav"],
+            ["sequence_A4-mf_C5-f_rest.png", "sequence_A4-mf_C5-f_rest.wav"],
+        ),
+        (
+            "sequence",
+            ["-i", "A4:mf C5:f rest"],  # a quoted list
+            ["sequence_A4-mf_C5-f_rest.png", "sequence_A4-mf_C5-f_rest.wav"],
         ),
         (
             "morphing",
             ["-i", *"A4 C5".split()],
-            ["sequence_4-9-2-5-0-2.png", "sequence_4-9-2-5-0-2.wav"],
+            ["morphing_A4-mf_C5-mf.png", "morphing_A4-mf_C5-mf.wav"],
+        ),
+        (
+            "morphing",
+            ["-i", "4 9 2 5 0 3", "--glide", "1"],
+            ["morphing_A4-mf_C5-f.png", "morphing_A4-mf_C5-f.wav"],
         ),
         (
             "trajectory",
@@ -151,15 +161,19 @@ def test_lengths_by_default(play, model, tmp_path, mode, words, seconds):
     assert abs(soundfile.info(wav).duration - seconds) < 0.01
 
 
-def test_ten_trajectories_by_default(play, model, tmp_path):
-    assert play("trajectory", "-m", model, "--n_steps", 2, *QUICK).exit_code == 0
-    assert len(list((tmp_path / "out").glob("line_*.wav"))) == 10
+def test_a_trajectory_of_each_type_by_default(play, model, tmp_path):
+    types = ["--traj", "line", "circle", "line"]
+    assert play("trajectory", "-m", model, "--n_steps", 2, *types, *QUICK).exit_code == 0
+    assert [path.name for path in sorted((tmp_path / "out").glob("*.wav"))] == [
+        "circle_0.wav",
+        "line_0.wav",
+    ]
 
 
 def test_long_label_lists_get_short_names(play, model, tmp_path):
-    labels = ["4", "9", "2"] * 11
+    labels = ["4", "10", "2"] * 11
     assert play("sequence", "-m", model, "-i", *labels, "--n_steps", 2, *QUICK).exit_code == 0
-    whole = "-".join(labels)
+    whole = "_".join(["A#4-mf"] * 11)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     assert files(tmp_path / "out") == [f"sequence_{whole[:60]}_{digest}.wav"]
 
@@ -284,10 +298,10 @@ def test_latent_sample_zero_takes_the_mean_whatever_the_seed_draws(play, model, 
 @pytest.mark.parametrize(
     "flags, name",
     [
-        (["-t", "2"], "4-11-2"),
-        (["-t", "-10"], "3-11-2"),
-        (["-d", "0"], "4-9-0"),
-        (["--transposition=3", "--dynamics=4"], "5-0-4"),
+        (["-t", "2"], "B4-mf"),
+        (["-t", "-10"], "B3-mf"),
+        (["-d", "0"], "A4-pp"),
+        (["--transposition=3", "--dynamics=4"], "C5-ff"),
     ],
 )
 def test_transposition_and_dynamics_change_the_classes(play, model, tmp_path, flags, name):
@@ -331,7 +345,7 @@ def test_several_models_without_output_write_into_themselves(play, model, tmp_pa
         play("sequence", "-m", *both, "-i", "A4", "--n_steps", 2, *QUICK, output=None).exit_code
         == 0
     )
-    assert all(files(one / "sequences") == ["sequence_4-9-2.wav"] for one in both)
+    assert all(files(one / "sequences") == ["sequence_A4-mf.wav"] for one in both)
 
 
 def test_a_bad_model_among_several(play, model, tmp_path):
@@ -410,7 +424,7 @@ def test_mixtures_play_a_track_an_instrument(play, sound, tmp_path):
         .startswith("time,Piano.octave,Piano.octave_p,Piano.pitch")
     )
     assert play("sequence", "-m", own, "-i", "A4", "C5", "--n_steps", 2, *QUICK).exit_code == 0
-    assert "sequence_4-9-2-5-0-2.wav" in files(tmp_path / "out")
+    assert "sequence_A4-mf+C5-mf.wav" in files(tmp_path / "out")
     assert_refused(play("sequence", "-m", own, "-i", "A4"), 1, "do not fill groups of 2")
 
 
@@ -436,6 +450,13 @@ def test_mixtures_play_a_track_an_instrument(play, sound, tmp_path):
         ("sequence", ["-i", "A4", "--traj", "line"], "--traj"),
         ("morphing", ["-i", "A4", "--n_generations", "1"], "--n_gen"),
         ("trajectory", ["-s", "1"], "--latent_sample"),
+        ("trajectory", ["--interp_order", "1"], "--interp_order"),
+        ("trajectory", ["--points", "x.npy", "--traj", "line"], "--traj"),
+        ("trajectory", ["--points", "x.npy", "--n_generations", "2"], "--n_generations"),
+        ("sequence", ["-i", "A4", "--glide", "1"], "--glide"),
+        ("morphing", ["-i", "A4", "C5", "--glide", "2"], "--glide"),
+        ("morphing", ["-i", "A4", "--points", "x.npy"], "--points"),
+        ("midi", ["-i", "x.mid", "--latents", "1"], "--latents"),
         ("trajectory", ["-t", "1"], "--transposition"),
         ("trajectory", ["--traj", "square"], "square"),
         ("trajectory", ["--traj"], "--traj"),
@@ -479,6 +500,10 @@ def test_models_are_required(play):
         ("sequence", ["-i", "A4", "-t", "99"], "C0-B8"),
         ("morphing", ["-i", "A4"], "at least 2"),
         ("morphing", ["-i", "A4", "C5", "--interp_order", "3"], "at least 4"),
+        ("morphing", ["-i", "A4", "absent.wav"], "absent.wav"),
+        ("morphing", ["-i", "A4", "4 9"], "mixed"),
+        ("morphing", ["-i", ""], "do not fill"),
+        ("trajectory", ["--points", "absent.npy"], "absent.npy"),
         ("midi", ["-i", "absent.mid"], "absent.mid"),
         ("audio", ["-i", "absent.wav"], "absent.wav"),
         ("audio", ["-i", "A4", "-c", "7"], "7"),
@@ -487,6 +512,96 @@ def test_models_are_required(play):
 def test_mistakes_in_what_is_asked_for(play, model, tmp_path, mode, words, said):
     assert_refused(play(mode, "-m", model, *words), 1, said)
     assert files(tmp_path) == []
+
+
+class Bomb:
+    """Executes code when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('unpickled')",)
+
+
+POINTS = np.zeros((4, 3))
+
+
+@pytest.mark.parametrize(
+    "points, said",
+    [
+        (np.zeros((4, 5)), "needs (points, 3)"),
+        (np.zeros(3), "needs (points, 3)"),
+        (np.zeros((0, 3)), "(0, 3)"),
+        (np.full((4, 3), np.nan), "NaN"),
+        (np.full((4, 3), np.inf), "NaN, infinite"),
+        (np.full((4, 3), 1e300), "too large"),
+        (np.full((4, 3), 1e30), "too far"),
+        (POINTS + 1j, "real numbers"),
+        (POINTS.astype(str), "real numbers"),
+        (np.array([Bomb()], dtype=object), "no array of numbers"),
+        (b"", "no array of numbers"),
+        (b"0.1 0.2 0.3\n", "no array of numbers"),
+        (b"\x93NUMPY\x01\x00\xff\xff{", "no array of numbers"),
+    ],
+)
+def test_points_that_cannot_be_played(play, model, tmp_path, points, said):
+    if isinstance(points, bytes):
+        (tmp_path / "p.npy").write_bytes(points)
+    else:
+        np.save(tmp_path / "p.npy", points)
+    assert_refused(play("trajectory", "-m", model, "--points", tmp_path / "p.npy"), 1, said)
+    assert files(tmp_path) == ["p.npy"]
+
+
+def test_points_of_damaged_headers_are_refused_before_memory_is_taken(play, model, tmp_path):
+    np.save(tmp_path / "p.npy", POINTS)
+    content = (tmp_path / "p.npy").read_bytes()
+    (tmp_path / "p.npy").write_bytes(content.replace(b"(4, 3)", b"(4000000000000, 3)"[:6]))
+    np.savez(tmp_path / "q.npy.npz", POINTS)
+    (tmp_path / "cut.npy").write_bytes(content[:-8])
+    for name, said in (("cut.npy", "no array"), ("q.npy.npz", "one array")):
+        assert_refused(play("trajectory", "-m", model, "--points", tmp_path / name), 1, said)
+    header = content.replace(b"(4, 3), }             ", b"(4000000000000, 3), }")
+    (tmp_path / "p.npy").write_bytes(header)
+    assert_refused(play("trajectory", "-m", model, "--points", tmp_path / "p.npy"), 1, "p.npy")
+
+
+def test_one_point_sounds_for_a_frame_or_is_held(play, model, tmp_path):
+    np.save(tmp_path / "p.npy", POINTS[:1])
+    words = ["trajectory", "-m", model, "--points", tmp_path / "p.npy", *QUICK]
+    assert play(*words).exit_code == 0
+    assert files(tmp_path / "out") == ["p.csv", "p.wav"]
+    assert_refused(play(*words, "--n_steps", 9), 1, "at least 2 points")
+    assert play(*words, "--n_steps", 9, "--interp_order", 0).exit_code == 0
+    assert soundfile.info(tmp_path / "out" / "p.wav").frames == 9 * 704
+
+
+def test_latents_are_written_and_played_back(play, model, sound, tmp_path):
+    assert play("audio", "-m", model, "-i", sound, "--latents", 1, *QUICK).exit_code == 0
+    latents = tmp_path / "out" / "sound_latents.npy"
+    assert np.load(latents).shape == (16, 3)
+    assert play("trajectory", "-m", model, "--points", latents, *QUICK).exit_code == 0
+    assert files(tmp_path / "out") == [
+        "sound.csv",
+        "sound.mid",
+        "sound.wav",
+        "sound_latents.csv",
+        "sound_latents.npy",
+        "sound_latents.wav",
+    ]
+
+
+def test_recordings_are_morphed_and_the_way_is_said(play, model, sound, tmp_path):
+    words = ["morphing", "-m", model, "-i", sound, "C5:f", *QUICK]
+    result = play(*words)
+    assert result.exit_code == 0 and "cross-fade" in result.stderr
+    assert files(tmp_path / "out") == ["morphing_sound_C5-f.wav"]
+    assert soundfile.info(tmp_path / "out" / "morphing_sound_C5-f.wav").frames == 16 * 704
+    result = play("morphing", "-m", model, "-i", "A4", "C5", "--glide", 1, "--n_steps", 5, *QUICK)
+    assert result.exit_code == 0 and "glide" in result.stderr
+    result = play(*words, "-d", 0)
+    assert result.exit_code == 0 and "not of recordings" in result.stderr
+    assert_refused(play("morphing", "-m", model, "-i", sound), 1, "at least 2")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    assert_refused(play("morphing", "-m", model, "-i", "A4", tmp_path / "empty.wav"), 1, "empty")
 
 
 @pytest.mark.parametrize(
