@@ -403,7 +403,7 @@ def _with_times(data: DataSet) -> NoteTable:
             onset[n] = estimate_onset(data.sounding[frames]) * seconds
         if np.isnan(release[n]):
             first = int(round(float(onset[n]) / seconds))
-            release[n] = estimate_release(data.peaks[frames], first, SILENT_DB) * seconds
+            release[n] = estimate_release(data.peaks[frames], first, seconds, SILENT_DB) * seconds
     return replace(notes, onset=onset, release=release)
 
 

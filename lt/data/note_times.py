@@ -1,17 +1,16 @@
 """Onset and release of notes, estimated from their level envelopes.
 
 For notes whose times are not known. The onset is the begin of the first frame that sounds. For the
-release, the level in decibels from there on is fitted by one to four straight lines (attack,
-held part, release, tail of a room) by dynamic programming (Bellman and Roth, Curve Fitting
-by Segmented Straight Lines, 1969); the Bayesian information criterion, modified for breaks that
-are searched (Zhang and Siegmund, Biometrics 63, 2007), decides how many. The note is
-released where the line begins that falls furthest of those that
+release, the level in decibels from there on is fitted by one to four straight lines (attack, held
+part, release, room) by dynamic programming (Bellman and Roth, Curve Fitting by Segmented Straight
+Lines, 1969); the Bayesian information criterion, modified for breaks that are searched (Zhang and
+Siegmund, Biometrics 63, 2007), decides how many. The note is released where the line begins that
+falls furthest of those that fall faster than the line before changes in either direction, and after
+which the level goes on so on average, up to the end.
 
-- fall faster than the line before them changes in either direction, and
-- end below all frames from the loudest one before them up to their begin.
-
-So a note that decays by itself, or more slowly towards its end, has no release, nor one whose
-frames end while it is held.
+So a note has no release that decays by itself, or more slowly towards its end, or that was cut off.
+What would take longer to fall to silence than the longest release that data sets hold is no release
+either: piano notes that beat decay faster at times.
 
 Names: `levels: (frames,)` dB below the note's loudest frame; positions count frames.
 """
@@ -22,7 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lt.config import NoteTimesConfig
+from lt.config import BuildConfig, NoteTimesConfig
 
 
 def estimate_onset(sounding: np.ndarray) -> int:
@@ -31,13 +30,18 @@ def estimate_onset(sounding: np.ndarray) -> int:
 
 
 def estimate_release(
-    peaks: np.ndarray, onset: int, silent_db: float, config: NoteTimesConfig = NoteTimesConfig()
+    peaks: np.ndarray,
+    onset: int,
+    frame_seconds: float,
+    silent_db: float,
+    config: NoteTimesConfig = NoteTimesConfig(),
 ) -> float:
     """Position of the note-off in frames, inf where the note is not released within its frames.
 
     Args:
         peaks: (frames,) largest magnitude of each frame.
         onset: the first frame of the note.
+        frame_seconds: duration of a frame.
         silent_db: level relative to the loudest frame at which the note is over.
     """
     loudest = peaks.max(initial=0.0)
@@ -52,19 +56,23 @@ def estimate_release(
     levels = levels[onset:end]
     factor = -(-len(levels) // config.longest) or 1
     levels = levels[: len(levels) // factor * factor].reshape(-1, factor).mean(axis=1)
-    return onset + factor * _release(levels, config)
+    slowest = factor * frame_seconds * silent_db / BuildConfig.release_seconds  # dB a level
+    return onset + factor * _release(levels, slowest, config)
 
 
-def _release(levels: np.ndarray, config: NoteTimesConfig) -> float:
-    """Position of the note-off in `levels: (frames,)` from the onset on, inf without one."""
-    if len(levels) < 2 * config.shortest:
+def _release(levels: np.ndarray, slowest: float, config: NoteTimesConfig) -> float:
+    """Position of the note-off in `levels: (frames,)` from the onset on, inf without one; a
+    release falls faster than `slowest` decibels a frame.
+    """
+    n = len(levels)
+    if n < 2 * config.shortest:
         return np.inf
     borders = _segments(levels, config)
     lines = [np.polyfit(np.arange(a, b), levels[a:b], 1) for a, b in pairwise(borders)]
     furthest, position = 0.0, np.inf
     for border, end, before, after in zip(borders[1:], borders[2:], lines, lines[1:], strict=False):
-        since_loudest = levels[:border][levels[:border].argmax() :]
-        falls = after[0] < -abs(before[0]) and levels[end - 1] < since_loudest.min()
+        to_end = (levels[-1] - levels[border - 1]) / (n - border)  # on average
+        falls = max(after[0], to_end) < -abs(before[0]) and to_end < slowest
         fall = -after[0] * (end - border)
         if falls and fall > furthest:
             crossing = (before[1] - after[1]) / (after[0] - before[0])

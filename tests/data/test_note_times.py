@@ -18,7 +18,7 @@ def peaks(*parts, flutter_db=0.0, before=0, after=0):
 
 
 def release_of(envelope, onset=0):
-    return estimate_release(envelope, onset, SILENT_DB)
+    return estimate_release(envelope, onset, 0.032, SILENT_DB)
 
 
 HELD = (30, 0, -1)
@@ -52,12 +52,16 @@ def test_a_note_that_is_let_go_is_released(parts, expected, after, flutter_db):
         [(60, 0, -60)],
         [ATTACK, (60, 0, -55)],
         [ATTACK, (10, 0, -20), (60, -20, -55)],
+        [(12, -2, 0), (47, 0, -15)],
+        [(20, 0, -5), (40, -5, -25)],
         [(60, -60, 0)],
         [(60, -60, 0), (1, -50, -50)],
         [(1, 0, 0)],
         [(2, 0, -20)],
     ],
-    ids="held attack decay struck double reversed reversed-cut one-frame two-frames".split(),
+    ids=(
+        "held attack decay struck double swelling beating reversed reversed-cut one-frame two-frames"
+    ).split(),
 )
 def test_a_note_that_decays_or_is_cut_off_is_not_released(parts, flutter_db):
     assert release_of(peaks(*parts, flutter_db=flutter_db)) == np.inf
@@ -92,5 +96,5 @@ def test_short_envelopes_have_no_time_for_four_lines(n_frames):
 
 
 def test_long_envelopes_are_averaged():
-    envelope = peaks((1500, 0, -1), (100, -1, -55), after=5)
+    envelope = peaks((1500, 0, -1), (50, -1, -55), after=5)
     assert release_of(envelope) == pytest.approx(1500, abs=8)
