@@ -18,6 +18,7 @@ Names: `levels: (frames,)` dB below the note's loudest frame; positions count fr
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,18 +69,31 @@ def _release(levels: np.ndarray, slowest: float, config: NoteTimesConfig) -> flo
     if n < 2 * config.shortest:
         return np.inf
     borders = _segments(levels, config)
-    lines = [np.polyfit(np.arange(a, b), levels[a:b], 1) for a, b in pairwise(borders)]
+    lines = [_line(levels, a, b) for a, b in pairwise(borders)]
     furthest, position = 0.0, np.inf
     for border, end, before, after in zip(borders[1:], borders[2:], lines, lines[1:], strict=False):
         to_end = (levels[-1] - levels[border - 1]) / (n - border)  # on average
-        falls = max(after[0], to_end) < -abs(before[0]) and to_end < slowest
-        fall = -after[0] * (end - border)
+        falls = max(after.slope, to_end) < -abs(before.slope) and to_end < slowest
+        fall = -after.slope * (end - border)
         if falls and fall > furthest:
-            crossing = (before[1] - after[1]) / (after[0] - before[0])
+            crossing = (before.intercept - after.intercept) / (after.slope - before.slope)
             # between the frames on either side; + 0.5: a frame's level is that of its centre
             position = float(np.clip(crossing, border - 1, border)) + 0.5
             furthest = fall
     return position
+
+
+class _Line(NamedTuple):
+    slope: float
+    intercept: float
+
+
+def _line(levels: np.ndarray, begin: int, end: int) -> _Line:
+    """The line that fits the frames from begin to end best."""
+    x, y = np.arange(begin, end), levels[begin:end]
+    centre = (begin + end - 1) / 2
+    slope = ((x - centre) @ y) / np.square(x - centre).sum()
+    return _Line(slope, y.mean() - slope * centre)
 
 
 def _segments(levels: np.ndarray, config: NoteTimesConfig) -> list[int]:
@@ -99,7 +113,7 @@ def _segments(levels: np.ndarray, config: NoteTimesConfig) -> list[int]:
     fits = [_borders(choices[:index], n) for index in range(most)]
     # two parameters a line and, since it is searched, two a break
     n_parameters = 4 * n_lines - 2
-    independent = n * _independence(levels, fits[-1])
+    independent = n * _independence(levels, fits[-1], config.least_variance)
     return fits[int(np.argmin(independent * np.log(variances) + n_parameters * np.log(n)))]
 
 
@@ -111,14 +125,16 @@ def _borders(choices: list[np.ndarray], n: int) -> list[int]:
     return [0, *borders[::-1]]
 
 
-def _independence(levels: np.ndarray, borders: list[int]) -> float:
+def _independence(levels: np.ndarray, borders: list[int], least_variance: float) -> float:
     """Independent levels for each level: (1 - r) / (1 + r), where r is the correlation of the
     residuals of neighbouring frames (vibrato and breath last longer than a frame).
     """
-    lines = [(np.arange(a, b), levels[a:b]) for a, b in pairwise(borders)]
-    residuals = np.concatenate([y - np.polyval(np.polyfit(x, y, 1), x) for x, y in lines])
-    power = np.square(residuals).sum()
-    r = (residuals[1:] * residuals[:-1]).sum() / power if power > 0 else 0.0
+    residuals = levels.copy()
+    for a, b in pairwise(borders):
+        line = _line(levels, a, b)
+        residuals[a:b] -= line.intercept + line.slope * np.arange(a, b)
+    power = np.square(residuals).sum() + len(levels) * least_variance
+    r = (residuals[1:] * residuals[:-1]).sum() / power
     return (1 - max(r, 0.0)) / (1 + max(r, 0.0))
 
 

@@ -60,7 +60,7 @@ def test_a_note_that_is_let_go_is_released(parts, expected, after, flutter_db):
         [(2, 0, -20)],
     ],
     ids=(
-        "held attack decay struck double swelling beating reversed reversed-cut one-frame two-frames"
+        "held attack decay struck double swelling beating reversed reversed-cut 1-frame 2-frames"
     ).split(),
 )
 def test_a_note_that_decays_or_is_cut_off_is_not_released(parts, flutter_db):
