@@ -1,7 +1,7 @@
 """Settings: every fact has one place, and flags are the fields that carry their defaults."""
 
 import ast
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lt.config import (
     PlayOptions,
     RunConfig,
     SpectralConfig,
+    front_end_from_dict,
     with_preset,
 )
 
@@ -181,3 +182,10 @@ def test_a_preset_that_is_not_applied_is_not_recorded():
 def test_settings_show_what_differs_from_their_defaults():
     assert repr(RunConfig()) == "RunConfig()"
     assert repr(RunConfig(epochs=3, dims=(4,))) == "RunConfig(dims=(4,), epochs=3)"
+
+
+def test_a_front_end_without_subframes_has_one():
+    stored = asdict(SpectralConfig(hop=64, subframes=1))
+    del stored["subframes"]
+    assert front_end_from_dict(stored) == SpectralConfig(hop=64, subframes=1)
+    assert front_end_from_dict({**stored, "hop": 44, "subframes": 4}).subframes == 4

@@ -21,7 +21,8 @@ from lt.audio.soundfont import open_font
 from lt.audio.trim import end_of_release, find_note, next_attack
 from lt.build.notes import DataSetNote, Recording, SourceNote
 from lt.config import SpectralConfig
-from lt.data.dataset import DataSet, read_data_set
+from lt.data.dataset import SILENT_DB, DataSet, read_data_set
+from lt.data.note_times import estimate_release
 
 FADE_SECONDS = 0.005  # where a note is cut out of a longer recording
 
@@ -33,8 +34,8 @@ class ExtractedNote:
     Attributes:
         n_frames: model frames.
         cents: NaN where the tuning is not known.
-        onset, release: seconds from the begin of its first frame; NaN where they are not known, a
-            release is inf where the note is not released within its frames.
+        onset, release: seconds from the begin of its first frame; a release is inf where the note
+            is not released within its frames.
     """
 
     source: SourceNote
@@ -60,8 +61,8 @@ class Features:
 
 @dataclass(frozen=True)
 class NoteAudio:
-    """A note's audio (samples,), `onset` and `release` in samples (the release NaN or inf as those
-    of `ExtractedNote`), or the reason why it cannot be used.
+    """A note's audio (samples,), `onset` and `release` in samples (NaN where nobody says when it is
+    released), or the reason why it cannot be used.
     """
 
     audio: np.ndarray
@@ -108,7 +109,11 @@ def _from_audio(
     cents = detuning_cents(sound.audio, config.sample_rate, note.note_number)
     onset = n_before * config.frame_seconds
     release = (sound.release - rest) / config.sample_rate
-    if sound.release >= len(sound.audio):
+    if np.isnan(release):
+        peaks = magnitudes.mean(axis=1).max(axis=1)
+        position = estimate_release(peaks, n_before, config.frame_seconds, SILENT_DB)
+        release = position * config.frame_seconds
+    elif sound.release >= len(sound.audio):
         release = np.inf
     return magnitudes, ExtractedNote(note, len(magnitudes), float(cents), onset, release)
 

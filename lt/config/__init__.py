@@ -38,7 +38,7 @@ from lt.config.fields import (
     scalar_type,
     settings_from_dict,
 )
-from lt.config.front_end import SpectralConfig
+from lt.config.front_end import SpectralConfig, front_end_from_dict
 from lt.config.play import (
     FRAMES_PER_PATH,
     FRAMES_PER_SYMBOL,
@@ -97,6 +97,7 @@ __all__ = [
     "constant",
     "fields_with",
     "flag",
+    "front_end_from_dict",
     "scalar_type",
     "settings_from_dict",
     "with_preset",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from lt.config.fields import settings_from_dict
+
 
 @dataclass(frozen=True)
 class SpectralConfig:
@@ -78,3 +80,10 @@ class SpectralConfig:
     def frame_rate(self) -> float:
         """Model frames per second."""
         return self.sample_rate / self.frame_hop
+
+
+def front_end_from_dict(values: dict[str, object]) -> SpectralConfig:
+    """The front end of a data set or a run that was stored as JSON; those made before there were
+    subframes have one, whatever new ones have. Raises as `lt.config.settings_from_dict`.
+    """
+    return settings_from_dict(SpectralConfig, {"subframes": 1} | values)

@@ -42,7 +42,7 @@ from typing import IO, Any, Iterable
 
 import numpy as np
 
-from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig, settings_from_dict
+from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig, front_end_from_dict
 from lt.data.note_times import estimate_onset, estimate_release
 from lt.files import atomic_path
 from lt.labels import CLASS_NAMES, N_CLASSES
@@ -343,8 +343,7 @@ def read_data_set(path: Path | str) -> DataSet:
 
 def _read(path: Path) -> DataSet:
     arrays, settings, fingerprint = _read_members(path)
-    # sets without the setting have one subframe, whatever is the default of new ones
-    config = settings_from_dict(SpectralConfig, {"subframes": 1} | settings["front_end"])
+    config = front_end_from_dict(settings["front_end"])
     columns = {name: arrays[name] for name in NoteTable.__dataclass_fields__}
     columns["instruments"] = tuple(str(name) for name in arrays["instruments"])
     data = DataSet(

@@ -15,7 +15,13 @@ from typing import Any
 import torch
 
 from lt.audio.features import Scaler
-from lt.config import RunConfig, SpectralConfig, fields_with, settings_from_dict
+from lt.config import (
+    RunConfig,
+    SpectralConfig,
+    fields_with,
+    front_end_from_dict,
+    settings_from_dict,
+)
 from lt.devices import device as find_device
 from lt.labels import LabelSpace
 from lt.models.checkpoints import BEST, Checkpoint, RunFolder, State
@@ -79,7 +85,7 @@ class RunSettings:
             raise ValueError(f"{', '.join(odd) or 'scaler'} cannot be used")
         if not config.name or set(config.name) & set("/\\\0"):
             raise ValueError(f"'{config.name}' is no name")
-        front_end = settings_from_dict(SpectralConfig, values["front_end"])
+        front_end = front_end_from_dict(values["front_end"])
         learnt = read_tables(values.get("learnt", {}))
         return cls(config=config, front_end=front_end, scaler=scaler, learnt=learnt, **facts)
 

@@ -130,7 +130,9 @@ def test_a_release_belongs_to_its_note_up_to_the_next_one(tmp_path):
         assert len(frames) * STEP == pytest.approx(seconds, abs=0.06)
         assert found.release == (pytest.approx(1.0, abs=1e-3) if until > 1.0 else np.inf)
     frames, found = extracted(tmp_path / "x.wav", audio, FRONT_ENDS[0])
-    assert np.isnan(found.release)  # nobody said when it is let go
+    assert found.release == np.inf  # nobody said when it is let go, and another note follows
+    frames, found = extracted(tmp_path / "x.wav", audio[: round(1.5 * RATE)], FRONT_ENDS[0])
+    assert found.release == pytest.approx(1.0, abs=STEP)  # estimated
 
 
 def test_a_note_that_sounds_after_its_offset_only_is_left_out(tmp_path):
