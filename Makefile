@@ -5,6 +5,9 @@
 # make lint       the style checks
 # make results    measure the README's figures again, into docs/results.json (hours; a run that was
 #                 stopped goes on); SETS="Flute=DIR Violin=DIR" adds recordings with aligned MIDI
+# make synthesis  what models play beside notes that they were not shown: MODELS="saves/a saves/b",
+#                 SOURCES="DIR ..." where their data sets are of recordings, and RECORDINGS=DIR, a
+#                 set with aligned MIDI, for reconstructions; into saves/synthesis.csv and .json
 # make bench      the speed of the front end beside its peers (other measures in bench/ need a
 #                 model or recordings)
 # make clean      remove .venv and what the tools left behind; data/ and saves/ stay
@@ -16,11 +19,14 @@
 PYTHON ?= python3
 PIP_OPTIONS ?=
 SETS ?=
+MODELS ?= saves/demo__Flute
+SOURCES ?=
+RECORDINGS ?=
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test test-long lint bench results clean
+.PHONY: setup demo test test-long lint bench results synthesis clean
 
 setup: $(STAMP)
 
@@ -41,6 +47,10 @@ bench: $(STAMP)
 
 results: $(STAMP)
 	$(PY) bench/results.py $(foreach set,$(SETS),--set $(set))
+
+synthesis: $(STAMP)
+	$(PY) bench/synthesis.py $(MODELS) $(if $(SOURCES),--sources $(SOURCES)) \
+	  $(if $(RECORDINGS),--recordings $(RECORDINGS))
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
