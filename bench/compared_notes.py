@@ -8,10 +8,9 @@ For a held-out note there are four sounds, all from its onset on:
     sampler     the training note of the nearest key, then nearest dynamics, then the longest,
                 resampled to the pitch, cut to the length, at the median level of those dynamics
 
-The onset of a recording is where its level first comes within 40 dB of its peak; its note-off is
-the data set's. Distances between two sounds cover the recorded note's own length, at most 1.5 s. A
-note that is held longer is played for 1.5 s. A rendered note is given 2 s after note-off, whatever
-its data set holds.
+Onset and note-off of a recording are the data set's. Distances between two sounds cover the
+recorded note's own length, at most 1.5 s. A note that is held longer is played for 1.5 s. A
+rendered note is given 2 s after note-off, whatever its data set holds.
 
 Names: `note` is an index into the data set's notes, `audio: (samples,)` at `RATE`.
 """
@@ -33,8 +32,7 @@ from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass
 from lt.audio.phase import magnitudes_to_audio
 from lt.audio.soundfont import embedded_font, open_font
-from lt.audio.trim import find_note
-from lt.config import SpectralConfig, SynthesisConfig, TrimConfig
+from lt.config import SpectralConfig, SynthesisConfig
 from lt.data.dataset import DataSet
 from lt.data.originals import note_audio
 from lt.inference.synthesis import events_to_audio, tracks_to_events
@@ -114,7 +112,7 @@ def recorded_note(data: DataSet, note: int, folders: Sequence[Path] = ()) -> Not
             f"the source {source} is in none of the folders, or has changed (name its folder: "
             "--sources)"
         )
-    onset = _sounding(audio).start / RATE
+    onset = float(data.notes.onset[note])
     release = min(float(data.notes.release[note]) - onset, LONGEST)
     audio = audio[round(onset * RATE) : round((onset + LONGEST + FONT_RELEASE) * RATE)]
     return NoteSound(audio, min(release, len(audio) / RATE), False)
@@ -138,18 +136,9 @@ def _rendered(
     return NoteSound(high_pass(audio, data.config), held, True)
 
 
-def _sounding(audio: np.ndarray) -> slice:
-    """The samples from where the level first is within 40 dB of its peak to where it last is, to
-    6 ms; the data set's own onset is only as fine as its frames.
-    """
-    config = TrimConfig(pad_seconds=0.0, silence_db=-sound_measures.ENVELOPE_RANGE)
-    span, _ = find_note(audio, RATE, config)
-    return slice(*span.indices(len(audio)))
-
-
 def own_length(sound: NoteSound) -> float:
     """Seconds until the level stays 40 dB below the note's peak, at most 1.5 s."""
-    return min(_sounding(sound.audio).stop / RATE, LONGEST)
+    return min(sound_measures.sounding_span(sound.audio).stop / RATE, LONGEST)
 
 
 # --- played ---------------------------------------------------------------------------------------

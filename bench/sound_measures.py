@@ -67,6 +67,15 @@ def _running_power(audio: np.ndarray) -> np.ndarray:
     return np.maximum(power, 0.0)
 
 
+def sounding_span(audio: np.ndarray) -> slice:
+    """The samples from where the 10 ms level first is within 40 dB of its peak to where it last
+    is.
+    """
+    power = _running_power(audio)
+    sounding = np.flatnonzero(power >= power.max(initial=0.0) * 10 ** (-ENVELOPE_RANGE / 10))
+    return slice(int(sounding[0]), int(sounding[-1]) + 1) if len(sounding) else slice(0, 0)
+
+
 # --- the course of a note -------------------------------------------------------------------------
 
 

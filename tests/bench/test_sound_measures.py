@@ -25,6 +25,14 @@ def decaying(db_per_second, duration=HELD):
     return tone(duration=duration) * 10 ** (db_per_second * seconds(duration) / 20)
 
 
+def test_a_sound_begins_and_ends_within_40_db_of_its_peak():
+    quiet = 10 ** (-50 / 20) * tone(duration=0.5)
+    span = sm.sounding_span(np.concatenate([quiet, tone(), 0.02 * tone(duration=0.5), quiet]))
+    assert span.start / RATE == pytest.approx(0.5, abs=0.006)
+    assert span.stop / RATE == pytest.approx(1.0 + HELD, abs=0.006)
+    assert sm.sounding_span(np.zeros(0)) == slice(0, 0)
+
+
 # --- the course of a note -------------------------------------------------------------------------
 
 
