@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lt import cli
+from lt.messages import counted
 
 
 @cli.command(
@@ -18,7 +19,7 @@ from lt import cli
 def main(source: Path, output: Path) -> None:
     from lt.build.published_set import convert
 
-    cli.logger.info(f"wrote {output}: {convert(source, output)} notes")
+    cli.logger.info(f"wrote {output}: {counted(convert(source, output), 'note')}")
 
 
 if __name__ == "__main__":

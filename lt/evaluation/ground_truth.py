@@ -21,6 +21,7 @@ from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.files import unique_stems
 from lt.inference.tracks import match_tracks
 from lt.labels import LabelSpace, NoteLabels
+from lt.messages import counted
 from lt.midi import (
     DRUM_CHANNEL,
     Note,
@@ -163,7 +164,7 @@ def read_reference(path: Path, space: LabelSpace) -> Reference:
     for track in matched.tracks:
         kept = tuple(notes_in_range(track.notes))
         if len(kept) < len(track.notes):
-            left_out = _counted(len(track.notes) - len(kept), "note")
+            left_out = counted(len(track.notes) - len(kept), "note")
             remarks.append(f"{left_out} outside C0-B8 left out of the frames")
         in_range.append(replace(track, notes=kept))
     return Reference(tuple(notes), tuple(in_range), tuple(remarks))
@@ -177,7 +178,7 @@ def compare_lengths(reference: Reference, seconds: float) -> list[str]:
     if late:
         remarks.append(
             f"the MIDI goes on after the recording's end at {seconds:.1f} s: "
-            f"{_counted(late, 'note')} cannot be heard"
+            f"{counted(late, 'note')} cannot be heard"
         )
     elif end - seconds > LONGEST_PAUSE:
         remarks.append(f"the last note lasts {end - seconds:.1f} s longer than the recording")
@@ -208,11 +209,7 @@ def _odd_events(path: Path) -> list[str]:
     n_drums = sum(len(track.notes) for track in read_midi(path, drums=True))
     remarks = []
     if n_drums:
-        remarks.append(f"{_counted(n_drums, 'drum note')} left out")
+        remarks.append(f"{counted(n_drums, 'drum note')} left out")
     if n_empty:
-        remarks.append(f"{_counted(n_empty, 'note')} of no length, taken as one tick long")
+        remarks.append(f"{counted(n_empty, 'note')} of no length, taken as one tick long")
     return remarks
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("s" if number != 1 else "")

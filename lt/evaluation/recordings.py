@@ -36,7 +36,6 @@ from lt.evaluation.scoring import MODALITIES, FramePredictions, concatenated, pr
 from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import (
     BLOCK_FRAMES,
-    Posteriors,
     RecordingSpectra,
     analyse_recording,
     write_labels_csv,
@@ -116,15 +115,8 @@ def evaluate_recording(
         cannot be written.
     """
     reference = read_reference(pair.midi, run.space)
-    analysis = analyse_recording(run, pair.audio)
-    probabilities = analysis.posteriors.probabilities
-    step = run.front_end.frame_seconds
-    seconds = len(probabilities[0]) * step
-    transcription = folder / f"transcriptions/{pair.stem}.mid"
-    tracks = _transcribe(run, analysis.posteriors, decoder, transcription)
-    write_labels_csv(transcription.parent / f"{pair.stem}.csv", probabilities, run.space, step)
-    spectra = analysis.spectra
-    del analysis  # levels and bands of an hour are 0.2 GB
+    tracks, spectra = _transcribe(run, pair, folder / "transcriptions", decoder)
+    seconds = len(spectra.magnitudes) * run.front_end.frame_seconds
     notes = tuple(sorted(note for track in tracks for note in track.notes))
     remarks = [*reference.remarks, *compare_lengths(reference, seconds)]
     predictions = _predict(run, classifier, pair.stem, spectra, reference, config.seed)
@@ -147,16 +139,24 @@ def evaluate_recording(
 
 
 def _transcribe(
-    run: Run, posteriors: Posteriors, decoder: DecoderConfig, path: Path
-) -> list[Track]:
-    """Write the notes as MIDI and read them again, so that the file is what is scored: a track an
+    run: Run, pair: Pair, folder: Path, decoder: DecoderConfig
+) -> tuple[list[Track], RecordingSpectra]:
+    """Analyse a recording, write its labels and notes, and return the notes and spectra alone:
+    levels and bands of an hour are 0.2 GB.
+
+    The notes are read again from their MIDI file, so that the file is what is scored: a track an
     instrument, with or without notes; none for a model without pitch.
     """
+    analysis = analyse_recording(run, pair.audio)
+    probabilities, step = analysis.posteriors.probabilities, run.front_end.frame_seconds
+    write_labels_csv(folder / f"{pair.stem}.csv", probabilities, run.space, step)
     if "pitch" not in run.space.labels:
-        return []
-    write_midi(path, posteriors_to_tracks(posteriors, decoder))
+        return [], analysis.spectra
+    path = folder / f"{pair.stem}.mid"
+    write_midi(path, posteriors_to_tracks(analysis.posteriors, decoder))
     written = {track.name: track for track in read_midi(path)}
-    return [written.get(name, Track(name, 0, ())) for name in run.space.instruments]
+    tracks = [written.get(name, Track(name, 0, ())) for name in run.space.instruments]
+    return tracks, analysis.spectra
 
 
 @torch.no_grad()

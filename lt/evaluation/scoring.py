@@ -19,7 +19,7 @@ from typing import Mapping, Sequence, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributions import Normal
 
 from lt.config import AnalysisConfig
@@ -181,47 +181,51 @@ def predict_batch(
         rngs: of the latent sample from which log-likelihoods are computed, one a modality.
     """
     features = run.scaler.apply(batch.mixture)
-    groups = batch.classes.flatten(1)
-    truth = batch.mixture.cpu().numpy()
     noise = [sample_noise(run.model.dims, len(features), rng) for rng in rngs]
     mean = run.model(features, batch.classes)
     sample = run.model(features, batch.classes, *noise)
-
-    def compare(likely: Normal, shown: Normal) -> SpectralScores:
-        estimated = run.scaler.invert(shown.mean).cpu().numpy()
-        return SpectralScores(
-            metrics.log_likelihood(likely, features).double().cpu().numpy(),
-            metrics.itakura_saito(truth, estimated),
-            metrics.log_spectral_distance_db(truth, estimated),
-        )
-
-    def read(likely: Symbols, shown: Symbols) -> SymbolPrediction:
-        best = torch.stack([group.argmax(dim=-1) for group in shown.probabilities()], dim=1)
-        log_prob = likely.log_prob(groups)
-        return SymbolPrediction(
-            best.view_as(batch.classes).cpu().numpy(),
-            log_prob.view_as(batch.classes).cpu().numpy(),
-        )
-
     signal = {
-        "reconstruction": compare(sample.signal.px, mean.signal.px),
-        "transfer": compare(sample.signal_from_symbol, mean.signal_from_symbol),
+        "reconstruction": (sample.signal.px, mean.signal.px),
+        "transfer": (sample.signal_from_symbol, mean.signal_from_symbol),
     }
     symbol = {
-        "reconstruction": read(sample.symbol.px, mean.symbol.px),
-        "transfer": read(sample.symbol_from_signal, mean.symbol_from_signal),
+        "reconstruction": (sample.symbol.px, mean.symbol.px),
+        "transfer": (sample.symbol_from_signal, mean.symbol_from_signal),
     }
     for name, network in baselines.items():
-        if isinstance(network, ConvSynth):
-            signal[name] = compare(network(groups), network(groups))
-        else:
-            symbol[name] = read(network(features), network(features))
+        reads = not isinstance(network, ConvSynth)
+        output = network(features if reads else batch.classes.flatten(1))
+        (symbol if reads else signal)[name] = output, output
     return FramePredictions(
         batch.classes.cpu().numpy(),
         np.ones(len(features), bool),
-        signal,
-        symbol,
+        {name: _compare(run, batch.mixture, *pair) for name, pair in signal.items()},
+        {name: _read(batch.classes, *pair) for name, pair in symbol.items()},
         {name: getattr(mean, name).posterior.top.mean.cpu().numpy() for name in MODALITIES},
+    )
+
+
+def _compare(run: Run, magnitudes: Tensor, likely: Normal, shown: Normal) -> SpectralScores:
+    """Compare magnitudes (frames, bins) with the likelihood at a latent sample, and with the mean
+    at the posterior's mean.
+    """
+    truth = magnitudes.cpu().numpy()
+    estimated = run.scaler.invert(shown.mean).cpu().numpy()
+    return SpectralScores(
+        metrics.log_likelihood(likely, run.scaler.apply(magnitudes)).double().cpu().numpy(),
+        metrics.itakura_saito(truth, estimated),
+        metrics.log_spectral_distance_db(truth, estimated),
+    )
+
+
+def _read(classes: Tensor, likely: Symbols, shown: Symbols) -> SymbolPrediction:
+    """The most probable classes at the posterior's mean; the log-probabilities of the true classes
+    (frames, instruments, labels) at a latent sample.
+    """
+    best = torch.stack([group.argmax(dim=-1) for group in shown.probabilities()], dim=1)
+    log_prob = likely.log_prob(classes.flatten(1))
+    return SymbolPrediction(
+        best.view_as(classes).cpu().numpy(), log_prob.view_as(classes).cpu().numpy()
     )
 
 

@@ -9,6 +9,7 @@ from typing import Sequence
 
 from lt.config import PlayOptions
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, LabelSpace
+from lt.messages import counted
 from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity
 
 
@@ -39,7 +40,7 @@ def arrange(
     remarks = matched.remarks
     if outside:
         change = "left out" if options.out_of_range == "skip" else "moved by octaves"
-        remarks += (f"{outside} note{'s' * (outside > 1)} outside C0-B8 {change}",)
+        remarks += (f"{counted(outside, 'note')} outside C0-B8 {change}",)
     fitted = tuple(
         replace(track, notes=tuple(fit_notes(track.notes, options))) for track in matched.tracks
     )
@@ -78,10 +79,9 @@ def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
         for instrument in space.instruments
     ]
     if unmatched:
-        plural = "s" * (len(unmatched) > 1)
+        left_out = counted(len(unmatched), "track")
         remarks.append(
-            f"{len(unmatched)} track{plural} without an instrument in this model left out: "
-            f"{_listed(unmatched)}"
+            f"{left_out} without an instrument in this model left out: {_listed(unmatched)}"
         )
     found = [matched.get(instrument, Track("", 0, ())) for instrument in space.instruments]
     named = tuple(

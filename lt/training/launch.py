@@ -28,6 +28,7 @@ from lt.devices import device as find_device
 from lt.devices import memory
 from lt.files import check_folder
 from lt.labels import LabelSpace, octave_pitch_to_note_number
+from lt.messages import counted
 from lt.models.checkpoints import BEST, RunFolder
 from lt.models.learnt import Table, learnt_table
 from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id
@@ -176,11 +177,11 @@ def _fit(trainer: Trainer, progress: Progress) -> TrainedRun:
     workers, path = trainer.workers, trainer.folder.path
     try:
         if trainer.state.epochs_done >= trainer.config.epochs:
-            done = _counted(trainer.state.epochs_done, "epoch")
+            done = counted(trainer.state.epochs_done, "epoch")
             workers.log(f"{path}: {done} done already; --epochs is the total")
         else:
             fit_with_callbacks(trainer, progress if workers.writer else silent)
-            epochs, best = _counted(trainer.state.epochs_done, "epoch"), trainer.state.best_valid
+            epochs, best = counted(trainer.state.epochs_done, "epoch"), trainer.state.best_valid
             workers.log(f"{path}: {epochs}, best validation loss {best:.2f}")
     except TrainingStopped as stop:
         workers.log(str(stop))
@@ -233,10 +234,6 @@ def _changed(own: RunConfig, changes: dict[str, Any], path: Path) -> RunConfig:
     return replace(own, **{**changes, "savedir": str(path.parent)})
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _as_typed(value: object) -> str:
     return (" ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
@@ -276,7 +273,7 @@ def _log_split(split: Split, config: RunConfig, workers: Workers) -> None:
     workers.log(f"split by {split.kind}, seed {config.seed}{fold}: {sizes}")
     if split.notes_without_frames:
         frames = _as_typed(config.frames)
-        notes = _counted(split.notes_without_frames, "note")
+        notes = counted(split.notes_without_frames, "note")
         workers.log(f"{notes} without a frame in --frames {frames}")
 
 

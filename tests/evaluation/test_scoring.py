@@ -12,6 +12,7 @@ from analysis_helpers import HOP, RATE, set_of_recordings, train
 from lt.config import AnalysisConfig
 from lt.data.dataset import read_data_set, write_data_set
 from lt.evaluation import metrics
+from lt.evaluation.analyze import analyse_run
 from lt.evaluation.baselines import count_majority, pyin_scores, sample_frames, train_classifier
 from lt.evaluation.context import open_context
 from lt.evaluation.examples import choose_notes, make_example, make_examples
@@ -334,7 +335,7 @@ def test_pyin_finds_the_test_parts_notes(context):
 def test_a_data_set_that_is_gone_is_asked_for(place, tmp_path):
     run = load_run(place / "saves" / "scan_multi__Flute")
     moved = tmp_path / "elsewhere.npz"
-    with pytest.raises(FileNotFoundError, match="--dbroot"):
+    with pytest.raises(FileNotFoundError, match="dbroot"):
         open_context(run, moved)
     shutil.copy(place / "data" / "set.npz", moved)
     assert len(open_context(run, moved).data.lengths) == 36
@@ -415,3 +416,13 @@ def test_config_json_has_what_the_context_needs(place):
         settings["data"]["path"] == str(place / "data" / "set.npz")
         and settings["data"]["fingerprint"]
     )
+
+
+def test_a_model_folder_that_may_not_be_written_is_refused_before_the_work(
+    context, tmp_path, monkeypatch
+):
+    model = context.run.folder.path
+    monkeypatch.setattr("lt.files.os.access", lambda path, mode: path != model)
+    with pytest.raises(PermissionError, match="classifier cannot be stored"):
+        analyse_run(context.run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
