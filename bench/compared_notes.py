@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import librosa
@@ -159,13 +160,14 @@ def play_note(
 def find_phases(
     sound: NoteSound, front_end: SpectralConfig, config: SynthesisConfig = SynthesisConfig()
 ) -> NoteSound:
-    """A note's own model frames, their phases found anew: the best that a model of these frames
-    could play.
+    """A note's own frames, or subframes where the front end has them, their phases found anew: the
+    best that a model of these frames could play.
     """
     margin = MARGIN_FRAMES * front_end.frame_hop
     padded = np.pad(sound.audio.astype(np.float32), margin)
-    frames = audio_to_magnitudes(torch.from_numpy(padded), front_end)
-    audio = magnitudes_to_audio(frames, front_end, config)
+    fine = front_end.of_subframes
+    frames = audio_to_magnitudes(torch.from_numpy(padded), fine)
+    audio = magnitudes_to_audio(frames, fine, config)
     return NoteSound(audio[margin : margin + len(sound.audio)], sound.held, sound.is_exact)
 
 
@@ -271,14 +273,16 @@ def held_out_notes(
 
 
 def takes_of_one_symbol(data: DataSet, instrument: str, count: int) -> list[tuple[int, int]]:
-    """The two longest notes of a symbol, for up to `count` symbols, evenly spaced; empty for sets
-    with one note a symbol.
+    """The two notes of a symbol whose lengths differ least, for up to `count` symbols, evenly
+    spaced; empty for sets with one note a symbol.
     """
     of_symbol: dict[tuple[int, ...], list[int]] = {}
     for note in data.notes_of(instrument):
         of_symbol.setdefault(tuple(data.notes.labels[note].tolist()), []).append(int(note))
-    longest = [
-        sorted(of_symbol[key], key=lambda note: -data.lengths[note])[:2]
-        for key in sorted(of_symbol)
-    ]
-    return evenly([(pair[0], pair[1]) for pair in longest if len(pair) == 2], count)
+
+    def difference(pair: tuple[int, int]) -> float:
+        first, second = (float(data.lengths[note]) for note in pair)
+        return abs(np.log(first / second))
+
+    takes = (list(combinations(of_symbol[key], 2)) for key in sorted(of_symbol))
+    return evenly([min(pairs, key=difference) for pairs in takes if pairs], count)
