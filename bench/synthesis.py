@@ -390,7 +390,9 @@ def tune_rows(subject: Subject) -> Iterator[Row]:
 
 
 def contrast_rows(subject: Subject, recordings: Path, count: int) -> Iterator[Row]:
-    """Median level in notes minus median level in rests: recordings, and their reconstructions."""
+    """Median level in notes minus median level in rests: recordings, and their reconstructions; and
+    what the reconstruction of a recording loses of it at most.
+    """
     pairs = find_pairs(recordings / "Recordings", recordings / "Aligned_files" / "mid_files")
     found: dict[str, list[float]] = {"recorded": [], "played": []}
     for pair in notes_of.evenly(pairs, count):
@@ -399,9 +401,13 @@ def contrast_rows(subject: Subject, recordings: Path, count: int) -> Iterator[Ro
         audio = read_audio(pair.audio)
         found["recorded"].append(contrast_db(audio, spans))
         found["played"].append(contrast_db(reconstruct(subject.run, audio), spans))
-    for source, values in found.items():
-        if known := [value for value in values if not np.isnan(value)]:
-            yield subject.row("contrast_db", source, float(np.median(known)), len(known))
+    values = np.array([found["recorded"], found["played"]])
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    if n_files := values.shape[1]:
+        for source, of_source in zip(found, values):
+            yield subject.row("contrast_db", source, float(np.median(of_source)), n_files)
+        lost = float((values[0] - values[1]).max())
+        yield subject.row("contrast_lost_at_most_db", "played", lost, n_files)
 
 
 # --- tables and files -----------------------------------------------------------------------------

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from bench import synthesis
+from bench.sound_measures import RATE
 from bench.synthesis import NoteMeasures, Row
+from lt.evaluation.ground_truth import Pair
+from lt.midi import Note, Track
 
 ROW = Row("saves/a", "Flute", 0, "note", "lt_set", "flutter_db", "played", 3.0, 5)
 
@@ -50,3 +53,30 @@ def test_rows_are_medians_without_what_could_not_be_measured():
     assert found["slope"] == (2.0, 2)
     assert found["peak_dbfs"] == (-6.0, 3)
     assert found["in_tune"] == (pytest.approx(2 / 3), 3)
+
+
+def test_the_largest_loss_of_contrast_is_a_row(monkeypatch, tmp_path):
+    """Reconstructions whose rests are 40 and 10 dB below their notes instead of 50."""
+    rests = iter([1e-2, 10**-0.5])
+
+    def sound(rest):
+        wave = 0.5 * np.sin(np.arange(2 * RATE) / 5)
+        return wave * np.where(np.arange(2 * RATE) < RATE, 1, rest)
+
+    class Subject:
+        run = None
+
+        def row(self, measure, source, value, n):
+            return Row("", "", 0, "", "", measure, source, value, n)
+
+    pairs = [Pair(stem, tmp_path, tmp_path) for stem in "ab"]
+    track = Track("", 0, (Note(0.0, 1.0, 69, 64),))
+    monkeypatch.setattr(synthesis, "find_pairs", lambda *folders: pairs)
+    monkeypatch.setattr(synthesis, "read_midi", lambda path: [track])
+    monkeypatch.setattr(synthesis, "read_audio", lambda path: sound(10**-2.5))
+    monkeypatch.setattr(synthesis, "reconstruct", lambda run, audio: sound(next(rests)))
+    rows = synthesis.contrast_rows(Subject(), tmp_path, 5)
+    found = {(row.measure, row.source): row.value for row in rows}
+    assert found["contrast_db", "recorded"] == pytest.approx(50, abs=0.1)
+    assert found["contrast_db", "played"] == pytest.approx(25, abs=0.1)
+    assert found["contrast_lost_at_most_db", "played"] == pytest.approx(40, abs=0.1)
