@@ -2,13 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from playing_helpers import organ
 
 from bench import synthesis
 from bench.sound_measures import RATE
-from bench.synthesis import NoteMeasures, Row
+from bench.synthesis import NoteMeasures, Row, Subject
 from lt.evaluation.ground_truth import Pair
 from lt.midi import Note, Track
 
@@ -80,3 +82,26 @@ def test_the_largest_loss_of_contrast_is_a_row(monkeypatch, tmp_path):
     assert found["contrast_db", "recorded"] == pytest.approx(50, abs=0.1)
     assert found["contrast_db", "played"] == pytest.approx(25, abs=0.1)
     assert found["contrast_lost_at_most_db", "played"] == pytest.approx(40, abs=0.1)
+
+
+def test_a_run_is_measured_beside_its_held_out_notes(data, folder):
+    """The longer takes of A4 are held out. An organ plays them in tune, and 5 dB louder per
+    dynamic.
+    """
+    held_out = [i for i, name in enumerate(data.notes.sources) if "A4_15" in str(name)]
+    training = [i for i in range(len(data.lengths)) if i not in held_out]
+    run = organ()
+    split = {"kind": "note", "notes": {"test": held_out, "train": training}}
+    subject = Subject(replace(run, settings=replace(run.settings, split=split)), data, (folder,))
+    measured = [synthesis.measure_note(subject, note) for note in held_out]
+    rows = [*synthesis.note_rows(subject, measured), *synthesis.take_rows(subject, 5)]
+    rows += synthesis.velocity_rows(subject, held_out)
+    found = {(row.measure, row.source): row.value for row in rows}
+    assert found["in_tune", "played"] == 1
+    assert found["velocity_range_db", "recorded"] == pytest.approx(20 * np.log10(6), abs=0.5)
+    assert found["velocity_range_db", "played"] == pytest.approx(10, abs=1)
+    distances = {row.source: row.value for row in rows if row.measure == "multi_scale_distance"}
+    assert (
+        distances["takes"] < distances["sampler"] < distances["played"]
+    )  # the sampler's is shorter
+    assert {row.n for row in rows if row.measure == "centroid_hz"} == {2}
