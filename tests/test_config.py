@@ -167,7 +167,7 @@ def test_a_part_that_does_not_exist_is_refused():
 def test_subframes_are_whole_numbers_of_coefficients():
     fine = SpectralConfig(hop=44, subframes=4)
     assert fine.subframe_hop == 176 and fine.frame_seconds == SpectralConfig().frame_seconds
-    assert SpectralConfig().subframe_hop == SpectralConfig.frame_hop
+    assert SpectralConfig(subframes=1).subframe_hop == SpectralConfig.frame_hop
     with pytest.raises(ValueError, match="multiple of hop"):
         SpectralConfig(hop=64, subframes=4)
 

@@ -39,10 +39,10 @@ class SpectralConfig:
     fmax: float = 11000.0
     bins_per_octave: int = 48
     slice_length: int = 90112
-    hop: int = 64
+    hop: int = 44
     frame_hop: int = 704
     rumble: float = 40.0
-    subframes: int = 1
+    subframes: int = 4
 
     def __post_init__(self) -> None:
         lowest = min(value for name, value in vars(self).items() if name != "rumble")

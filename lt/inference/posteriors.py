@@ -40,8 +40,13 @@ from lt.labels import REST, SEMITONES, SILENCE, LabelSpace, number_to_note_name
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
-STRIDE = 2  # hops from one fine frame to the next: 128 samples, 5.8 ms
+FINE_HOP = 128  # samples from one fine frame to the next, 5.8 ms, rounded to whole coefficients
 BLOCK_FRAMES = 64  # model frames that are encoded or decoded at once
+
+
+def stride(config: SpectralConfig) -> int:
+    """Coefficients from one fine frame to the next."""
+    return max(1, round(FINE_HOP / config.hop))
 
 
 @dataclass(frozen=True)
@@ -165,9 +170,9 @@ def analyse_audio(
         run.space,
         tuple(group.numpy() for group in probabilities),
         config.frame_seconds,
-        STRIDE * config.hop / config.sample_rate,
-        _level_db(transformed.power, len(bands)),
-        _level_db(transformed.clear_power, len(bands)),
+        stride(config) * config.hop / config.sample_rate,
+        _level_db(transformed.power, stride(config), len(bands)),
+        _level_db(transformed.clear_power, stride(config), len(bands)),
         bands,
         config.fmin,
     )
@@ -246,7 +251,6 @@ def _transform(
     run: Run, blocks: Iterable[np.ndarray], seconds: float | None, progress: Progress
 ) -> _Transformed:
     config = run.front_end
-    hop = STRIDE * config.hop
     # Blocks of half a slice: the transform gives the coefficients of one for each that it takes.
     half, frame_hop = config.slice_length // 2, config.frame_hop
     audio, to_filter = tee(_rechunk(blocks, half))
@@ -271,9 +275,9 @@ def _transform(
             recent = torch.cat([recent, coefficients], dim=1)
             block_bands = _semitone_bands(recent, config)
             bands.write(block_bands)
-            recent = recent[:, STRIDE * len(block_bands) :]
-            power.append(_mean_power(samples, hop))
-            clear_power.append(_mean_power(clear_samples, hop))
+            recent = recent[:, stride(config) * len(block_bands) :]
+            power.append(_mean_power(samples, config.hop))
+            clear_power.append(_mean_power(clear_samples, config.hop))
             bar.update(frames.shape[1])
     last_bands = _semitone_bands(pad(recent, (0, width - 1 - width // 2)), config)
     bands.write(last_bands)
@@ -333,7 +337,7 @@ def _semitone_bands(coefficients: Tensor, config: SpectralConfig) -> np.ndarray:
     """Magnitudes (bins, coefficients) -> (fine frames, bands) float16: the root of the power within
     each semitone, of means over the duration of a model frame.
     """
-    means = avg_pool1d(coefficients, config.frame_hop // config.hop, STRIDE)
+    means = avg_pool1d(coefficients, config.frame_hop // config.hop, stride(config))
     width = config.bins_per_octave // SEMITONES
     whole = means[: len(means) // width * width].unflatten(0, (-1, width))
     bands = whole.square().sum(dim=1).sqrt().clamp_max(torch.finfo(torch.half).max)
@@ -346,14 +350,15 @@ def _mean_power(audio: np.ndarray, hop: int) -> np.ndarray:
     return np.square(padded).reshape(-1, hop).mean(axis=1)
 
 
-def _level_db(power: Sequence[np.ndarray], n_frames: int) -> np.ndarray:
-    """Mean squares of hops, in blocks -> (n_frames,) level around the start of each hop.
+def _level_db(power: Sequence[np.ndarray], stride: int, n_frames: int) -> np.ndarray:
+    """Mean squares of hops, in blocks -> (n_frames,) level around the start of each `stride` hops.
 
-    The window is triangular and two hops wide on either side (23 ms). Onsets and offsets are read
-    from it: a band of the constant-Q scale rings for up to a quarter of a second, the sound does
-    not.
+    The window is triangular and two fine frames wide on either side (23 ms). Onsets and offsets are
+    read from it: a band of the constant-Q scale rings for up to a quarter of a second, the sound
+    does not.
     """
     hops = np.concatenate(power).astype(np.float64)
+    hops = np.pad(hops, (0, -len(hops) % stride)).reshape(-1, stride).mean(axis=1)
     hops = np.pad(hops, (2, n_frames + 1 - len(hops)))  # silence around the recording
     around = (hops[:-3] + 3 * hops[1:-2] + 3 * hops[2:-1] + hops[3:]) / 8
     return 10 * np.log10(np.maximum(around, 1e-12))

@@ -12,11 +12,13 @@ from lt.audio.filters import high_pass
 from lt.audio.io import to_peak, write_audio
 from lt.config import SpectralConfig
 from lt.inference.note_decoding import transcribe
-from lt.inference.posteriors import _semitone_bands, analyse_audio, encode
+from lt.inference.posteriors import _semitone_bands, analyse_audio, encode, stride
 from lt.inference.synthesis import reconstruct
 from lt.models.runs import load_run
 
 RATE = 22050
+WIDTH = SpectralConfig.frame_hop // SpectralConfig.hop  # coefficients of a model frame
+STRIDE = stride(SpectralConfig())
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_fine_frames_cover_the_model_frames(run, n_samples):
     n_model_frames = -(-n_samples // 704)
     assert len(analysis.spectra.magnitudes) == n_model_frames
     assert len(posteriors.level_db) == len(posteriors.clear_db) == len(posteriors.bands)
-    assert len(posteriors) == -(-n_model_frames * 11 // 2)
+    assert len(posteriors) == -(-n_model_frames * WIDTH // STRIDE)
     assert posteriors.model_frames[0] == 0 and posteriors.model_frames[-1] == n_model_frames - 1
     np.testing.assert_allclose(posteriors.interpolation.sum(axis=1), 1, rtol=1e-6)
 
@@ -54,21 +56,22 @@ def test_nothing_is_no_recording(run):
         analyse_audio(run, [])
 
 
-def test_bands_are_those_of_a_model_frame_around_every_second_coefficient(run):
-    """Model frame n covers coefficients 11n to 11n + 10, whose centre is 11n + 5: an even one, and
-    so the centre of a fine frame, where n is odd.
-    """
+def test_bands_are_those_of_a_model_frame_around_a_fine_frame(run):
+    """Where the middle coefficient of a model frame is that of a fine frame."""
     analysis = analyse_audio(run, [noise(100_000)])
     power = analysis.spectra.magnitudes[:, :408].square().unflatten(1, (-1, 4)).sum(dim=2)
     bands = torch.from_numpy(analysis.posteriors.bands).float()
-    for frame in range(1, len(power) - 1, 2):
+    middles = [(frame, WIDTH * frame + WIDTH // 2) for frame in range(1, len(power) - 1)]
+    shared = [(frame, middle // STRIDE) for frame, middle in middles if middle % STRIDE == 0]
+    assert len(shared) > 30
+    for frame, fine in shared:
         expected = power[frame].sqrt()
-        torch.testing.assert_close(bands[(11 * frame + 5) // 2], expected, rtol=2e-3, atol=1e-6)
-        assert analysis.posteriors.model_frames[(11 * frame + 5) // 2] == frame
+        torch.testing.assert_close(bands[fine], expected, rtol=2e-3, atol=1e-6)
+        assert analysis.posteriors.model_frames[fine] == frame
 
 
 def test_sound_far_above_full_scale_has_finite_bands():
-    bands = _semitone_bands(torch.full((410, 12), 1e5), SpectralConfig())
+    bands = _semitone_bands(torch.full((410, WIDTH + 1), 1e5), SpectralConfig())
     assert np.isfinite(bands).all()
 
 
@@ -82,7 +85,7 @@ def test_the_level_is_that_of_the_sound_whatever_the_blocks(run):
     np.testing.assert_allclose(levels[0], levels[1], atol=1e-3)
     np.testing.assert_allclose(levels[0], levels[2], atol=1e-3)
     assert levels[0][:80].max() < -100
-    inner = levels[0][92 : RATE // 128 - 4]
+    inner = levels[0][92 : RATE // (STRIDE * SpectralConfig.hop) - 4]
     np.testing.assert_allclose(inner, 20 * np.log10(0.1 / np.sqrt(2)), atol=1.0)
 
 

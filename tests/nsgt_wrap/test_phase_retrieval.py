@@ -8,7 +8,7 @@ from lt.config import SpectralConfig
 from nsgt_wrap import NSGT, frames_to_coefficients, griffin_lim, phase_retrieval
 from nsgt_wrap.transform import magnitude
 
-DESIGN = transform_of(SpectralConfig()).design
+DESIGN = transform_of(SpectralConfig(hop=64, subframes=1)).design
 RATE, FRAME_HOP = DESIGN.sample_rate, SpectralConfig.frame_hop
 FACTOR = FRAME_HOP // DESIGN.hop
 

@@ -15,7 +15,7 @@ from nsgt_wrap import NSGT, NSGTDesign
 from nsgt_wrap.design import import_nsgt, numpy_shim
 from nsgt_wrap.transform import magnitude
 
-DESIGN = transform_of(SpectralConfig()).design
+DESIGN = transform_of(SpectralConfig(hop=64, subframes=1)).design
 ALL_BANDS = replace(DESIGN, all_bands=True)
 RATE, FRAME_HOP = DESIGN.sample_rate, SpectralConfig.frame_hop
 TINY = NSGTDesign(
