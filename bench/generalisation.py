@@ -46,7 +46,8 @@ from lt.evaluation.metrics import log_spectral_distance_db
 from lt.evaluation.results import select
 from lt.evaluation.scoring import evaluate_partition
 from lt.inference.posteriors import symbol_probabilities
-from lt.inference.synthesis import decode_magnitudes
+from lt.inference.synthesis import at_running_age, decode_subframes
+from lt.labels import NoteLabels
 from lt.models.runs import Run, load_run
 
 HERE = Path(__file__).resolve().parent.parent
@@ -189,17 +190,19 @@ def played(run: Run, data: DataSet, notes: np.ndarray) -> tuple[float, float]:
     """
     distances, levels = [], []
     for note in notes:
-        classes = torch.from_numpy(data.notes.labels[note][None, None].astype(np.int64)).to(
-            run.device
+        labels = NoteLabels.from_table(data.notes.labels[note][None])
+        rows = at_running_age(
+            run, run.space.to_classes([labels])[0], len(sounding_rows(data, note))
         )
+        classes = torch.from_numpy(rows).to(run.device)
         with torch.no_grad():
-            decoded = (
-                decode_magnitudes(run, run.model.encode_symbol(classes).top.mean).cpu().numpy()
-            )
+            z = run.model.encode_symbol(classes).top.mean
+            decoded = decode_subframes(run, z, classes).mean(dim=1).cpu().numpy()
         recorded = sounding_frames(data, note).numpy()
         peaks = recorded.max(axis=1, keepdims=True)
-        distances.append(log_spectral_distance_db(recorded, decoded * (peaks / decoded.max())))
-        levels.append(np.abs(20 * np.log10(peaks[:, 0] / decoded.max())))
+        played_peaks = decoded.max(axis=1, keepdims=True)
+        distances.append(log_spectral_distance_db(recorded, decoded * (peaks / played_peaks)))
+        levels.append(np.abs(20 * np.log10(peaks / played_peaks))[:, 0])
     return tuple(round(float(np.concatenate(each).mean()), 2) for each in (distances, levels))
 
 

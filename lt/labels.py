@@ -31,10 +31,14 @@ DYNAMICS_NAMES = ("pp", "p", "mf", "f", "ff")
 AGE_UNIT = 0.032  # s
 ONSET_AGES = np.array([0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 27, 36, 48, 64, 85, 113]) * AGE_UNIT
 RELEASE_AGES = np.array([0, 1, 2, 3, 4, 6, 9, 13, 19, 28, 41]) * AGE_UNIT
+LEAD_AGES = np.array([-8, -4, -2, -1]) * AGE_UNIT  # before the onset, which windows reach already
 AGE_NAMES = (
     *(f"{seconds:.2f}" for seconds in ONSET_AGES),
     *(f"off+{seconds:.2f}" for seconds in RELEASE_AGES),
+    *(f"{seconds:.2f}" for seconds in LEAD_AGES),
 )
+FIRST_RELEASE_AGE = len(ONSET_AGES)  # classes
+FIRST_LEAD_AGE = FIRST_RELEASE_AGE + len(RELEASE_AGES)
 CLASS_NAMES = {
     "octave": tuple("012345678"),
     "pitch": PITCH_NAMES,
@@ -110,18 +114,40 @@ def age_class(since_onset: np.ndarray, since_release: np.ndarray | None = None) 
     """Class of age (frames,) of moments of a note.
 
     Args:
-        since_onset: (frames,) seconds; negative ones, before the onset, count as 0.
+        since_onset: (frames,) seconds, negative before the onset.
         since_release: (frames,) seconds since note-off, negative before it; None: not released.
     """
-    classes = _at_or_before(ONSET_AGES, since_onset)
+    held = _at_or_before(ONSET_AGES, since_onset)
+    lead = FIRST_LEAD_AGE + _at_or_before(LEAD_AGES, since_onset)
+    classes = np.where(since_onset < 0, lead, held)
     if since_release is None:
         return classes
-    released = len(ONSET_AGES) + _at_or_before(RELEASE_AGES, since_release)
+    released = FIRST_RELEASE_AGE + _at_or_before(RELEASE_AGES, since_release)
     return np.where(since_release >= 0, released, classes)
 
 
+@dataclass(frozen=True)
+class AgeTimes:
+    """Mean age of the training notes' frames in each class of age, as far as the notes go: until
+    half of them have ended.
+
+    Attributes:
+        held: (classes,) seconds since the onset, for the first classes of `ONSET_AGES`.
+        released: (classes,) seconds since note-off, for the first of `RELEASE_AGES`; empty where
+            fewer than half of the notes are released.
+        lead: (classes,) seconds since the onset, all negative, of `LEAD_AGES`; empty where the data
+            set begins at the onset.
+        note_off: mean time from onset to note-off in seconds.
+    """
+
+    held: tuple[float, ...] = ()
+    released: tuple[float, ...] = ()
+    lead: tuple[float, ...] = ()
+    note_off: float = 0.0
+
+
 def _at_or_before(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
-    return np.searchsorted(starts, np.maximum(times, 0.0), side="right") - 1
+    return np.searchsorted(starts, np.maximum(times, starts[0]), side="right") - 1
 
 
 @dataclass(frozen=True)
@@ -250,6 +276,11 @@ class LabelSpace:
     def silence_classes(self) -> np.ndarray:
         """(labels,) the class after the last sounding one of each label."""
         return np.array([N_CLASSES[label] for label in self.labels])
+
+    @property
+    def note_columns(self) -> list[int]:
+        """Positions of octave and pitch, as far as the space has them."""
+        return [self.labels.index(label) for label in ("octave", "pitch") if label in self.labels]
 
     @property
     def age_column(self) -> int | None:

@@ -15,7 +15,7 @@ import io
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from lt.files import write_bytes
 from lt.labels import (
     SILENCE,
     NoteLabels,
+    age_class,
     is_in_range,
 )
 
@@ -329,6 +330,8 @@ def notes_to_labels(
     """
     note_number = np.full(n_frames, SILENCE)
     dynamics = np.full(n_frames, SILENCE)
+    age = np.full(n_frames, SILENCE)
+    centres = (np.arange(n_frames) + 0.5) * frame_seconds
     for note in sorted(notes, key=lambda note: (note.onset, note.note_number)):
         if not is_in_range(note.note_number):
             raise ValueError(f"note number {note.note_number} is outside C0 to B8 (12 to 119)")
@@ -336,7 +339,8 @@ def notes_to_labels(
         held = slice(*edges)
         note_number[held] = note.note_number
         dynamics[held] = velocity_to_dynamics(note.velocity)
-    return NoteLabels.from_notes(note_number, dynamics)
+        age[held] = age_class(centres[held] - note.onset)
+    return replace(NoteLabels.from_notes(note_number, dynamics), age=age)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ STREAMS = (
     "analysis",
     "baseline",
     "recording",
+    "notes",
+    "played",
+    "combinations",
 )  # the position is part of the seed: append only
 
 

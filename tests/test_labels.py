@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from lt.config import LABELS
 from lt.labels import (
     ANY_AGE,
+    FIRST_LEAD_AGE,
     FIRST_NOTE_NUMBER,
     LAST_NOTE_NUMBER,
+    N_CLASSES,
     ONSET_AGES,
     SILENCE,
     LabelSpace,
@@ -129,7 +131,9 @@ def test_ages_widen_with_time_and_start_again_at_note_off():
     released = age_class(frames, frames - 1.0)
     np.testing.assert_array_equal(released[frames < 1], ages[frames < 1])
     assert released[frames >= 1][0] == len(ONSET_AGES)
-    assert age_class(np.array([-0.01])) == 0
+    before = age_class(np.array([-9.0, -0.2, -0.1, -0.05, -0.01, 0.0]))
+    lead = [*range(FIRST_LEAD_AGE, N_CLASSES["age"])]
+    assert before.tolist() == [lead[0], *lead, 0]
 
 
 def test_numbers_hold_no_age_and_names_can():
@@ -141,7 +145,7 @@ def test_numbers_hold_no_age_and_names_can():
     assert space.to_labels(free)[0].age.tolist() == [ANY_AGE, SILENCE]
 
 
-@pytest.mark.parametrize("token", ["A4:mf:age=27", "A4:mf:age=-1", "A4:mf:age=x", "A4:mf:age="])
+@pytest.mark.parametrize("token", ["A4:mf:age=31", "A4:mf:age=-1", "A4:mf:age=x", "A4:mf:age="])
 def test_ages_out_of_range_are_errors(token):
     with pytest.raises(ValueError, match="age"):
         parse_symbols([token], LabelSpace(LABELS, ("Flute",)))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lt.config import NOTE_LABELS
 from lt.labels import SILENCE, NoteLabels
 from lt.midi import (
     DYNAMICS_VELOCITIES,
@@ -75,7 +76,8 @@ def test_notes_that_overlap_at_random_have_the_same_labels_after_a_midi_file(
     write_midi(path, [Track("Flute", 73, tuple(notes))], tempo)
     back = [note for track in read_midi(path) for note in track.notes]
     np.testing.assert_array_equal(
-        notes_to_labels(back, 180, 0.04).table(), notes_to_labels(notes, 180, 0.04).table()
+        notes_to_labels(back, 180, 0.04).table(NOTE_LABELS),
+        notes_to_labels(notes, 180, 0.04).table(NOTE_LABELS),
     )
 
 
@@ -96,8 +98,10 @@ def test_notes_in_turn_and_their_labels_survive_a_midi_file(tmp_path_factory, dr
     write_midi(path, [Track("Flute", 73, tuple(notes))], tempo)
     back = [note for track in read_midi(path) for note in track.notes]
     np.testing.assert_array_equal(
-        notes_to_labels(back, ends[-1]).table(),
-        NoteLabels.from_notes(np.repeat(number, frames), np.repeat(dynamics, frames)).table(),
+        notes_to_labels(back, ends[-1]).table(NOTE_LABELS),
+        NoteLabels.from_notes(np.repeat(number, frames), np.repeat(dynamics, frames)).table(
+            NOTE_LABELS
+        ),
     )
     assert [(note.note_number, note.velocity) for note in back] == [
         (note.note_number, note.velocity) for note in notes

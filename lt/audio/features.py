@@ -159,6 +159,14 @@ class Scaler:
         level = (amplitude_to_db(peak / self.reference) - self.level_mean_db) / self.level_std_db
         return torch.cat([self._scaled(magnitudes / peak), level], dim=-1)
 
+    def apply_to_subframes(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """Magnitudes (batch, subframes, bins) -> features (batch, features) of all subframes."""
+        return self.apply(magnitudes).flatten(1)
+
+    def invert_to_subframes(self, features: torch.Tensor) -> torch.Tensor:
+        """The inverse of `apply_to_subframes`."""
+        return self.invert(features.unflatten(1, (-1, self.n_features)))
+
     def _scaled(self, ratios: torch.Tensor) -> torch.Tensor:
         return (amplitude_to_db(ratios + self._floor) - self.mean_db) / self.std_db
 

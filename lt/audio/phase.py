@@ -33,7 +33,7 @@ def magnitudes_to_audio(
 ) -> np.ndarray:
     """Reconstruct a recording or a path of any length, faded at both ends.
 
-    Chunks of at most `config.chunk_frames` bound the memory beyond input and result. They meet
+    Chunks of at most `config.chunk_seconds` bound the memory beyond input and result. They meet
     where the sound is quietest, with a crossfade of one frame.
 
     Args:
@@ -43,10 +43,11 @@ def magnitudes_to_audio(
         audio: (frames * frame_hop,) float32.
     """
     hop = front_end.frame_hop
-    margin = config.chunk_margin_frames
+    margin = round(config.chunk_margin_seconds / front_end.frame_seconds)
+    chunk_frames = round(config.chunk_seconds / front_end.frame_seconds)
     audio = np.empty(len(magnitudes) * hop, np.float32)
     fade_in = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
-    for index, (start, stop) in enumerate(pairwise(chunk_borders(magnitudes, config.chunk_frames))):
+    for index, (start, stop) in enumerate(pairwise(chunk_borders(magnitudes, chunk_frames))):
         first = max(0, start - margin)
         chunk = _griffin_lim(magnitudes[first : stop + margin].to(device), front_end, config, index)
         begin = (start - first) * hop
@@ -64,7 +65,7 @@ def magnitudes_to_audio_batch(
     config: SynthesisConfig = SynthesisConfig(),
     *key: int,
 ) -> list[np.ndarray]:
-    """Reconstruct several short sounds together, with `config.gap_frames` of silence between them.
+    """Reconstruct several short sounds together, with `config.gap_seconds` of silence between them.
 
     Args:
         sounds: magnitudes (frames, bins) of each, on one device.
@@ -72,7 +73,8 @@ def magnitudes_to_audio_batch(
     Returns:
         audio (frames * frame_hop,) float32 of each, not faded.
     """
-    with_gaps = [pad(sound, (0, 0, 0, config.gap_frames)) for sound in sounds]
+    gap = round(config.gap_seconds / front_end.frame_seconds)
+    with_gaps = [pad(sound, (0, 0, 0, gap)) for sound in sounds]
     audio = _griffin_lim(torch.cat(with_gaps), front_end, config, *key)
     ends = front_end.frame_hop * np.cumsum([len(sound) for sound in with_gaps])
     parts = np.split(audio, ends[:-1])

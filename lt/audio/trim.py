@@ -82,6 +82,11 @@ def next_attack(
     return (first + int(after[: louder[0] + 1].argmin())) * config.block
 
 
+def from_sample(audio: np.ndarray, first: int) -> np.ndarray:
+    """Audio (samples,) from sample `first` on, with silence before its beginning."""
+    return np.pad(audio, (max(-first, 0), 0))[max(first, 0) :]
+
+
 def _levels_db(audio: np.ndarray, block: int) -> np.ndarray:
     """(blocks,) RMS in decibels below that of the loudest block."""
     centred = np.pad(audio - np.median(audio), (0, -len(audio) % block)).astype(np.float64)

@@ -62,9 +62,12 @@ def bins_per_semitone(config: SpectralConfig) -> int:
 
 
 def shift_bins(magnitudes: Tensor, shift: Tensor) -> Tensor:
-    """Move rows (batch, bins) up by `shift` (batch,) bins, interpolated linearly; zeros come in."""
+    """Move frames (batch, ..., bins) up by `shift` (batch,) bins, interpolated linearly; zeros come
+    in.
+    """
     n_bins = magnitudes.shape[-1]
-    position = torch.arange(n_bins, device=magnitudes.device) - shift[:, None]
+    shift = shift.view(-1, *[1] * (magnitudes.ndim - 1))
+    position = torch.arange(n_bins, device=magnitudes.device) - shift
     below = position.floor()
     weight = (position - below).to(magnitudes.dtype)
     return (1 - weight) * _gather_bins(magnitudes, below.long()) + weight * _gather_bins(
@@ -74,4 +77,5 @@ def shift_bins(magnitudes: Tensor, shift: Tensor) -> Tensor:
 
 def _gather_bins(magnitudes: Tensor, index: Tensor) -> Tensor:
     inside = (index >= 0) & (index < magnitudes.shape[-1])
-    return magnitudes.gather(1, index.clamp(0, magnitudes.shape[-1] - 1)) * inside
+    index = index.clamp(0, magnitudes.shape[-1] - 1).expand_as(magnitudes)
+    return magnitudes.gather(-1, index) * inside

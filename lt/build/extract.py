@@ -18,9 +18,9 @@ import numpy as np
 from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.pitch import detuning_cents
 from lt.audio.soundfont import open_font
-from lt.audio.trim import end_of_release, find_note, next_attack
+from lt.audio.trim import end_of_release, find_note, from_sample, next_attack
 from lt.build.notes import DataSetNote, Recording, SourceNote
-from lt.config import SpectralConfig
+from lt.config import SpectralConfig, TrimConfig
 from lt.data.dataset import SILENT_DB, DataSet, read_data_set
 from lt.data.note_times import estimate_release
 
@@ -95,20 +95,18 @@ def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
 def _from_audio(
     sound: NoteAudio, note: SourceNote, config: SpectralConfig
 ) -> tuple[np.ndarray, ExtractedNote]:
-    """Frames (frames, subframes, bins) of a note's audio on a grid that begins at its onset.
-
-    Whole frames before the onset are kept. What is left of the sound before them is too short for
-    a frame; it is heard by the transform alone.
+    """Frames (frames, subframes, bins) of a note's audio, on a grid with a border at its onset and
+    `lead_frames` before it, in which the transform's windows hear the onset already.
     """
     if sound.reason:
         nothing = np.zeros((0, config.subframes, config.n_bins), np.float32)
         return nothing, ExtractedNote(note, 0, *3 * (np.nan,), sound.reason)
-    n_before, rest = divmod(sound.onset, config.frame_hop)
-    audio = np.pad(sound.audio, (-rest % config.frame_hop, 0))
-    magnitudes = _magnitudes(audio, config)[bool(rest) :]
+    n_before = TrimConfig.lead_frames
+    missing = n_before * config.frame_hop - sound.onset
+    magnitudes = _magnitudes(from_sample(sound.audio, -missing), config)
     cents = detuning_cents(sound.audio, config.sample_rate, note.note_number)
     onset = n_before * config.frame_seconds
-    release = (sound.release - rest) / config.sample_rate
+    release = (sound.release + missing) / config.sample_rate
     if np.isnan(release):
         peaks = magnitudes.mean(axis=1).max(axis=1)
         position = estimate_release(peaks, n_before, config.frame_seconds, SILENT_DB)

@@ -80,6 +80,11 @@ class TrimConfig:
         unit="dB relative to the loudest block",
         origin="set by hand: quiet blocks louder than this are music",
     )
+    lead_frames: int = constant(
+        8,
+        unit="model frames before the onset",
+        origin="0.26 s: windows of the transform's bands up to C4 reach it from there",
+    )
     pad_seconds: float = constant(
         0.15, unit="s of silence kept on either side", origin="set by hand: five model frames"
     )

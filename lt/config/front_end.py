@@ -66,6 +66,10 @@ class SpectralConfig:
         """Distance of subframes in samples."""
         return self.frame_hop // self.subframes
 
+    def finer(self, n: int) -> SpectralConfig:
+        """The same transform with frames one n-th as long, such as subframes."""
+        return replace(self, frame_hop=self.frame_hop // n, subframes=1)
+
     @property
     def of_subframes(self) -> SpectralConfig:
         """The same front end with the subframes as its frames."""

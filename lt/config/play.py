@@ -49,7 +49,16 @@ class PlayOptions:
     )
     n_generations: int = flag(1, "trajectories of each type", kind=COUNT, modes=("trajectory",))
     griffinlim_iters: int = flag(
-        SynthesisConfig.n_iter, "iterations of phase retrieval", kind=COUNT, modes=SOUND_MODES
+        SynthesisConfig.n_iter,
+        "iterations of phase retrieval",
+        kind=NOT_NEGATIVE,
+        modes=SOUND_MODES,
+    )
+    phase: str = flag(
+        SynthesisConfig.phase_start,
+        "first phases: propagated along the partials, or random",
+        kind=("propagated", "random"),
+        modes=SOUND_MODES,
     )
     interp_order: int = flag(
         1,

@@ -23,15 +23,17 @@ class SynthesisConfig:
         spread: standard deviation of the latent noise.
         drift_seconds: correlation time of the part of the noise that changes within a note.
         drift_fraction: variance of that part; the rest is constant over a piece.
-        attack_seconds, release_seconds: raised-cosine ends of a note; the release follows its end.
-        join_seconds: shortest release, before a note that follows at once.
-        margin_frames: decoded beyond both ends of a note, at least 1.
-        gap_frames: silence between notes whose phases are reconstructed together.
+        lowest_db: magnitudes below are none.
+        inaudible_db: level relative to its loudest frame at which a note has died away.
+        loudest_dbfs: peak of the loudest learnt note, played alone for loudest_seconds.
+        loudest_age, n_loudest: at which the levels of the learnt notes are compared, and how many
+            of the loudest are played to find the highest peak.
+        attack_seconds, fade_seconds: raised-cosine ends of a sound.
+        gap_seconds: silence between notes whose phases are reconstructed together.
         highest_gain: limit of the correction of a note's level, up or down.
         longest_seconds: longest piece.
-        chunk_frames: frames whose phases are reconstructed at once.
-        chunk_margin_frames: frames of its neighbours at both ends of a chunk.
-        fade_seconds: linear fade at both ends of a path or recording.
+        chunk_seconds: of sound whose phases are reconstructed at once.
+        chunk_margin_seconds: of its neighbours at both ends of a chunk.
 
     Example:
         >>> lt.SynthesisConfig(n_iter=60).sample
@@ -49,18 +51,19 @@ class SynthesisConfig:
     )
     drift_seconds: float = constant(0.3, "s", "hand-set")
     drift_fraction: float = constant(0.05, "fraction of the noise's variance", "hand-set")
-    attack_seconds: float = constant(0.015, "s", "hand-set: no click at a note's start")
-    release_seconds: float = constant(0.08, "s", "hand-set")
-    join_seconds: float = constant(
-        0.01, "s", "no click; a longer rest of an ff note masks a pp note after it"
-    )
-    margin_frames: int = constant(1, "frames", "phase reconstruction is inexact at an edge")
-    gap_frames: int = constant(2, "frames", "with the margins, the ringing of low bands")
+    lowest_db: float = constant(-120.0, "dB re the loudest of the data", "below all ranges")
+    inaudible_db: float = constant(-60.0, "dB", "the level at which data sets call a note silent")
+    loudest_dbfs: float = constant(-6.0, "dBFS", "headroom for two such notes at once")
+    loudest_age: int = constant(3, "class of age", "0.1 s after the onset: attacks have risen")
+    n_loudest: int = constant(8, "notes", "the loudest at that age, of which the peaks differ")
+    loudest_seconds: float = constant(1.0, "s", "beyond the attack, where notes are loudest")
+    attack_seconds: float = constant(0.002, "s", "no click at a note's start")
+    gap_seconds: float = constant(0.13, "s", "the ringing of low bands")
     highest_gain: float = constant(2.0, "ratio", "phases that do not fit cost a decibel or two")
     longest_seconds: float = constant(12 * 3600.0, "s", "a file that asks for more is damaged")
-    chunk_frames: int = constant(4096, "frames", "131 s: about a gigabyte of coefficients")
-    chunk_margin_frames: int = constant(8, "frames", "low bands ring for a quarter of a second")
-    fade_seconds: float = constant(0.01, "s", "hand-set: no click")
+    chunk_seconds: float = constant(131.0, "s", "about a gigabyte of coefficients")
+    chunk_margin_seconds: float = constant(0.26, "s", "low bands ring for a quarter of a second")
+    fade_seconds: float = constant(0.01, "s", "no click at a note's end")
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,13 @@ class RunConfig:
         "Features and augmentation",
         "[6, 140]",
     )
+    decoder_range_db: float = flag(
+        0.0,
+        "0: the decoder's features are the encoder's; else log-magnitudes of every subframe, so "
+        "many dB below the loudest bin, and symbols are decoded at every age of every note",
+        "Features and augmentation",
+        "[0, 140]",
+    )
     retune: int = flag(
         0,
         "1: correct the tuning of each note, and of recordings as a whole",
@@ -200,6 +207,12 @@ class RunConfig:
         "Networks",
         ("plain", "harmonic"),
     )
+    decoder: str = flag(
+        "plain",
+        "of the signal: a perceptron, or one whose spectra are relative to the fundamental",
+        "Networks",
+        ("plain", "harmonic"),
+    )
     dims: tuple[int, ...] = flag(
         (32,),
         "latent dimensions, one per stochastic layer, bottom first",
@@ -229,6 +242,14 @@ class RunConfig:
         ("frame", "bin"),
     )
 
+    combine: int = flag(
+        0,
+        "1: the symbol VAE's own terms are of random combinations of labels, not of the batch's",
+        "Losses",
+        "switch",
+        resumable=True,
+        objective=True,
+    )
     regularization_type: str = flag(
         "kld",
         "divergence between the two posteriors",
@@ -280,6 +301,14 @@ class RunConfig:
     transfer_2: float = flag(
         0.0,
         "weight of -log p(symbol|z_signal)",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
+    age_weight: float = flag(
+        1.0,
+        "of the label age in -log p(symbol|z_signal): a frame says little about it",
         "Losses",
         NOT_NEGATIVE,
         resumable=True,
@@ -378,6 +407,11 @@ class RunConfig:
             raise ValueError("savedir and dbroot need a path")
         if len(self.frames) == 2 and self.frames[0] >= self.frames[1]:
             raise ValueError(f"frames {self.frames[0]} {self.frames[1]} holds no frame")
+        if self.decoder == "harmonic":
+            if not {"octave", "pitch"} <= set(self.labels):
+                raise ValueError("the decoder harmonic needs the labels octave and pitch")
+            if not self.decoder_range_db:
+                raise ValueError("the decoder harmonic needs a decoder_range_db above 0")
         if self.fold >= self.n_folds:
             raise ValueError(f"fold {self.fold} of {self.n_folds} folds: folds count from 0")
         for name in ("labels", "instruments"):
@@ -403,7 +437,11 @@ PRESETS: dict[str, dict[str, object]] = {
     "robust": {
         "frames": (),
         "features": "relative",
+        "labels": LABELS,
         "range_db": 30.0,
+        "decoder_range_db": 100.0,
+        "decoder": "harmonic",
+        "combine": 1,
         "retune": 1,
         "augment": 1,
         "transpose": 5,
@@ -418,12 +456,14 @@ PRESETS: dict[str, dict[str, object]] = {
         "silence_share": 0.1,
         "transfer_1": 1.0,
         "transfer_2": 200.0,
+        "age_weight": 0.05,
         "learning_rate": 2e-3,
         "lr_decay": 0.96,
         "epochs": 60,
         "save_epochs": 20,
         "plot_epochs": 20,
         "batch_size": 256,
+        "steps_per_epoch": 64,
         "patience": 10,
     },
 }
@@ -446,6 +486,7 @@ PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
         "ring": 0.5,
         "tilt": 0.0,
         "noise_floor": 0.0,
+        "steps_per_epoch": 0,
         "epochs": 80,
         "lr_decay": 0.97,
     },

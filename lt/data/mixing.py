@@ -6,12 +6,16 @@ labels of its note (as in the article). Random numbers of a batch come from one 
 (seed, stream, key), sampled for the whole batch at once, so that any number of workers has the same
 batch.
 
+`Mixer` makes the batches of the encoder: frames as recordings have them. `NoteMixer` makes those of
+the transfer from symbols to sound: each moment of each note equally often, without augmentation.
+
 Names: `positions: (batch, instruments)` index each source's frames; the pool holds the magnitudes
 of all sources, on the device where they fit, else in the mapped file.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -23,11 +27,18 @@ from lt.audio.tuning import bins_per_semitone, shift_bins
 from lt.config import RunConfig
 from lt.data.augment import Augmentation
 from lt.data.dataset import DataSet
-from lt.labels import N_CLASSES, LabelSpace, octave_pitch_to_note_number
+from lt.labels import (
+    FIRST_LEAD_AGE,
+    FIRST_RELEASE_AGE,
+    N_CLASSES,
+    LabelSpace,
+    octave_pitch_to_note_number,
+)
 from lt.seeds import torch_rng
 
 LARGEST_TUNING = 1.0  # semitones; a larger deviation from the label is a wrong measurement
 CPU_POOL_BYTES = 1 << 30  # larger pools stay on disk and are read batch by batch
+READ_FRAMES = 4096  # read at once
 
 
 @dataclass(frozen=True)
@@ -35,15 +46,14 @@ class Batch:
     """A batch of mixtures.
 
     Attributes:
-        mixture: (batch, bins) clean magnitudes, the target of the decoder.
-        augmented: (batch, bins) magnitudes for the encoder; the mixture itself without
-            augmentation.
+        target: (batch, subframes, bins) clean magnitudes for the decoder.
+        encoder_input: (batch, bins) magnitudes; without augmentation, means of the target's.
         classes: (batch, instruments, labels) indices.
         weights: (batch, instruments) of the sources.
     """
 
-    mixture: Tensor
-    augmented: Tensor
+    target: Tensor
+    encoder_input: Tensor
     classes: Tensor
     weights: Tensor
 
@@ -52,21 +62,66 @@ class Batch:
         return Batch(*(tensor[rows] for tensor in vars(self).values()))
 
 
+class FramePool:
+    """Magnitudes of the frames in use: a tensor on the device where they fit, else the mapped file.
+
+    Args:
+        used: (frames,) indices into the data set, without repetition.
+        fine: keep the subframes of the data set; otherwise model frames, which have one each.
+    """
+
+    def __init__(
+        self, data: DataSet, used: np.ndarray, device: torch.device, fine: bool = True
+    ) -> None:
+        self.device, self._data, self._fine = device, data, fine
+        self._used = used = np.unique(used)
+        shape = len(used), data.config.subframes if fine else 1, data.config.n_bins
+        free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_POOL_BYTES
+        self.resident = 4 * math.prod(shape) <= free
+        if self.resident:
+            self._magnitudes = torch.empty(shape, device=device)
+            for start in range(0, len(used), READ_FRAMES):
+                block = slice(start, start + READ_FRAMES)
+                self._magnitudes[block] = torch.from_numpy(self._from_file(used[block])).to(device)
+
+    def _from_file(self, frames: np.ndarray) -> np.ndarray:
+        """Magnitudes (frames, subframes, bins)."""
+        if not self._fine:
+            return self._data.frames(frames)[:, None]
+        return np.array(self._data.magnitudes[frames])
+
+    def places(self, frames: np.ndarray) -> Tensor:
+        """Where frames of the data set are in the pool: (frames,) on the pool's device."""
+        if not self.resident:
+            return torch.from_numpy(frames)
+        return torch.from_numpy(np.searchsorted(self._used, frames)).to(self.device)
+
+    def read(self, places: Tensor) -> Tensor:
+        """Magnitudes (batch, subframes, bins) at `places: (batch,)`, on the device."""
+        if self.resident:
+            return self._magnitudes[places]
+        magnitudes = torch.from_numpy(self._from_file(places.numpy()))
+        if self.device.type == "cuda":
+            magnitudes = magnitudes.pin_memory()
+        return magnitudes.to(self.device, non_blocking=True)
+
+
 @dataclass(frozen=True)
 class Source:
     """One instrument's frames of a part of a split.
 
     Attributes:
-        frames: (frames,) indices into the pool, on the pool's device.
-        note_number, dynamics: (frames,) int16 labels.
-        silent: (frames,) bool.
+        places: (frames,) of the pool, on the pool's device.
+        note_number, dynamics, age: (frames,) int16 labels.
+        silent: (frames,) bool: labelled as silence.
         tuning: (frames,) float32 semitones of the sound above its label; 0 where it is unknown, or
             the run does not correct it.
     """
 
-    frames: Tensor
+    places: Tensor
     note_number: Tensor
     dynamics: Tensor
+    age: Tensor
     silent: Tensor
     tuning: Tensor
 
@@ -75,8 +130,9 @@ class Mixer:
     """Batches of mixtures of the frames of one part of a split.
 
     Args:
-        frames: one array of indices of frames an instrument.
+        frames: one index array into `data.magnitudes` an instrument.
         augmentation: of the encoder's input; None for none.
+        pool: that holds the frames, where there is one already.
     """
 
     def __init__(
@@ -87,26 +143,26 @@ class Mixer:
         config: RunConfig,
         device: torch.device,
         augmentation: Augmentation | None = None,
+        pool: FramePool | None = None,
     ) -> None:
         self.space, self.config, self.device = space, config, device
         self.augmentation = augmentation
-        used = np.unique(np.concatenate(frames))
-        self._pool = _pool(data, used, device)
-        self.resident = isinstance(self._pool, Tensor)
-        self.sources = [self._source(data, of_source, used) for of_source in frames]
+        self.pool = pool or FramePool(
+            data, np.concatenate(frames), device, bool(config.decoder_range_db)
+        )
+        self.sources = [self._source(data, of_source) for of_source in frames]
         self._bins_per_semitone = bins_per_semitone(data.config)
 
-    def _source(self, data: DataSet, frames: np.ndarray, used: np.ndarray) -> Source:
+    def _source(self, data: DataSet, frames: np.ndarray) -> Source:
         note = data.note_of_frame[frames]
         octave, pitch, dynamics = data.notes.labels[note].T
         numbers = octave_pitch_to_note_number(octave, pitch)
         tuning = np.nan_to_num(data.notes.cents[note] / 100) * bool(self.config.retune)
         tuning = tuning.clip(-LARGEST_TUNING, LARGEST_TUNING)
-        in_pool = torch.from_numpy(np.searchsorted(used, frames) if self.resident else frames)
+        columns = (numbers, dynamics, data.age[frames])
         return Source(
-            in_pool.to(self.device) if self.resident else in_pool,
-            torch.from_numpy(numbers.astype(np.int16)).to(self.device),
-            torch.from_numpy(dynamics.astype(np.int16)).to(self.device),
+            self.pool.places(frames),
+            *(torch.from_numpy(column.astype(np.int16)).to(self.device) for column in columns),
             torch.from_numpy(data.silent[frames]).to(self.device),
             torch.from_numpy(tuning.astype(np.float32)).to(self.device),
         )
@@ -114,21 +170,21 @@ class Mixer:
     @property
     def n_frames(self) -> int:
         """Frames of an epoch: those of the instrument that has most."""
-        return max(len(source.frames) for source in self.sources)
+        return max(len(source.places) for source in self.sources)
 
     def order(self, seed: int, *key: int) -> Tensor:
         """Positions of a shuffled epoch: (n_frames, instruments); shorter sources are repeated.
 
-        They are on the device of the sources' `frames`, so that reading a batch does not
+        They are on the device of the sources' `places`, so that reading a batch does not
         synchronise with it.
         """
         columns = []
         for index, source in enumerate(self.sources):
             rng = torch_rng(seed, "order", index, *key)
-            n_rounds = -(-self.n_frames // len(source.frames))
-            rounds = [torch.randperm(len(source.frames), generator=rng) for _ in range(n_rounds)]
+            n_rounds = -(-self.n_frames // len(source.places))
+            rounds = [torch.randperm(len(source.places), generator=rng) for _ in range(n_rounds)]
             columns.append(torch.cat(rounds)[: self.n_frames])
-        return torch.stack(columns, dim=1).to(self.sources[0].frames.device)
+        return torch.stack(columns, dim=1).to(self.sources[0].places.device)
 
     def batch(self, positions: Tensor, seed: int, *key: int, stream: str = "mixture") -> Batch:
         """The batch at `positions: (batch, instruments)`, its random numbers named by (seed,
@@ -141,10 +197,11 @@ class Mixer:
             for index, source in enumerate(self.sources)
         ]
         clean, augmented, classes = zip(*sources)
-        mixture = encoded = _mix(clean)
+        target = _mix(clean)
+        encoder_input = target.mean(dim=1)
         if self.augmentation:
-            encoded = self.augmentation.add_noise(_mix(augmented), rng)
-        return Batch(mixture, encoded, torch.stack(classes, dim=1), weights)
+            encoder_input = self.augmentation.add_noise(_mix(augmented), rng)
+        return Batch(target, encoder_input, torch.stack(classes, dim=1), weights)
 
     def _weights(self, n_rows: int, rng: torch.Generator) -> Tensor:
         """(n_rows, instruments) weights of the sources: 1, or 0 at random for rests and silence."""
@@ -158,49 +215,47 @@ class Mixer:
 
     def _sample(
         self, source: Source, positions: Tensor, weights: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean and augmented magnitudes (batch, bins) of one source, and its classes (batch,
-        labels).
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Clean (batch, subframes, bins) and augmented (batch, bins) magnitudes of one source, and
+        its classes (batch, labels).
         """
-        frames = self._read(source.frames[positions])
-        magnitudes = frames * weights[:, None]
+        subframes = self.pool.read(source.places[positions])
+        clean = subframes * weights[:, None, None]
         positions = positions.to(self.device, non_blocking=True)
         numbers, dynamics = source.note_number[positions].long(), source.dynamics[positions].long()
         silent = source.silent[positions] | (weights == 0)
         shift = -source.tuning[positions]
         if self.augmentation is None:
-            clean = self._shifted(magnitudes, shift) if self.config.retune else magnitudes
-            return clean, clean, self._classes(numbers, dynamics, silent)
+            if self.config.retune:
+                clean = self._shifted(clean, shift)
+            return clean, None, self._classes(numbers, dynamics, source.age[positions], silent)
         steps, detuning = self.augmentation.shifts(numbers, rng)
         shift = shift + steps
-        augmented = self._shifted(magnitudes, shift + detuning)
-        augmented = self.augmentation.add_ringing(augmented, frames.roll(1, dims=0), rng)
+        augmented = self._shifted(clean.mean(dim=1), shift + detuning)
+        neighbours = subframes.mean(dim=1).roll(1, dims=0)
+        augmented = self.augmentation.add_ringing(augmented, neighbours, rng)
         augmented = self.augmentation.change_timbre(augmented, rng)
-        classes = self._classes(numbers + steps, dynamics, silent)
-        return self._shifted(magnitudes, shift), augmented, classes
+        classes = self._classes(numbers + steps, dynamics, source.age[positions], silent)
+        return self._shifted(clean, shift), augmented, classes
 
     def _shifted(self, magnitudes: Tensor, semitones: Tensor) -> Tensor:
         return shift_bins(magnitudes, semitones * self._bins_per_semitone)
 
-    def _classes(self, numbers: Tensor, dynamics: Tensor, silent: Tensor) -> Tensor:
+    def _classes(self, numbers: Tensor, dynamics: Tensor, age: Tensor, silent: Tensor) -> Tensor:
         """(batch, labels) in the order of the space's labels; silence is the last class, where
         there is one.
         """
-        values = {"octave": numbers // 12 - 1, "pitch": numbers % 12, "dynamics": dynamics}
+        values = {
+            "octave": numbers // 12 - 1,
+            "pitch": numbers % 12,
+            "dynamics": dynamics,
+            "age": age.long(),
+        }
         columns = [
             values[label].masked_fill(silent & self.space.silence, N_CLASSES[label])
             for label in self.space.labels
         ]
         return torch.stack(columns, dim=1)
-
-    def _read(self, frames: Tensor) -> Tensor:
-        """Magnitudes (batch, bins) of the pool's `frames: (batch,)`, on the device."""
-        if self.resident:
-            return self._pool[frames]
-        magnitudes = torch.from_numpy(self._pool.frames(frames.numpy()))
-        if self.device.type == "cuda":
-            magnitudes = magnitudes.pin_memory()
-        return magnitudes.to(self.device, non_blocking=True)
 
     def note_numbers(self, positions: Tensor) -> Tensor:
         """MIDI numbers (batch,) of the first instrument's frames at `positions: (batch,
@@ -209,15 +264,164 @@ class Mixer:
         return self.sources[0].note_number[positions[:, 0].to(self.device)]
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Moments of notes that one instrument can play, (moments,) each.
+
+    Attributes:
+        places: of the pool, on its device.
+        note_number, dynamics, age: labels.
+        shift: semitones by which the magnitudes are moved.
+        audible: 1, or 0 where the note has died away.
+        weight: relative frequency at which a moment is sampled.
+    """
+
+    places: Tensor
+    note_number: Tensor
+    dynamics: Tensor
+    age: Tensor
+    shift: Tensor
+    audible: Tensor
+    weight: Tensor
+
+
+class NoteMixer(Mixer):
+    """Batches for the transfer from symbols to sound: every note of the training part, from its
+    onset until it has died away.
+
+    Frames of recordings show one attack to a hundred frames of a held note. Here each note and each
+    class of its age are sampled equally often. Where a note died away, all later ages are silent.
+    Notes that the data lack (keys up to `--transpose` semitones away, dynamics of a key) are those
+    of the nearest key, transposed.
+
+    Args:
+        frames: indices of the frames that may be used, whole notes or parts of them.
+    """
+
+    def __init__(
+        self,
+        data: DataSet,
+        frames: np.ndarray,
+        space: LabelSpace,
+        config: RunConfig,
+        pool: FramePool,
+    ) -> None:
+        self.space, self.config, self.device, self.pool = space, config, pool.device, pool
+        self.augmentation = None
+        self._bins_per_semitone = bins_per_semitone(data.config)
+        usable = np.zeros(len(data.peaks), bool)
+        usable[frames] = True
+        notes = np.unique(data.note_of_frame[usable])
+        self.sources = [
+            self._moments(data, np.intersect1d(notes, data.notes_of(name)), usable)
+            for name in config.instruments
+        ]
+
+    def order(self, n_rows: int, seed: int, *key: int) -> Tensor:
+        """Positions (n_rows, instruments) of a batch."""
+        columns = []
+        for index, source in enumerate(self.sources):
+            rng = torch_rng(seed, "notes", index, *key)
+            columns.append(torch.multinomial(source.weight, n_rows, True, generator=rng))
+        return torch.stack(columns, dim=1)
+
+    def _moments(self, data: DataSet, notes: np.ndarray, usable: np.ndarray) -> Moments:
+        """The moments of one instrument's notes in their `usable: (frames,)` frames."""
+        retuned = np.nan_to_num(data.notes.cents / 100) * bool(self.config.retune)
+        octave, pitch, dynamics = data.notes.labels.T
+        number = octave_pitch_to_note_number(octave, pitch)
+        reach = self.config.transpose if self.config.augment else 0
+        rows = []
+        for note, steps in nearest_notes(notes, number[notes], dynamics[notes], reach):
+            frames = np.arange(data.starts[note], data.starts[note + 1])
+            frames = frames[usable[frames]]
+            age = data.age[frames]
+            later = _ages_after(age[-1]) if data.silent[frames[-1]] else np.zeros(0, int)
+            age = np.concatenate([age, later])
+            audible = np.arange(len(age)) < len(frames)
+            frames = np.concatenate([frames, np.full(len(later), frames[-1])])
+            per_class = np.bincount(age)
+            rows.append(
+                (
+                    frames,
+                    np.full(len(age), number[note] + steps),
+                    np.full(len(age), dynamics[note]),
+                    age,
+                    np.full(len(age), steps - retuned[note].clip(-LARGEST_TUNING, LARGEST_TUNING)),
+                    audible,
+                    1 / per_class[age],
+                )
+            )
+        frames, *columns = (np.concatenate(column) for column in zip(*rows))
+        number, dynamics, age, shift, audible, weight = map(torch.from_numpy, columns)
+        return Moments(
+            self.pool.places(frames),
+            number.to(self.device),
+            dynamics.to(self.device),
+            age.to(self.device),
+            shift.float().to(self.device),
+            audible.float().to(self.device),
+            weight.double(),
+        )
+
+    def _sample(
+        self, source: Moments, positions: Tensor, weights: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, None, Tensor]:
+        subframes = self.pool.read(source.places[positions.to(source.places.device)])
+        positions = positions.to(self.device, non_blocking=True)
+        gain = weights * source.audible[positions]
+        target = self._shifted(subframes * gain[:, None, None], source.shift[positions])
+        columns = (source.note_number, source.dynamics, source.age)
+        return target, None, self._classes(*(c[positions] for c in columns), weights == 0)
+
+
+def nearest_notes(
+    notes: np.ndarray, number: np.ndarray, dynamics: np.ndarray, reach: int
+) -> list[tuple[int, int]]:
+    """Notes and the semitones to transpose them by, such that every key and dynamic that is at most
+    `reach` semitones from one of the same dynamic occurs: the notes themselves, and for what is
+    missing the nearest ones (above and below, where they are equally near).
+
+    Args:
+        notes, number, dynamics: (notes,) indices, MIDI numbers, dynamics.
+    """
+    pairs = [(int(note), 0) for note in notes]
+    for level in np.unique(dynamics):
+        of_level = np.flatnonzero(dynamics == level)
+        keys = np.unique(number[of_level])
+        wanted = np.unique(keys[:, None] + np.arange(-reach, reach + 1))
+        for key in np.setdiff1d(wanted, keys):
+            distance = np.abs(number[of_level] - key)
+            nearest = of_level[distance == distance.min()]
+            pairs += [(int(notes[index]), int(key - number[index])) for index in nearest]
+    return pairs
+
+
+def random_combinations(space: LabelSpace, n_rows: int, rng: torch.Generator) -> Tensor:
+    """Classes (n_rows, instruments, labels) of random notes: every label uniform and independent of
+    the others, but silence is in all labels of an instrument or in none.
+    """
+    shape = (n_rows, len(space.instruments), 1)
+    columns = [
+        torch.randint(N_CLASSES[label], shape, generator=rng, device=rng.device)
+        for label in space.labels
+    ]
+    classes = torch.cat(columns, dim=2)
+    if not space.silence:
+        return classes
+    # silence is one class more among those of the label that has fewest
+    chance = 1 / (1 + min(N_CLASSES[label] for label in space.labels))
+    silent = torch.rand(shape, generator=rng, device=rng.device) < chance
+    silence = torch.from_numpy(space.silence_classes).to(rng.device)
+    return torch.where(silent, silence, classes)
+
+
+def _ages_after(age: int) -> np.ndarray:
+    """Classes of age that follow: those of a held note, or those of a released one."""
+    end = FIRST_RELEASE_AGE if age < FIRST_RELEASE_AGE else FIRST_LEAD_AGE
+    return np.arange(age + 1, end)
+
+
 def _mix(sources: Sequence[Tensor]) -> Tensor:
-    """Magnitudes of the sum of independent sources, (batch, bins) each."""
+    """Magnitudes of the sum of independent sources, (batch, ..., bins) each."""
     return sum(source.square() for source in sources).sqrt()
-
-
-def _pool(data: DataSet, used: np.ndarray, device: torch.device) -> Tensor | DataSet:
-    """Model frames in use as a tensor on the device where they fit, else the mapped data set."""
-    n_bytes = len(used) * data.config.n_bins * 4
-    free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else CPU_POOL_BYTES
-    if n_bytes > free:
-        return data
-    return torch.from_numpy(data.frames(used)).to(device)

@@ -20,7 +20,7 @@ from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.io import READABLE
 from lt.audio.soundfont import embedded_font, open_font
-from lt.audio.trim import find_note
+from lt.audio.trim import find_note, from_sample
 from lt.config import SpectralConfig
 from lt.data.dataset import DataSet
 
@@ -42,7 +42,8 @@ def note_audio(data: DataSet, note: int, folders: Sequence[Path] = ()) -> np.nda
     try:
         if font := _FONT.match(source):
             name, *numbers = font.groups()
-            audio = _render(data, _find(data, name, folders, [embedded_font()]), *map(int, numbers))
+            font = _find(data, name, folders, [embedded_font()])
+            audio = from_sample(_render(data, font, *map(int, numbers)), -_lead(data, note))
         else:
             audio = _read(data, note, source, folders)
         audio = audio[: int(data.lengths[note]) * data.config.frame_hop]
@@ -90,7 +91,14 @@ def _read(data: DataSet, note: int, source: str, folders: Sequence[Path]) -> np.
     span, _ = find_note(audio[begin:], rate)
     if data.settings["version"] < 3:  # frames began with what was kept of the silence
         return audio[begin + span.begin :]
-    return audio[begin + span.onset - round(float(data.notes.onset[note]) * rate) :]
+    audio = audio.copy()
+    audio[: begin + span.begin] = 0
+    return from_sample(audio, begin + span.onset - _lead(data, note))
+
+
+def _lead(data: DataSet, note: int) -> int:
+    """Samples from the begin of a note's first frame to its onset."""
+    return round(float(data.notes.onset[note]) * data.config.sample_rate)
 
 
 @lru_cache(maxsize=1)

@@ -164,5 +164,6 @@ def _collect(
         part: np.unique(data.note_of_frame[np.concatenate(rows)]) for part, rows in by_part.items()
     }
     of_instruments = np.concatenate([data.notes_of(name) for name in config.instruments])
-    begin = config.frames[0] if config.frames else 0
-    return Split(config.split, by_part, notes, int((data.lengths[of_instruments] <= begin).sum()))
+    with_frames = data.note_of_frame[data.frames_in_range(of_instruments, config.frames)]
+    n_without = len(np.setdiff1d(of_instruments, with_frames))
+    return Split(config.split, by_part, notes, n_without)

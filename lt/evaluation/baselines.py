@@ -6,6 +6,7 @@ tracks one pitch at a time) is left out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Callable
 
 import numpy as np
@@ -38,7 +39,22 @@ MAX_ROUNDS = 32  # of mixtures sampled for a baseline; epochs take them in turn
 PYIN_WINDOW = 2048  # samples, where the lowest note allows it
 PYIN_MARGIN = 2  # semitones beyond the instrument's range
 
-Pair = tuple[Tensor, Tensor]  # features (frames, features) and classes (frames, groups)
+Pair = tuple[Tensor, Tensor]  # inputs and targets of a baseline
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of a part, in freshly sampled mixtures.
+
+    Attributes:
+        features: (frames, features) of the encoder.
+        decoded: (frames, decoded features) that the decoder is to give.
+        classes: (frames, groups).
+    """
+
+    features: Tensor
+    decoded: Tensor
+    classes: Tensor
 
 
 # --- trained --------------------------------------------------------------------------------------
@@ -60,9 +76,12 @@ def train_classifier(
     n_components = run.model.dims[-1]
     classifier = PcaClassifier(run.scaler.n_features, n_components, run.space.group_sizes)
     _initialise(classifier, run.device, config.seed)
-    classifier.fit_components(sample_frames(context, "train", config.seed, 0)[0])
+    classifier.fit_components(sample_frames(context, "train", config.seed, 0).features)
     data = _training_data(
-        context, config.seed, n_components, lambda pair: (classifier.project(pair[0]), pair[1])
+        context,
+        config.seed,
+        n_components,
+        lambda frames: (classifier.project(frames.features), frames.classes),
     )
     _fit(classifier.network, data, config, 0, progress)
     return classifier.eval()
@@ -77,13 +96,16 @@ def train_conv(
     """Signal -> symbols, or symbols -> signal, by convolutions over frequency. Arguments as
     `train_classifier`.
     """
-    n_features = context.run.scaler.n_features
-    network = kind(n_features, context.run.space.group_sizes)
-    _initialise(network, context.run.device, config.seed)
+    run = context.run
     reads = kind is ConvClassifier
-    data = _training_data(
-        context, config.seed, n_features, lambda pair: pair if reads else pair[::-1]
-    )
+    width = run.scaler.n_features if reads else run.model.n_decoded
+    network = kind(width, run.space.group_sizes)
+    _initialise(network, run.device, config.seed)
+
+    def arrange(frames: Frames) -> Pair:
+        return (frames.features, frames.classes) if reads else (frames.classes, frames.decoded)
+
+    data = _training_data(context, config.seed, width, arrange)
     return _fit(network, data, config, 1 if reads else 2, progress)
 
 
@@ -103,7 +125,7 @@ def count_majority(context: EvaluationContext, seed: int) -> Majority:
     """The most frequent class of each label in the training part, with as many rests as in the
     evaluation: it knows nothing but frequencies.
     """
-    classes = sample_frames(context, "train", seed, 0, EVALUATED_REST_SHARE)[1]
+    classes = sample_frames(context, "train", seed, 0, EVALUATED_REST_SHARE).classes
     return Majority(classes, context.run.space.group_sizes).to(context.run.device).eval()
 
 
@@ -133,7 +155,7 @@ def _fit(
 
 
 def _training_data(
-    context: EvaluationContext, seed: int, width: int, arrange: Callable[[Pair], Pair]
+    context: EvaluationContext, seed: int, width: int, arrange: Callable[[Frames], Pair]
 ) -> TrainingData:
     """Rounds of the training part's mixtures, as many as MAX_VALUES allows at `width` numbers a
     frame, and one round of the validation part's; `arrange` makes inputs and targets of a round.
@@ -156,19 +178,18 @@ def _training_data(
 @torch.no_grad()
 def sample_frames(
     context: EvaluationContext, part: str, seed: int, index: int, rest_share: float | None = None
-) -> Pair:
-    """Features (frames, features) and classes (frames, groups) of every frame of a part, in freshly
-    sampled mixtures, with silence and, unless given, rests as in training.
-    """
-    config = context.run.config
+) -> Frames:
+    """Every frame of a part, with silence and, unless given, rests as in training."""
+    settings, config = context.run.settings, context.run.config
     rest_share = config.rest_share if rest_share is None else rest_share
     mixer = context.mixer(part, config.silence_share, rest_share)
-    features, classes = [], []
+    features, decoded, classes = [], [], []
     for number, positions in enumerate(mixer.order(seed, index).split(BATCH)):
         batch = mixer.batch(positions, seed, index, number, stream="baseline")
-        features.append(context.run.scaler.apply(batch.mixture))
+        features.append(settings.scaler.apply(batch.encoder_input))
+        decoded.append(settings.decoder_scaler.apply_to_subframes(batch.target))
         classes.append(batch.classes.flatten(1))
-    return torch.cat(features), torch.cat(classes)
+    return Frames(torch.cat(features), torch.cat(decoded), torch.cat(classes))
 
 
 # --- pYIN -----------------------------------------------------------------------------------------

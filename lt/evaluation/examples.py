@@ -53,7 +53,7 @@ def synthesis_config(config: AnalysisConfig) -> SynthesisConfig:
     """The phase reconstruction of whole notes without margins: low bands ring for a quarter of a
     second.
     """
-    return SynthesisConfig(n_iter=60, gap_frames=8, seed=config.seed)
+    return SynthesisConfig(n_iter=60, gap_seconds=0.26, seed=config.seed)
 
 
 def make_examples(
@@ -100,7 +100,7 @@ def make_example(
     mixture = torch.from_numpy(np.sqrt(power)).to(run.device)
     sounding = [_padded(data.sounding[data.rows(note), None], n_frames) for note in notes]
     labels = [
-        np.where(own | (not run.space.silence), data.notes.labels[note], SILENCE)
+        np.where(own | (not run.space.silence), _labels(data, note, n_frames), SILENCE)
         for own, note in zip(sounding, notes)
     ]
     classes = run.space.to_classes([NoteLabels.from_table(table) for table in labels])
@@ -119,13 +119,18 @@ def make_example(
         magnitudes[f"tf_{sample}"] = transfer
     if recording is None:
         captions["orig"] += ", made from its spectra (source gone)"
-        magnitudes["orig"] = mixture
+        magnitudes["orig"] = mixture[:, None].expand_as(reconstruction)
     synthesis = synthesis_config(config)
-    audio = magnitudes_to_audio_batch([*magnitudes.values()], run.front_end, synthesis, index)
+    audio = magnitudes_to_audio_batch(
+        [subframes.flatten(0, 1) for subframes in magnitudes.values()],
+        run.front_end.finer(run.settings.subframes),
+        synthesis,
+        index,
+    )
     sounds = {"orig": recording, **dict(zip(magnitudes, audio))}
-    spectra = {"original": mixture, "reconstruction": reconstruction}
+    spectra = {"original": mixture, "reconstruction": reconstruction.mean(dim=1)}
     if transfers:
-        spectra["transfer: made from the symbols"] = transfers[0]
+        spectra["transfer: made from the symbols"] = transfers[0].mean(dim=1)
     return Example(
         title,
         _read(run, run.scaler.apply(mixture), sounding),
@@ -153,19 +158,28 @@ def note_sounds(context: EvaluationContext, notes: Sequence[int]) -> np.ndarray 
     return sum(np.pad(audio, (0, longest - len(audio))) for audio in recordings)
 
 
+def _labels(data: DataSet, note: int, n_frames: int) -> np.ndarray:
+    """(n_frames, labels) in the order of `LABELS`; after its frames a note keeps its last age."""
+    age = np.pad(data.age[data.rows(note)], (0, n_frames - data.lengths[note]), "edge")
+    columns = [np.tile(data.notes.labels[note], (n_frames, 1)), age[:, None]]
+    return np.concatenate(columns, axis=1)
+
+
 def _padded(frames: np.ndarray, n_frames: int) -> np.ndarray:
     """A note's frames (frames, ...), continued by zeros: (n_frames, ...)."""
     return np.pad(frames, [(0, n_frames - len(frames))] + [(0, 0)] * (frames.ndim - 1))
 
 
 def _transfer(run: Run, classes: np.ndarray, sounding: np.ndarray, seed: int, *key: int) -> Tensor:
-    """Magnitudes (frames, bins) decoded from the symbols' latent, sampled once for all frames."""
+    """Magnitudes (frames, subframes, bins) decoded from the symbols' latent, sampled once for all
+    frames.
+    """
     sample = sample_noise(run.model.dims, 1, torch_rng(seed, "latent", *key))
     noise = tuple(layer.expand(len(classes), -1).to(run.device) for layer in sample)
     symbols = torch.from_numpy(classes).to(run.device)
     magnitudes = features_to_magnitudes(run, run.model.symbol_to_signal(symbols, noise).mean)
     if not run.space.silence:
-        magnitudes = magnitudes * torch.from_numpy(sounding[:, None]).to(run.device)
+        magnitudes = magnitudes * torch.from_numpy(sounding[:, None, None]).to(run.device)
     return magnitudes
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from lt.audio.io import to_peak, write_audio
-from lt.audio.phase import magnitudes_to_audio
 from lt.audio.tuning import tune
 from lt.config import CrossConfig, DecoderConfig, SynthesisConfig
 from lt.data.mixing import Batch
@@ -44,6 +43,7 @@ from lt.inference.synthesis import (
     events_to_audio,
     features_to_magnitudes,
     reconstruct_magnitudes,
+    subframes_to_audio,
     tracks_to_events,
 )
 from lt.midi import Note, Track, read_midi, write_midi
@@ -188,7 +188,9 @@ def _predict(
         magnitudes = magnitudes.to(run.device)
         true_classes = torch.from_numpy(classes[frames]).to(run.device)
         weights = torch.ones(true_classes.shape[:2], device=run.device)
-        batch = Batch(magnitudes, magnitudes, true_classes, weights)
+        # all subframes of a recorded frame are its mean
+        subframes = magnitudes[:, None].expand(-1, run.settings.subframes, -1)
+        batch = Batch(subframes, magnitudes, true_classes, weights)
         batches.append(predict_batch(run, batch, rngs, baselines))
         if len(batches) == JOINED_BATCHES:
             batches = [concatenated(batches)]
@@ -212,7 +214,7 @@ def _write_reconstruction(
 ) -> None:
     """Write the recording through the signal VAE."""
     magnitudes = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning)
-    audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(config), run.device)
+    audio = subframes_to_audio(run, magnitudes, synthesis_config(config))
     write_audio(path, to_peak(audio), run.front_end.sample_rate)
 
 
@@ -252,12 +254,13 @@ def _plot(
     every = front_end.frame_hop // run.front_end.frame_hop
     classes, known = reference.classes(run.space, n_frames, run.front_end.frame_seconds)
     symbols = torch.from_numpy(classes[::every]).to(run.device)
-    transfer = features_to_magnitudes(run, run.model.symbol_to_signal(symbols).mean).cpu()
+    transfer = features_to_magnitudes(run, run.model.symbol_to_signal(symbols).mean)
     reconstruction = reconstruct_magnitudes(run, original, recorded.tuning)
     spectra = {
         "original": original.numpy(),
-        "reconstruction": reconstruction.numpy(),
-        "transfer: made from the MIDI's symbols": transfer.numpy() * known[::every, None],
+        "reconstruction": reconstruction.mean(dim=1).numpy(),
+        "transfer: made from the MIDI's symbols": transfer.mean(dim=1).cpu().numpy()
+        * known[::every, None],
     }
     rolls = Rolls(reference.notes, notes, *unmatched_notes(reference.notes, notes))
     seconds = n_frames * run.front_end.frame_seconds

@@ -180,7 +180,7 @@ def predict_batch(
     Args:
         rngs: of the latent sample from which log-likelihoods are computed, one a modality.
     """
-    features = run.scaler.apply(batch.mixture)
+    features = run.scaler.apply(batch.encoder_input)
     noise = [sample_noise(run.model.dims, len(features), rng) for rng in rngs]
     mean = run.model(features, batch.classes)
     sample = run.model(features, batch.classes, *noise)
@@ -199,20 +199,22 @@ def predict_batch(
     return FramePredictions(
         batch.classes.cpu().numpy(),
         np.ones(len(features), bool),
-        {name: _compare(run, batch.mixture, *pair) for name, pair in signal.items()},
+        {name: _compare(run, batch.target, *pair) for name, pair in signal.items()},
         {name: _read(batch.classes, *pair) for name, pair in symbol.items()},
         {name: getattr(mean, name).posterior.top.mean.cpu().numpy() for name in MODALITIES},
     )
 
 
-def _compare(run: Run, magnitudes: Tensor, likely: Normal, shown: Normal) -> SpectralScores:
-    """Compare magnitudes (frames, bins) with the likelihood at a latent sample, and with the mean
-    at the posterior's mean.
+def _compare(run: Run, target: Tensor, likely: Normal, shown: Normal) -> SpectralScores:
+    """Compare magnitudes (frames, subframes, bins) with the likelihood at a latent sample, and
+    those of model frames with the mean at the posterior's mean.
     """
-    truth = magnitudes.cpu().numpy()
-    estimated = run.scaler.invert(shown.mean).cpu().numpy()
+    scaler = run.decoder_scaler
+    truth = target.mean(dim=1).cpu().numpy()
+    estimated = scaler.invert_to_subframes(shown.mean).mean(dim=1).cpu().numpy()
+    log_likelihood = metrics.log_likelihood(likely, scaler.apply_to_subframes(target))
     return SpectralScores(
-        metrics.log_likelihood(likely, run.scaler.apply(magnitudes)).double().cpu().numpy(),
+        (log_likelihood / target.shape[1]).double().cpu().numpy(),
         metrics.itakura_saito(truth, estimated),
         metrics.log_spectral_distance_db(truth, estimated),
     )

@@ -19,6 +19,7 @@ import torch
 from scipy.interpolate import make_interp_spline
 
 from lt.config import TrajectoryConfig
+from lt.inference.synthesis import decode_magnitudes
 from lt.labels import N_CLASSES
 from lt.models.runs import Run
 from lt.seeds import numpy_rng
@@ -66,7 +67,8 @@ def occupied_region(run: Run, config: TrajectoryConfig = TrajectoryConfig()) -> 
     )
     per_instrument = classes.unflatten(1, (len(run.space.instruments), -1))
     points = run.model.encode_symbol(per_instrument).top.mean
-    predicted = run.model.signal_to_symbol(run.model.signal.decode(points).mean).probabilities()
+    sounds = run.scaler.apply(decode_magnitudes(run, points))
+    predicted = run.model.signal_to_symbol(sounds).probabilities()
     labels = run.space.labels * len(run.space.instruments)
     # dynamics and age are recognised less surely, and do not matter here; of a model without
     # others, the first column is taken

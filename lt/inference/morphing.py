@@ -28,14 +28,17 @@ from lt.config import SynthesisConfig
 from lt.inference.latent_paths import spline_path
 from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import RecordingAnalysis, encode_magnitudes
-from lt.inference.synthesis import decode_magnitudes, slow_noise
+from lt.inference.synthesis import (
+    at_running_age,
+    decode_magnitudes,
+    matching_gain,
+    slow_noise,
+)
 from lt.labels import (
-    ANY_AGE,
     FIRST_NOTE_NUMBER,
     LAST_NOTE_NUMBER,
     SILENCE,
     LabelSpace,
-    age_class,
     note_number_to_octave_pitch,
 )
 from lt.midi import notes_to_labels
@@ -68,15 +71,11 @@ class SymbolPoint:
 
     def encode(self, run: Run, n_frames: int, notes: np.ndarray | None = None) -> Normal:
         """Latents (n_frames, latent); those of `notes` instead of its own, if given."""
-        classes = np.tile(self.classes, (n_frames, 1, 1))
+        classes = at_running_age(run, self.classes, n_frames)
         if notes is not None and not np.isnan(self.notes(run.space, 1)[0]):
             columns = [run.space.labels.index(label) for label in ("octave", "pitch")]
             octave_pitch = note_number_to_octave_pitch(notes.astype(int))
             classes[:, 0, columns] = np.stack(octave_pitch, axis=1)
-        if run.space.age_column is not None:  # an age that is not held runs from the start
-            ages = classes[:, :, run.space.age_column]
-            times = (np.arange(n_frames) + 0.5) * run.front_end.frame_seconds
-            ages[:] = np.where(ages == ANY_AGE, age_class(times)[:, None], ages)
         return run.model.encode_symbol(torch.from_numpy(classes).to(run.device)).top
 
 
@@ -123,7 +122,7 @@ class RecordingPoint:
         if notes is not None:
             shift = torch.from_numpy(notes - self.notes(run.space, n_frames)).float()
             magnitudes = shift_bins(magnitudes, shift * bins_per_semitone(run.front_end))
-        return encode_magnitudes(run, magnitudes)
+        return encode_magnitudes(run, matching_gain(run, self.magnitudes) * magnitudes)
 
 
 Point = SymbolPoint | RecordingPoint

@@ -36,7 +36,10 @@ from lt.inference.synthesis import (
     decode_probabilities,
     event_probabilities,
     events_to_audio,
+    matching_gain,
+    playing_gain,
     reconstruct_magnitudes,
+    subframes_to_audio,
     tracks_to_events,
 )
 from lt.inference.tracks import arrange
@@ -66,7 +69,9 @@ class PlayedFile:
 
 def synthesis_config(options: PlayOptions) -> SynthesisConfig:
     """The options that concern synthesis."""
-    return SynthesisConfig(options.griffinlim_iters, options.seed, bool(options.latent_sample))
+    return SynthesisConfig(
+        options.griffinlim_iters, options.seed, bool(options.latent_sample), options.phase
+    )
 
 
 # --- files to files -------------------------------------------------------------------------------
@@ -85,8 +90,8 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
     magnitudes, tuning = analysis.spectra.magnitudes, analysis.spectra.tuning
     tracks = posteriors_to_tracks(analysis.posteriors)
     reconstruction = reconstruct_magnitudes(run, magnitudes, tuning, config)
-    audio = magnitudes_to_audio(reconstruction, run.front_end, config, run.device)
-    spectra = {path.name: magnitudes, "reconstruction": reconstruction}
+    audio = subframes_to_audio(run, reconstruction, config)
+    spectra = {path.name: magnitudes, "reconstruction": reconstruction.mean(dim=1)}
     files = write_sound(run, audio, base, options, spectra, tracks)
     return replace(
         files,
@@ -252,6 +257,7 @@ def _write_path(
 ) -> PlayedFile:
     """Magnitudes (frames, bins) of a path: sound and figure."""
     audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(options), run.device)
+    audio *= np.float32(playing_gain(run))
     return write_sound(
         run, audio, base, options, {title: magnitudes.cpu()}, probabilities=probabilities
     )
@@ -377,7 +383,8 @@ def _write_latents(run: Run, magnitudes: Tensor, tuning: float, base: Path) -> P
     """Write the latents (frames, latent) of magnitudes (frames, bins) with np.save."""
     path = beside(base, LATENTS)
     content = io.BytesIO()
-    np.save(content, encode_magnitudes(run, magnitudes, tuning).mean.numpy())
+    matched = matching_gain(run, magnitudes) * magnitudes  # as reconstructions are encoded
+    np.save(content, encode_magnitudes(run, matched, tuning).mean.numpy())
     write_bytes(path, content.getvalue())
     return path
 

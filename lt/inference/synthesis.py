@@ -3,44 +3,68 @@
 Steps of a piece, in the order of this module:
 
 1. symbols or notes -> `Event`s: what sounds, from when, for how long;
-2. events -> latents: the symbol encoder's posterior plus slow noise;
-3. latents -> magnitudes: the mean of the signal decoder;
-4. magnitudes -> audio: phase reconstruction, level, envelope, overlap-add.
+2. events -> courses: the spectrum of a symbol at each class of age;
+3. courses -> magnitudes of subframes: interpolated in time, from onset to the end of the release;
+4. magnitudes -> audio: phase reconstruction, level, overlap-add.
 
 Each event is made by itself and added at its exact sample, so that onsets are sharp, notes join
 without clicks, any number may sound at once, and rests are exact silence.
 
-Latent noise: the posterior of a symbol covers every moment of such notes, from attack to release.
-Independent samples would take one note from its attack and the next from its decay, and their
-levels would not compare. So all notes of a piece share one sample of a fraction of the posterior's
-spread, around which each note drifts a little and slowly.
+The course of a note is that of the training notes. A model with the label age decodes one spectrum
+for each class of age that the training notes reached. Their logarithms are interpolated linearly
+between the mean times of the classes; a note that is held longer continues the trend of the second
+half of the course, where that falls. A release is the change that the training notes show after
+their note-off, added to the spectrum that the note has reached. A model without the label plays one
+spectrum from beginning to end.
+
+Latent noise: notes of a piece share one sample of a fraction of the posterior's spread, around
+which each note has a small deviation of its own, so that their levels compare.
 
 Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` of the top layer,
-`magnitudes: (frames, bins)`, `audio: (samples,)` float32, times in seconds. All constants are
-fields of `lt.config.SynthesisConfig`.
+`magnitudes: (frames, bins)`, `features: (moments, bins)` of the decoder, which are logarithms;
+`audio: (samples,)` float32, times in seconds. All constants are fields of
+`lt.config.SynthesisConfig`.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Sequence
+from typing import Iterator, Sequence
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from lt.audio.features import audio_to_magnitudes
+from lt.audio.features import amplitude_to_db, audio_to_magnitudes, db_to_amplitude
 from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.audio.tuning import tune
 from lt.config import SpectralConfig, SynthesisConfig
 from lt.inference.posteriors import audio_spectra
-from lt.labels import N_CLASSES, LabelSpace, NoteLabels, parse_symbols
+from lt.labels import (
+    AGE_UNIT,
+    ANY_AGE,
+    FIRST_LEAD_AGE,
+    FIRST_RELEASE_AGE,
+    LEAD_AGES,
+    N_CLASSES,
+    ONSET_AGES,
+    RELEASE_AGES,
+    AgeTimes,
+    LabelSpace,
+    NoteLabels,
+    age_class,
+    parse_symbols,
+)
 from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 from lt.seeds import numpy_rng
+
+SILENT = 1e-9  # no level is below it
+BLOCK_FRAMES = 4096  # decoded at once
 
 
 @dataclass(frozen=True)
@@ -49,14 +73,13 @@ class Event:
 
     Attributes:
         onset, seconds: start and duration in seconds.
-        classes: (instruments, labels) class indices.
-        release: seconds of fading out after the end; set by `set_releases`.
+        classes: (instruments, labels) class indices; of an age that is given, the event is that
+            moment of a note throughout.
     """
 
     onset: float
     seconds: float
     classes: np.ndarray
-    release: float = 0.0
 
 
 def synthesise(
@@ -83,8 +106,8 @@ def synthesise(
     Example:
         >>> run = lt.load_run("saves/flute__Flute")
         >>> audio = lt.synthesise(run, "A4:mf C5:f rest E5:ff", seconds=0.5)
-        >>> round(len(audio) / run.front_end.sample_rate, 2)
-        2.08
+        >>> len(audio) >= 4 * 0.5 * run.front_end.sample_rate
+        True
     """
     tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
     events = classes_to_events(parse_symbols(tokens, run.space), seconds)
@@ -116,7 +139,7 @@ def reconstruct(
     """
     spectra = audio_spectra(run, audio)
     magnitudes = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning, config)
-    return magnitudes_to_audio(magnitudes, run.front_end, config, run.device)
+    return subframes_to_audio(run, magnitudes, config)
 
 
 # --- symbols and notes to events ------------------------------------------------------------------
@@ -157,18 +180,154 @@ def is_silent(classes: np.ndarray, space: LabelSpace) -> bool:
     return bool((classes == np.array([N_CLASSES[label] for label in space.labels])).all())
 
 
-def set_releases(events: Sequence[Event], config: SynthesisConfig) -> list[Event]:
-    """The events, each with a release that ends when the next event begins, but not shorter than
-    `join_seconds` nor longer than `release_seconds`.
+# --- events to courses ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Course:
+    """The spectrum of a symbol from onset to release, at some moments.
+
+    Attributes:
+        held_times: (moments,) seconds since the onset, rising; the first may be before it, where
+            the windows of the transform hear it already.
+        held_db: (moments, bins) log-magnitudes.
+        released_times: (moments,) seconds since note-off, rising; empty where no release is learnt.
+        released_db: (moments, bins).
+        note_off: time of the note-off that `released_db` follows.
     """
-    onsets = np.append(np.sort([event.onset for event in events]), np.inf)
-    ends = np.array([event.onset + event.seconds for event in events])
-    following = onsets[np.searchsorted(onsets, ends - config.join_seconds)]
-    releases = np.clip(following - ends, config.join_seconds, config.release_seconds)
-    return [replace(event, release=float(release)) for event, release in zip(events, releases)]
+
+    held_times: Tensor
+    held_db: Tensor
+    released_times: Tensor
+    released_db: Tensor
+    note_off: float
+
+    def n_lead(self, step: float) -> int:
+        """Frames before the onset, of `step` seconds."""
+        return max(0, round(-float(self.held_times[0]) / step))
+
+    def spectra(self, seconds: float, step: float) -> Tensor:
+        """Magnitudes (frames, bins), every `step` seconds, of a note that is held for `seconds`
+        (at least one frame) and released, with `n_lead` frames before the onset.
+        """
+        n_held = max(1, round(seconds / step))
+        times = (torch.arange(-self.n_lead(step), n_held) + 0.5) * step
+        held = _along(times, self.held_times, self.held_db)
+        if not len(self.released_times):
+            return db_to_amplitude(held)
+        n_released = 2 * round(float(self.released_times[-1]) / step)
+        released = _along(
+            (torch.arange(n_released) + 0.5) * step, self.released_times, self.released_db
+        )
+        at_note_off = _along(torch.tensor([self.note_off]), self.held_times, self.held_db)
+        # A partial that had died away before the training notes' note-off shows no change; it is
+        # damped as the sound as a whole.
+        change = torch.minimum(
+            released - at_note_off, _level_db(released) - _level_db(at_note_off)
+        ).clamp_max(0.0)
+        end = _along(torch.tensor([n_held * step]), self.held_times, self.held_db)
+        return db_to_amplitude(torch.cat([held, end + change]))
 
 
-# --- events to latents ----------------------------------------------------------------------------
+def _along(times: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Values (knots, bins) at `times: (n,)`, interpolated linearly; before the first knot it is
+    that one, after the last the trend of the second half goes on, where it falls.
+    """
+    if len(knots) == 1:
+        return values.expand(len(times), -1)
+    below = (torch.searchsorted(knots, times) - 1).clamp(0, len(knots) - 2)
+    span = knots[below + 1] - knots[below]
+    weight = ((times - knots[below]) / span).clamp(0, 1)[:, None]
+    beyond = (times - knots[-1]).clamp_min(0)[:, None]
+    return torch.lerp(values[below], values[below + 1], weight) + beyond * _falling_trend(
+        knots, values
+    )
+
+
+def _falling_trend(knots: Tensor, values: Tensor) -> Tensor:
+    """Slope (bins,) of the line of least squares through the second half of the time, at most 0."""
+    late = knots >= min(float(knots[-1]) / 2, float(knots[-2]))
+    times = knots[late] - knots[late].mean()
+    return (times @ values[late] / times.square().sum()).clamp_max(0.0)
+
+
+def _level_db(spectra_db: Tensor) -> Tensor:
+    """Level (frames, 1) of log-magnitudes (frames, bins)."""
+    return 10 * torch.log10(db_to_amplitude(spectra_db).square().sum(dim=1, keepdim=True))
+
+
+@torch.no_grad()
+def symbol_course(
+    run: Run, classes: np.ndarray, config: SynthesisConfig = SynthesisConfig(), index: int = 0
+) -> Course:
+    """The course of `classes: (instruments, labels)`, decoded at each class of age that the
+    training notes reached; of a symbol with an age, or a model without ages, one spectrum.
+
+    Args:
+        index: of the note in its piece, for its latent noise.
+    """
+    times = _age_times(run, classes)
+    kinds = (
+        (FIRST_LEAD_AGE, LEAD_AGES, times.lead),
+        (0, ONSET_AGES, times.held),
+        (FIRST_RELEASE_AGE, RELEASE_AGES, times.released),
+    )
+    ages = [first + number for first, _, means in kinds for number in range(len(means))]
+    rows = torch.from_numpy(classes).expand(max(len(ages), 1), -1, -1).clone().to(run.device)
+    if ages:
+        column = run.space.age_column
+        free = rows[:, :, column] == ANY_AGE
+        of_row = torch.tensor(ages, device=run.device)[:, None].expand_as(free)
+        rows[:, :, column] = torch.where(free, of_row, rows[:, :, column])
+    noise = slow_noise(run, 1, config, index)
+    z = run.model.encode_symbol(
+        rows, noise and tuple(layer.expand(len(rows), -1) for layer in noise)
+    ).z[-1]
+    lowest = run.decoder_scaler.reference * 10 ** (config.lowest_db / 20)
+    decoded = amplitude_to_db(decode_subframes(run, z, rows).clamp_min(lowest)).cpu()
+    if not ages:
+        constant = decoded.mean(dim=1)
+        return Course(torch.zeros(1), constant, torch.zeros(0), constant[:0], 0.0)
+    parts = decoded.split([len(means) for _, _, means in kinds])
+    lead, held, released = (
+        _moments(part, means, starts, run.front_end)
+        for part, (_, starts, means) in zip(parts, kinds)
+    )
+    held = (torch.cat(pair) for pair in zip(lead, held))
+    return Course(*held, *released, times.note_off)
+
+
+def _age_times(run: Run, classes: np.ndarray) -> AgeTimes:
+    """Of the first instrument that sounds in `classes: (instruments, labels)` with its age not
+    given; none where there is no such.
+    """
+    column = run.space.age_column
+    if column is None:
+        return AgeTimes()
+    free = np.flatnonzero(classes[:, column] == ANY_AGE)
+    return run.settings.ages[run.space.instruments[free[0]]] if len(free) else AgeTimes()
+
+
+def _moments(
+    decoded_db: Tensor, times: Sequence[float], starts: np.ndarray, front_end: SpectralConfig
+) -> tuple[Tensor, Tensor]:
+    """Times (moments,) and spectra (moments, bins) of classes of age (classes, subframes, bins):
+    every subframe of a class that is one frame long, the mean of others.
+    """
+    at, spectra = [], []
+    n_subframes = decoded_db.shape[1]
+    widths = np.diff(starts, append=0.0 if starts[0] < 0 else np.inf)
+    offsets = ((torch.arange(n_subframes) + 0.5) / n_subframes - 0.5) * front_end.frame_seconds
+    for seconds, width, subframes in zip(times, widths, decoded_db):
+        if width <= 1.5 * AGE_UNIT and len(times) > 1:
+            at.append(seconds + offsets)
+            spectra.append(subframes)
+        else:
+            at.append(torch.tensor([seconds]))
+            spectra.append(subframes.mean(dim=0, keepdim=True))
+    if not at:
+        return decoded_db.new_zeros(0), decoded_db.new_zeros(0, decoded_db.shape[2])
+    return torch.cat(at), torch.cat(spectra)
 
 
 def slow_noise(
@@ -196,57 +355,61 @@ def slow_noise(
 
 
 @torch.no_grad()
-def event_latents(run: Run, event: Event, config: SynthesisConfig, index: int) -> Tensor:
-    """Top latents (frames, latent) of a piece's `index`-th event, with a margin at both ends."""
-    n_frames = _n_frames(run.front_end, event, config)
-    classes = torch.from_numpy(event.classes).expand(n_frames, -1, -1).to(run.device)
-    return run.model.encode_symbol(classes, slow_noise(run, n_frames, config, index)).z[-1]
-
-
 def event_probabilities(
     run: Run, events: Sequence[Event], config: SynthesisConfig
 ) -> tuple[np.ndarray, ...]:
     """Class probabilities (frames, classes) per group along events that follow one another, as the
     symbol decoder gives them for their latents.
     """
-    margin = config.margin_frames
-    paths = [
-        event_latents(run, event, config, index)[margin:-margin]
-        for index, event in enumerate(events)
-    ]
+    paths = []
+    for index, event in enumerate(events):
+        n_frames = max(1, round(event.seconds / run.front_end.frame_seconds))
+        rows = torch.from_numpy(at_running_age(run, event.classes, n_frames)).to(run.device)
+        noise = slow_noise(run, n_frames, config, index)
+        paths.append(run.model.encode_symbol(rows, noise).z[-1])
     return decode_probabilities(run, torch.cat(paths))
 
 
-def _n_samples(front_end: SpectralConfig, event: Event) -> tuple[int, int]:
-    """Samples of an event and of its release."""
-    rate = front_end.sample_rate
-    return max(1, round(event.seconds * rate)), round(event.release * rate)
-
-
-def _n_frames(front_end: SpectralConfig, event: Event, config: SynthesisConfig) -> int:
-    """Frames decoded for an event: the note, its release and a margin at both ends."""
-    return -(-sum(_n_samples(front_end, event)) // front_end.frame_hop) + 2 * config.margin_frames
+def at_running_age(run: Run, classes: np.ndarray, n_frames: int) -> np.ndarray:
+    """Classes (n_frames, instruments, labels) of `classes: (instruments, labels)` in the model
+    frames from their onset on; an age that is given stays.
+    """
+    rows = np.tile(classes, (n_frames, 1, 1))
+    if run.space.age_column is not None:
+        ages = age_class((np.arange(n_frames) + 0.5) * run.front_end.frame_seconds)
+        ages = ages.clip(max=len(_age_times(run, classes).held) - 1)[:, None]
+        own = rows[:, :, run.space.age_column]
+        own[:] = np.where(own == ANY_AGE, ages, own)
+    return rows
 
 
 # --- latents to magnitudes ------------------------------------------------------------------------
 
 
 def features_to_magnitudes(run: Run, features: Tensor) -> Tensor:
-    """Decoded features (frames, features) -> magnitudes (frames, bins), expanded downwards from the
-    lowest level f that features resolve: m^3 / (m^2 + f^2). Hundreds of bins that a mean leaves a
-    little above their floor would sum to an audible hiss; partials stay as they are.
+    """Decoded features (frames, features) -> magnitudes (frames, subframes, bins), expanded
+    downwards from the lowest level f that features resolve: m^3 / (m^2 + f^2). Hundreds of bins
+    that a mean leaves a little above their floor would sum to an audible hiss; partials stay as
+    they are.
     """
-    scaler = run.scaler
-    magnitudes = scaler.invert(features)
+    scaler = run.decoder_scaler
+    magnitudes = scaler.invert_to_subframes(features)
     top = magnitudes.amax(dim=-1, keepdim=True) if scaler.kind == "relative" else scaler.reference
     lowest = top * 10 ** (-scaler.range_db / 20)
     return magnitudes**3 / (magnitudes**2 + lowest**2 + torch.finfo(magnitudes.dtype).tiny)
 
 
 @torch.no_grad()
+def decode_subframes(run: Run, z: Tensor, classes: Tensor | None = None) -> Tensor:
+    """Top latents (frames, latent) -> magnitudes (frames, subframes, bins), the mean of the signal
+    decoder; `classes: (frames, instruments, labels)` where the notes are known.
+    """
+    return features_to_magnitudes(run, run.model.decode_signal(z.to(run.device), classes).mean)
+
+
 def decode_magnitudes(run: Run, z: Tensor) -> Tensor:
-    """Top latents (frames, latent) -> magnitudes (frames, bins), the mean of the signal decoder."""
-    return features_to_magnitudes(run, run.model.signal.decode(z.to(run.device)).mean)
+    """Top latents (frames, latent) -> magnitudes (frames, bins) of model frames."""
+    return decode_subframes(run, z).mean(dim=1)
 
 
 @torch.no_grad()
@@ -258,11 +421,17 @@ def decode_probabilities(run: Run, z: Tensor) -> tuple[np.ndarray, ...]:
     return tuple(group.cpu().numpy() for group in groups)
 
 
+def matching_gain(run: Run, magnitudes: Tensor) -> float:
+    """The gain that brings the loudest of magnitudes (frames, bins) to that of the data set."""
+    return run.scaler.reference / max(float(magnitudes.max()), SILENT)
+
+
 @torch.no_grad()
 def reconstruct_magnitudes(
     run: Run, magnitudes: Tensor, tuning: float = 0.0, config: SynthesisConfig | None = None
 ) -> Tensor:
-    """Magnitudes through the signal VAE: encoded and decoded.
+    """Magnitudes through the signal VAE: encoded and decoded, at the level of the data set's
+    loudest frame in between.
 
     Args:
         magnitudes: (frames, bins) of a sound of any length.
@@ -270,21 +439,34 @@ def reconstruct_magnitudes(
             again.
         config: with `sample`, latents have slow noise; None: posterior means.
     Returns:
-        magnitudes: (frames, bins), on the same device.
+        magnitudes: (frames, subframes, bins), on the same device.
     """
     config = config or SynthesisConfig(sample=False)
-    result = torch.empty_like(magnitudes)
+    gain = matching_gain(run, magnitudes)
+    result = magnitudes.new_empty(len(magnitudes), run.settings.subframes, magnitudes.shape[1])
     noise = slow_noise(run, len(magnitudes), config) or ()
-    blocks = [tensor.split(config.chunk_frames) for tensor in (result, magnitudes, *noise)]
+    blocks = [tensor.split(BLOCK_FRAMES) for tensor in (result, magnitudes, *noise)]
     for reconstruction, block, *block_noise in zip(*blocks):
-        retuned = tune(block.to(run.device), -tuning, run.front_end)
+        retuned = tune(gain * block.to(run.device), -tuning, run.front_end)
         posterior = run.model.encode_signal(run.scaler.apply(retuned), block_noise or None)
-        decoded = features_to_magnitudes(run, run.model.signal.output(posterior.z[0]).mean)
-        reconstruction.copy_(tune(decoded.to(magnitudes.device), tuning, run.front_end))
+        px = run.model.signal_output(posterior.z[0], posterior.top.mean)
+        decoded = features_to_magnitudes(run, px.mean)
+        retuned = tune(decoded.flatten(0, 1).to(magnitudes.device), tuning, run.front_end)
+        reconstruction.copy_(retuned.view_as(reconstruction) / gain)
     return result
 
 
 # --- magnitudes to audio --------------------------------------------------------------------------
+
+
+def subframes_to_audio(
+    run: Run, magnitudes: Tensor, config: SynthesisConfig = SynthesisConfig()
+) -> np.ndarray:
+    """Magnitudes (frames, subframes, bins) of a recording or path of any length -> audio (frames *
+    frame_hop,), faded at both ends.
+    """
+    front_end = run.front_end.finer(magnitudes.shape[1])
+    return magnitudes_to_audio(magnitudes.flatten(0, 1), front_end, config, run.device)
 
 
 def events_to_audio(
@@ -293,7 +475,7 @@ def events_to_audio(
     config: SynthesisConfig = SynthesisConfig(),
     progress: Progress = silent,
 ) -> np.ndarray:
-    """Events in any order -> audio (samples,) until the last release.
+    """Events in any order -> audio (samples,) until the last note has died away.
 
     Args:
         progress: shows the events done, silent ones left out.
@@ -302,87 +484,120 @@ def events_to_audio(
     """
     rate = run.front_end.sample_rate
     end = max((event.onset + event.seconds for event in events), default=0.0)
-    if end + config.release_seconds > config.longest_seconds:
+    if end > config.longest_seconds:
         raise ValueError(
             f"this would last {end / 3600:.0f} hours; at most {config.longest_seconds / 3600:.0f} "
             "are played"
         )
-    audio = np.zeros(round((end + config.release_seconds) * rate) + 1, np.float32)
+    audio = np.zeros(round(end * rate), np.float32)
     events = [event for event in events if not is_silent(event.classes, run.space)]
-    index = 0
+    longest = _until_repeated(events, run.space)
     with progress(total=len(events), desc="synthesis", unit="note") as bar:
-        for batch in _batches(run.front_end, set_releases(events, config), config):
-            for event, sound in zip(batch, _synthesise_batch(run, batch, config, index)):
+        for index, batch, spectra in _batches(run, events, config):
+            sounds = _synthesise_batch(run, spectra, config, index)
+            for number, (event, sound) in enumerate(zip(batch, sounds), index):
+                if len(sound) > longest[number] * rate:  # the same note is played again
+                    sound = fade_ends(sound[: round(longest[number] * rate)], run.front_end, config)
                 start = round(event.onset * rate)
-                audio[start : start + len(sound)] += sound[: len(audio) - start]
-            index += len(batch)
+                if start + len(sound) > len(audio):
+                    audio = np.pad(audio, (0, start + len(sound) - len(audio)))
+                audio[start : start + len(sound)] += sound
             bar.update(len(batch))
-    return audio
+    return audio * np.float32(playing_gain(run))
+
+
+def _until_repeated(events: Sequence[Event], space: LabelSpace) -> list[float]:
+    """Seconds from the onset of each event until its note begins again, which ends its release as
+    on an instrument; infinite where it does not.
+    """
+    columns = space.note_columns
+    onsets: dict[bytes, list[float]] = defaultdict(list)
+    for event in events:
+        onsets[event.classes[:, columns].tobytes()].append(event.onset)
+    seconds = []
+    for event in events:
+        own = np.array(onsets[event.classes[:, columns].tobytes()])
+        later = own[own > event.onset]
+        seconds.append(float(later.min() - event.onset) if len(later) else np.inf)
+    return seconds
 
 
 def _batches(
-    front_end: SpectralConfig, events: Sequence[Event], config: SynthesisConfig
-) -> list[list[Event]]:
-    """Events in batches of about `chunk_frames` frames, which bounds the memory."""
-    batches: list[list[Event]] = []
-    n_frames = config.chunk_frames
-    for event in events:
-        if n_frames >= config.chunk_frames:
-            batches.append([])
-            n_frames = 0
-        batches[-1].append(event)
-        n_frames += _n_frames(front_end, event, config)
-    return batches
+    run: Run, events: Sequence[Event], config: SynthesisConfig
+) -> Iterator[tuple[int, list[Event], list[tuple[Tensor, int]]]]:
+    """Index of the first event, events and their spectra, in batches of about `chunk_seconds`,
+    which bounds the memory.
+    """
+    chunk_frames = config.chunk_seconds * run.settings.subframes / run.front_end.frame_seconds
+    batch, spectra, n_frames = [], [], 0
+    for index, event in enumerate(events):
+        batch.append(event)
+        spectra.append(event_spectra(run, event, config, index))
+        n_frames += len(spectra[-1][0])
+        if n_frames >= chunk_frames or index + 1 == len(events):
+            yield index + 1 - len(batch), batch, spectra
+            batch, spectra, n_frames = [], [], 0
+
+
+def event_spectra(
+    run: Run, event: Event, config: SynthesisConfig = SynthesisConfig(), index: int = 0
+) -> tuple[Tensor, int]:
+    """Magnitudes (frames, bins) of subframes of an event, from the first frame that hears its
+    onset until it has fallen `inaudible_db` below its loudest frame; and the number of frames
+    before the onset.
+    """
+    front_end = run.front_end.finer(run.settings.subframes)
+    course = symbol_course(run, event.classes, config, index)
+    magnitudes = course.spectra(event.seconds, front_end.frame_seconds)
+    levels = magnitudes.square().sum(dim=1)
+    audible = levels >= levels.max() * 10 ** (config.inaudible_db / 10)
+    n_held = max(1, round(event.seconds / front_end.frame_seconds))
+    last = int(audible.nonzero()[-1]) + 1
+    n_lead = course.n_lead(front_end.frame_seconds)
+    return magnitudes[: max(last, n_lead + n_held)].to(run.device), n_lead
 
 
 @torch.no_grad()
 def _synthesise_batch(
-    run: Run, batch: Sequence[Event], config: SynthesisConfig, first: int
+    run: Run, spectra: Sequence[tuple[Tensor, int]], config: SynthesisConfig, first: int
 ) -> list[np.ndarray]:
-    """Audio (samples,) of each event at its level and in its envelope; `first` is the index of the
-    batch's first event.
+    """Audio (samples,) from the onset of each event's spectra at their level, faded at both ends;
+    `first` is the index of the batch's first event.
     """
-    latents = [event_latents(run, event, config, first + at) for at, event in enumerate(batch)]
-    magnitudes = [decode_magnitudes(run, z) for z in latents]
-    sounds = magnitudes_to_audio_batch(magnitudes, run.front_end, config, first)
-    return [
-        _shape(run.front_end, event, frames, sound, config)
-        for event, frames, sound in zip(batch, magnitudes, sounds)
-    ]
+    front_end = run.front_end.finer(run.settings.subframes)
+    magnitudes = [frames for frames, _ in spectra]
+    sounds = magnitudes_to_audio_batch(magnitudes, front_end, config, first)
+    at_level = (
+        _at_level(sound, frames, run.front_end, config)[n_lead * front_end.frame_hop :]
+        for (frames, n_lead), sound in zip(spectra, sounds)
+    )
+    return [fade_ends(sound, front_end, config) for sound in at_level]
 
 
-def _shape(
-    front_end: SpectralConfig,
-    event: Event,
-    magnitudes: Tensor,
-    audio: np.ndarray,
-    config: SynthesisConfig,
+def _at_level(
+    audio: np.ndarray, magnitudes: Tensor, front_end: SpectralConfig, config: SynthesisConfig
 ) -> np.ndarray:
-    """An event's audio without its margins, at the level of its magnitudes, in its envelope.
+    """Audio (samples,) at the level of its magnitudes (frames, bins).
 
     Bands whose phases do not fit cancel or beat, which changes the level by a decibel or two.
     """
-    margin = config.margin_frames
-    shape = envelope(*_n_samples(front_end, event), front_end.sample_rate, config)
-    audio = audio[margin * front_end.frame_hop :][: len(shape)]
-    norm = magnitudes[margin:-margin].square().sum(dim=1).mean().sqrt()
-    rms = max(float(np.sqrt(np.mean(audio**2))), 1e-9)
-    gain = np.clip(
-        float(norm * rms_of_unit_norm(front_end)) / rms,
-        1 / config.highest_gain,
-        config.highest_gain,
-    )
-    return audio * shape * np.float32(gain)
+    norm = magnitudes.square().sum(dim=1).mean().sqrt()
+    rms = max(float(np.sqrt(np.mean(audio**2))), SILENT)
+    gain = float(norm * rms_of_unit_norm(front_end)) / rms
+    return audio * np.float32(np.clip(gain, 1 / config.highest_gain, config.highest_gain))
 
 
-def envelope(
-    n_samples: int, n_release: int, sample_rate: int, config: SynthesisConfig = SynthesisConfig()
+def fade_ends(
+    audio: np.ndarray, front_end: SpectralConfig, config: SynthesisConfig = SynthesisConfig()
 ) -> np.ndarray:
-    """(n_samples + n_release,) raised-cosine attack, sustain, and release after the note's end."""
-    n_attack = min(round(config.attack_seconds * sample_rate), n_samples)
-    attack = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_attack) + 0.5) / n_attack)
-    release = 0.5 + 0.5 * np.cos(np.pi * (np.arange(n_release) + 0.5) / n_release)
-    return np.concatenate([attack, np.ones(n_samples - n_attack), release]).astype(np.float32)
+    """Audio (samples,) with raised-cosine ends of `attack_seconds` and `fade_seconds`, so that it
+    neither begins nor ends with a click.
+    """
+    shape = np.ones(len(audio), np.float32)
+    for seconds, own in ((config.attack_seconds, shape), (config.fade_seconds, shape[::-1])):
+        n_fade = min(round(seconds * front_end.sample_rate), len(audio) // 2)
+        own[:n_fade] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_fade) + 0.5) / n_fade)
+    return audio * shape
 
 
 @lru_cache(maxsize=4)
@@ -392,3 +607,42 @@ def rms_of_unit_norm(front_end: SpectralConfig) -> float:
     sine = torch.sin(2 * torch.pi * 440 / rate * torch.arange(2 * rate))
     norms = audio_to_magnitudes(sine, front_end)[20:40].norm(dim=1)
     return float(0.5**0.5 / norms.mean())
+
+
+@lru_cache(maxsize=4)
+@torch.no_grad()
+def playing_gain(run: Run, config: SynthesisConfig = SynthesisConfig()) -> float:
+    """The gain at which the loudest note that a run learnt, played alone, peaks at
+    `config.loudest_dbfs`: one for all that a run plays, so that levels compare.
+    """
+    rows = _learnt_classes(run)
+    at_onset = rows.copy()
+    if run.space.age_column is not None:
+        ages = at_onset[:, :, run.space.age_column]
+        ages[ages == ANY_AGE] = config.loudest_age
+    z = run.model.encode_symbol(torch.from_numpy(at_onset).to(run.device)).top.mean
+    levels = [
+        decode_magnitudes(run, block).square().sum(dim=1).cpu() for block in z.split(BLOCK_FRAMES)
+    ]
+    loudest = torch.cat(levels).topk(min(config.n_loudest, len(rows))).indices
+    means = replace(config, sample=False)
+    events = [Event(0.0, config.loudest_seconds, rows[index]) for index in loudest]
+    spectra = [event_spectra(run, event, means) for event in events]
+    peaks = [np.abs(sound).max() for sound in _synthesise_batch(run, spectra, means, 0)]
+    return 10 ** (config.loudest_dbfs / 20) / max(float(max(peaks)), SILENT)
+
+
+def _learnt_classes(run: Run) -> np.ndarray:
+    """Classes (symbols, instruments, labels) of every note that a run learnt, one instrument at a
+    time and, where there is a class for silence, without the others.
+    """
+    n_instruments = len(run.space.instruments)
+    rows = []
+    for index, instrument in enumerate(run.space.instruments):
+        table = run.settings.learnt[instrument]
+        notes = [(number, level) for number, levels in table.items() for level in levels]
+        own = NoteLabels.from_notes(*np.array(notes).T)
+        others = NoteLabels.of_silence(len(notes)) if run.space.silence else own
+        labels = [own if at == index else others for at in range(n_instruments)]
+        rows.append(run.space.to_classes(labels))
+    return np.concatenate(rows)

@@ -28,7 +28,7 @@ import torch
 
 from lt.files import fsync_path, make_folder, write_json, write_text
 
-FORMAT, VERSION = "latent-transcription checkpoint", 2  # 1 had ReLU in its networks
+FORMAT, VERSION = "latent-transcription checkpoint", 3  # 2 had one scaler
 MODALITIES = {"signal": "vae_1", "symbol": "vae_2"}  # and their folders
 BEST, LAST = "best", "last"
 

@@ -64,8 +64,6 @@ def _shown(value: object) -> str:
 
 def _learnt(run: Run) -> list[str]:
     """The notes of the training part, by instrument and dynamic."""
-    if not run.settings.learnt:
-        return ["Learnt notes", "  not recorded by the version that trained this run"]
     transposed = run.config.transpose
     also = f" (and transposed by up to {transposed} semitones)" if transposed else ""
     lines = describe_learnt(run.settings.learnt)

@@ -1,7 +1,7 @@
 """The notes that a run was trained on, and what is said where others are asked for.
 
 `config.json` has them as `learnt`: instrument -> MIDI note number -> dynamics, of the notes in the
-training part. Runs of earlier versions have no such entry.
+training part.
 
 Names: `table` is the entry of one instrument, {note number: (dynamics, ...)}.
 """
@@ -67,11 +67,11 @@ def remark_on_unlearnt(
     tables: Mapping[str, Table], instrument: str, labels: NoteLabels, with_dynamics: bool = True
 ) -> str | None:
     """One line on the notes of `labels` that an instrument was not trained on, with those that it
-    was; None where there are none, or where the run does not record its notes.
+    was; None where there are none.
     """
-    table = tables.get(instrument)
+    table = tables[instrument]
     sounding = ~labels.silent
-    if not table or not sounding.any():
+    if not sounding.any():
         return None
     asked = learnt_table(labels.note_number[sounding], labels.dynamics[sounding])
     outside = [number for number in asked if number not in table]

@@ -46,6 +46,24 @@ class LossTerms(NamedTuple):
 TERMS = LossTerms._fields
 
 
+class Targets(NamedTuple):
+    """What the decoders are to give.
+
+    Attributes:
+        signal: (batch, features) decoded from the signals.
+        classes: (batch, instruments, labels) of the batch.
+        played: (batch, features) decoded from symbols.
+        combinations: (batch, instruments, labels) that the symbol VAE reconstructs.
+        played_weight: factor of the term of the played symbols.
+    """
+
+    signal: Tensor
+    classes: Tensor
+    played: Tensor
+    combinations: Tensor
+    played_weight: float = 1.0
+
+
 def loss_weights(config: RunConfig) -> LossTerms:
     """The weight of each term for a run."""
     return LossTerms(
@@ -73,43 +91,53 @@ def total_loss(terms: LossTerms, weights: LossTerms) -> Tensor | float:
 
 def loss_terms(
     output: CrossModalOutput,
-    target: Tensor,
-    classes: Tensor,
+    targets: Targets,
     regularization_type: str,
+    subframes: int = 1,
+    group_weights: Tensor | None = None,
     critic: Tensor | None = None,
 ) -> LossTerms:
     """Every term of the loss for a batch.
 
     Args:
         output: of the model.
-        target: features to reconstruct, (batch, features).
-        classes: (batch, instruments, labels).
+        targets: of its decoders.
         regularization_type: the divergence D, "kld" or "l2".
+        subframes: spectra in a frame of the decoder, over which the signal's terms are averaged.
+        group_weights: (groups,) of the labels in the transfer from signal to symbols; None: 1.
         critic: the adversarial loss of the signal decoder, a scalar.
     """
-    labels = classes.flatten(1)
-    zero = target.new_zeros(())
+    labels = targets.classes.flatten(1)
+    zero = targets.signal.new_zeros(())
     q_signal, q_symbol = output.signal.posterior.top, output.symbol.posterior.top
+    own = output.combined or output.symbol
+    transfer_1 = transfer_2 = zero
+    if output.has_transfer:
+        nll = mean_nll(output.signal_from_symbol, targets.played)
+        transfer_1 = targets.played_weight / subframes * nll
+        transfer_2 = mean_nll(output.symbol_from_signal, labels, group_weights)
     return LossTerms(
-        signal_nll=mean_nll(output.signal.px, target),
-        symbol_nll=mean_nll(output.symbol.px, labels),
+        signal_nll=mean_nll(output.signal.px, targets.signal) / subframes,
+        symbol_nll=mean_nll(own.px, targets.combinations.flatten(1)),
         signal_kl=sum(kl.sum(dim=-1).mean() for kl in prior_kl(output.signal)),
-        symbol_kl=sum(kl.sum(dim=-1).mean() for kl in prior_kl(output.symbol)),
+        symbol_kl=sum(kl.sum(dim=-1).mean() for kl in prior_kl(own)),
         cross_1=divergence(q_signal, q_symbol, regularization_type).mean(),
         cross_2=divergence(q_symbol, q_signal, regularization_type).mean(),
-        transfer_1=mean_nll(output.signal_from_symbol, target) if output.has_transfer else zero,
-        transfer_2=mean_nll(output.symbol_from_signal, labels) if output.has_transfer else zero,
+        transfer_1=transfer_1,
+        transfer_2=transfer_2,
         critic=zero if critic is None else critic,
     )
 
 
-def mean_nll(px: Normal | Symbols, x: Tensor) -> Tensor:
+def mean_nll(px: Normal | Symbols, x: Tensor, weights: Tensor | None = None) -> Tensor:
     """-log p(x), summed over features or groups, averaged over the batch: a scalar.
 
     Args:
         px: distribution over (batch, features) or (batch, groups). x: of the same shape.
+        weights: (features,) or (groups,) in the sum; None: 1.
     """
-    return -px.log_prob(x).sum(dim=-1).mean()
+    log_prob = px.log_prob(x)
+    return -(log_prob if weights is None else log_prob * weights).sum(dim=-1).mean()
 
 
 def prior_kl(output: VAEOutput) -> tuple[Tensor, ...]:

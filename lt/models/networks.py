@@ -20,6 +20,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional
 
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
+
+# Adam moves a parameter by its learning rate a step, whatever the gradient: too slowly for a scale
+# that is to fall by an order of magnitude within an epoch.
+SCALE_RATE = 10.0
 MIN_SCALE = 0.05  # of features with unit variance: keeps a likelihood of constant frames finite
 # the harmonic front: partials of a candidate f0 that are read, as ratios to it; the first two tell
 # whether the candidate is itself the third or second partial of a lower note
@@ -28,6 +33,9 @@ HARMONICS = (1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6, 7, 8)
 RELATED = (-24, -19, -12, -7, -5, -4, 0, 4, 5, 7, 12, 19, 24)
 EVIDENCE_WIDTH, N_EVIDENCE = 64, 8  # hidden width and outputs of the first network
 SALIENCE_WIDTH, N_SALIENCE = 32, 4  # of the second
+
+
+N_BASIS = 256  # spectra relative to the fundamental of which a harmonic decoder combines all
 
 
 def mlp(n_in: int, width: int, n_hidden: int) -> nn.Sequential:
@@ -59,10 +67,85 @@ class NormalNetwork(nn.Module):
     def forward(self, x: Tensor) -> Normal:
         hidden = self.hidden(x)
         # float32 even under bf16 autocast: likelihoods sum over hundreds of bins
-        mean = self.mean(hidden).float()
-        raw = self.scale if isinstance(self.scale, Tensor) else self.scale(hidden)
-        scale = functional.softplus(raw.float()) + MIN_SCALE
-        return Normal(mean, scale.expand_as(mean), validate_args=False)
+        return _normal(self.mean(hidden).float(), self.scale, hidden)
+
+
+def _normal(mean: Tensor, scale: Tensor | nn.Linear, hidden: Tensor) -> Normal:
+    """A normal distribution with a learnt scale, shared by all inputs or following them."""
+    raw = SCALE_RATE * scale if isinstance(scale, Tensor) else scale(hidden)
+    stddev = functional.softplus(raw.float()) + MIN_SCALE
+    return Normal(mean, stddev.expand_as(mean), validate_args=False)
+
+
+class HarmonicOutput(nn.Module):
+    """Output of a decoder whose spectra are relative to the fundamental: (batch, n_in) and notes
+    (batch, instruments, candidates) -> Normal over (batch, subframes * bins) log-magnitudes.
+
+    On a logarithmic frequency axis another note is nearly a shift of the spectrum. An MLP combines
+    spectra of a small basis, on an axis that is relative to the fundamental: from as far below it
+    as the highest note's spectrum reaches to as far above as the lowest note's does. The result is
+    moved to the note. So it learns from all notes where partials are and how timbre changes with
+    pitch, and plays keys between those that it learnt. Powers of instruments, and of candidates
+    with their weights, add.
+
+    Args:
+        n_in, width, n_hidden: of the MLP.
+        n_instruments: spectra that are summed.
+        n_subframes, n_bins: of the output.
+        bins_per_semitone: of the frequency axis.
+        nats: natural logarithm of the power ratio that a feature of 1 stands for.
+        shared_scale: as `NormalNetwork`.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        width: int,
+        n_hidden: int,
+        n_instruments: int,
+        n_subframes: int,
+        n_bins: int,
+        bins_per_semitone: int,
+        nats: float,
+        shared_scale: bool,
+    ) -> None:
+        super().__init__()
+        self.shape = n_instruments, n_subframes
+        self.n_bins, self.bins_per_semitone, self.nats = n_bins, bins_per_semitone, nats
+        n_relative = n_bins + bins_per_semitone * (LAST_NOTE_NUMBER - FIRST_NOTE_NUMBER)
+        self.hidden = mlp(n_in, width, n_hidden)
+        self.mean = nn.Sequential(
+            nn.Linear(width, N_BASIS),
+            nn.Linear(N_BASIS, n_instruments * n_subframes * n_relative),
+        )
+        n_out = n_subframes * n_bins
+        self.scale = nn.Parameter(torch.zeros(n_out)) if shared_scale else nn.Linear(width, n_out)
+
+    def forward(self, x: Tensor, notes: Tensor, weights: Tensor | None = None) -> Normal:
+        """The spectrum of notes.
+
+        Args:
+            x: (batch, n_in).
+            notes: (batch, instruments, candidates) MIDI numbers.
+            weights: (batch, instruments, candidates) of their powers; None: 1.
+        """
+        hidden = self.hidden(x)
+        relative = self.mean(hidden).float().unflatten(1, (*self.shape, -1))
+        first = self.bins_per_semitone * (LAST_NOTE_NUMBER - notes)
+        index = first[..., None, None] + torch.arange(self.n_bins, device=x.device)
+        n_candidates = notes.shape[2]
+        moved = (
+            relative[:, :, None]
+            .expand(-1, -1, n_candidates, -1, -1)
+            .gather(-1, index.expand(-1, -1, -1, self.shape[1], -1))
+        )
+        if weights is not None:
+            floor = torch.finfo(weights.dtype).tiny
+            moved = moved + weights.clamp_min(floor).log()[..., None, None] / self.nats
+        spectra = moved.flatten(1, 2)
+        one = spectra.shape[1] == 1
+        mean = spectra[:, 0] if one else (self.nats * spectra).logsumexp(dim=1) / self.nats
+        return _normal(mean.flatten(1), self.scale, hidden)
 
 
 class HarmonicFront(nn.Module):

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lt.audio.features import Scaler
+from lt.audio.tuning import bins_per_semitone
 from lt.config import (
     RunConfig,
     SpectralConfig,
@@ -23,10 +26,10 @@ from lt.config import (
     settings_from_dict,
 )
 from lt.devices import device as find_device
-from lt.labels import LabelSpace
+from lt.labels import AgeTimes, LabelSpace
 from lt.models.checkpoints import BEST, Checkpoint, RunFolder, State
 from lt.models.learnt import Table, read_tables
-from lt.models.networks import HarmonicFront
+from lt.models.networks import HarmonicFront, HarmonicOutput
 from lt.models.vae import CrossModalVAE, VAESize
 
 
@@ -39,22 +42,26 @@ class RunSettings:
             how many epochs the run is trained.
         config: the flags.
         front_end: of the data.
-        scaler: fitted on the training part.
+        scaler: of the encoder's features, fitted on the training part.
+        decoder_scaler: of the decoder's features, likewise.
         split: kind, seed, folds, and the notes of each part.
         data: path and fingerprint of the data set.
         provenance: command, versions, dates.
-        learnt: the notes of the training part (see `lt.models.learnt`); empty in runs of earlier
-            versions.
+        learnt: the notes of the training part (see `lt.models.learnt`).
+        ages: instrument -> mean age in each class, of the training notes; empty in runs without the
+            label age.
     """
 
     run_id: str
     config: RunConfig
     front_end: SpectralConfig
     scaler: Scaler
+    decoder_scaler: Scaler
     split: dict[str, Any]
     data: dict[str, Any]
     provenance: dict[str, Any]
-    learnt: dict[str, Table] = field(default_factory=dict)
+    learnt: dict[str, Table]
+    ages: dict[str, AgeTimes]
 
     @property
     def space(self) -> LabelSpace:
@@ -62,6 +69,13 @@ class RunSettings:
         return LabelSpace(
             self.config.labels, self.config.instruments, bool(self.config.zero_extra_class)
         )
+
+    @property
+    def subframes(self) -> int:
+        """Spectra in a frame of the decoder: 1, or as many as the data set has where the decoder
+        has a range of its own.
+        """
+        return self.front_end.subframes if self.config.decoder_range_db else 1
 
     def to_dict(self) -> State:
         """Plain values, with the names of the classes for human readers."""
@@ -79,15 +93,31 @@ class RunSettings:
         """
         config = settings_from_dict(RunConfig, values["config"])
         scaler = settings_from_dict(Scaler, values["scaler"])
+        decoder_scaler = settings_from_dict(Scaler, values["decoder_scaler"])
         facts = {name: values[name] for name in ("run_id", "split", "data", "provenance")}
         odd = [name for name in facts if name != "run_id" and not isinstance(facts[name], dict)]
-        if odd or min(scaler.reference, scaler.std_db, scaler.level_std_db) <= 0:
+        scales = [
+            value
+            for own in (scaler, decoder_scaler)
+            for value in (own.reference, own.std_db, own.level_std_db)
+        ]
+        if odd or min(scales) <= 0:
             raise ValueError(f"{', '.join(odd) or 'scaler'} cannot be used")
         if not config.name or set(config.name) & set("/\\\0"):
             raise ValueError(f"'{config.name}' is no name")
         front_end = front_end_from_dict(values["front_end"])
-        learnt = read_tables(values.get("learnt", {}))
-        return cls(config=config, front_end=front_end, scaler=scaler, learnt=learnt, **facts)
+        return cls(
+            config=config,
+            front_end=front_end,
+            scaler=scaler,
+            decoder_scaler=decoder_scaler,
+            learnt=read_tables(values["learnt"]),
+            ages={
+                instrument: settings_from_dict(AgeTimes, times)
+                for instrument, times in values["ages"].items()
+            },
+            **facts,
+        )
 
 
 def run_id(config: RunConfig, fingerprint: str) -> str:
@@ -97,27 +127,40 @@ def run_id(config: RunConfig, fingerprint: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def build_model(
-    config: RunConfig, space: LabelSpace, scaler: Scaler, front_end: SpectralConfig
-) -> CrossModalVAE:
+def build_model(settings: RunSettings) -> CrossModalVAE:
     """The networks that a run's settings describe, initialised from torch's global generator.
 
     Raises:
         KeyError, ValueError: the settings describe none.
     """
+    config, scaler = settings.config, settings.scaler
     front = None
     if config.encoder == "harmonic":
-        front = HarmonicFront(scaler.n_features, scaler.n_bins, front_end.bins_per_octave)
+        bins_per_octave = settings.front_end.bins_per_octave
+        front = HarmonicFront(scaler.n_features, scaler.n_bins, bins_per_octave)
     elif config.encoder != "plain":
         raise ValueError(f"no encoder '{config.encoder}'")
+    output = None
+    if config.decoder == "harmonic":
+        output = partial(
+            HarmonicOutput,
+            n_instruments=len(config.instruments),
+            n_subframes=settings.subframes,
+            n_bins=scaler.n_bins,
+            bins_per_semitone=bins_per_semitone(settings.front_end),
+            nats=settings.decoder_scaler.std_db * math.log(10) / 10,
+            shared_scale=config.signal_scale == "bin",
+        )
     return CrossModalVAE(
         scaler.n_features,
-        space,
+        settings.space,
         config.label_type,
         signal=VAESize(config.dims, config.hidden_dims_1, config.hidden_num_1),
         symbol=VAESize(config.dims, config.hidden_dims_2, config.hidden_num_2),
         signal_scale=config.signal_scale,
         front=front,
+        n_decoded=settings.subframes * settings.decoder_scaler.n_features,
+        harmonic_output=output,
     )
 
 
@@ -141,7 +184,7 @@ def read_settings(path: Path | str) -> RunSettings:
         raise ValueError(f"{file} is damaged or of another version ({error})") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A trained pair of VAEs.
 
@@ -169,8 +212,13 @@ class Run:
 
     @property
     def scaler(self) -> Scaler:
-        """Converts magnitudes to features and back."""
+        """Converts magnitudes to the encoder's features and back."""
         return self.settings.scaler
+
+    @property
+    def decoder_scaler(self) -> Scaler:
+        """Converts magnitudes to the decoder's features and back."""
+        return self.settings.decoder_scaler
 
     @property
     def front_end(self) -> SpectralConfig:
@@ -205,9 +253,7 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
     folder = RunFolder(path, settings.config.name)
     checkpoint = load_checkpoint(folder, settings, tag, device)
     try:
-        model = build_model(
-            settings.config, settings.space, settings.scaler, settings.front_end
-        ).to(device)
+        model = build_model(settings).to(device)
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ValueError(
             f"{folder.path / 'config.json'} describes no networks that can be built ({error})"

@@ -12,15 +12,16 @@ layer; None takes means instead of samples. Axes: `batch, features, latent, grou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from lt.labels import LabelSpace
+from lt.labels import FIRST_NOTE_NUMBER, SEMITONES, LabelSpace
 from lt.models.networks import (
     HarmonicFront,
+    HarmonicOutput,
     NormalNetwork,
     SymbolNetwork,
     Symbols,
@@ -28,6 +29,7 @@ from lt.models.networks import (
 )
 
 Noise = Sequence[Tensor] | None
+N_CANDIDATES = 4  # notes between which a harmonic decoder cross-fades
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,20 @@ class VAEOutput:
 
 @dataclass(frozen=True)
 class CrossModalOutput:
-    """Forward pass of both VAEs, and each modality decoded from the top latent of the other."""
+    """Forward pass of both VAEs, and each modality decoded from the top latent of the other.
+
+    Attributes:
+        signal, symbol: of a batch of frames and their symbols.
+        signal_from_symbol: decoded from the symbols of the batch, or from other ones.
+        symbol_from_signal: decoded from the signals of the batch.
+        combined: of other combinations of symbols, where they were given.
+    """
 
     signal: VAEOutput
     symbol: VAEOutput
     signal_from_symbol: Normal | None = None
     symbol_from_signal: Symbols | None = None
+    combined: VAEOutput | None = None
 
     @property
     def has_transfer(self) -> bool:
@@ -133,7 +143,7 @@ class VAE(nn.Module):
         self,
         n_in: int,
         size: VAESize,
-        output: NormalNetwork | SymbolNetwork,
+        output: NormalNetwork | HarmonicOutput | SymbolNetwork,
         front: HarmonicFront | None = None,
     ) -> None:
         super().__init__()
@@ -164,12 +174,16 @@ class VAE(nn.Module):
         top = Normal(torch.zeros_like(z[-1]), torch.ones_like(z[-1]), validate_args=False)
         return (*(prior(above) for prior, above in zip(self.priors, z[1:])), top)
 
-    def decode(self, z_top: Tensor, noise: Noise = None) -> Normal | Symbols:
-        """Top latent (batch, latent) -> p(x|z), by ancestral sampling through the priors."""
+    def descend(self, z_top: Tensor, noise: Noise = None) -> Tensor:
+        """Top latent (batch, latent) -> bottom latent, by ancestral sampling through the priors."""
         z = z_top
         for index in reversed(range(len(self.priors))):
             z = sample(self.priors[index](z), None if noise is None else noise[index])
-        return self.output(z)
+        return z
+
+    def decode(self, z_top: Tensor, noise: Noise = None) -> Normal | Symbols:
+        """Top latent (batch, latent) -> p(x|z)."""
+        return self.output(self.descend(z_top, noise))
 
     def forward(self, x: Tensor, noise: Noise = None) -> VAEOutput:
         posterior = self.encode(x, noise)
@@ -180,12 +194,15 @@ class CrossModalVAE(nn.Module):
     """The signal VAE and the symbol VAE of a run.
 
     Args:
-        n_features: width of the signal's features.
+        n_features: width of the signal's features, the encoder's input.
         space: labels and instruments of the symbols.
         label_type: distribution of the symbols, "categorical" or "binary".
         signal, symbol: sizes of the two VAEs.
         signal_scale: scale of the decoded spectrum, one for each "frame" or for each "bin".
         front: input layer of the signal encoder.
+        n_decoded: width of the decoder's output; None: the same as the encoder's input.
+        harmonic_output: maker of the decoder's output from (latent, width, hidden layers), for one
+            that needs to know the notes.
     Raises:
         ValueError: the latent dimensions of the two sizes differ.
     """
@@ -199,16 +216,21 @@ class CrossModalVAE(nn.Module):
         symbol: VAESize,
         signal_scale: str = "frame",
         front: HarmonicFront | None = None,
+        n_decoded: int | None = None,
+        harmonic_output: Callable[[int, int, int], HarmonicOutput] | None = None,
     ) -> None:
         super().__init__()
         if signal.dims != symbol.dims:
             raise ValueError(f"latent dimensions differ: {signal.dims} and {symbol.dims}")
         self.space = space
-        self.n_features = n_features
+        self.n_decoded = n_decoded or n_features
         self.dims = signal.dims
 
         shared_scale = {"frame": False, "bin": True}[signal_scale]
-        signal_output = NormalNetwork(*signal.bottom, n_features, shared_scale)
+        if harmonic_output:
+            signal_output = harmonic_output(*signal.bottom)
+        else:
+            signal_output = NormalNetwork(*signal.bottom, self.n_decoded, shared_scale)
         self.signal = VAE(n_features, signal, signal_output, front)
         symbol_output = SymbolNetwork(*symbol.bottom, space.group_sizes, label_type)
         self.symbol = VAE(space.width, symbol, symbol_output)
@@ -219,7 +241,7 @@ class CrossModalVAE(nn.Module):
 
     def encode_symbol(self, classes: Tensor, noise: Noise = None) -> Posterior:
         """Classes (batch, instruments, labels) -> q(z|symbol)."""
-        return self.symbol.encode(one_hot(classes.flatten(1), self.space.group_sizes), noise)
+        return self.symbol.encode(self._one_hot(classes), noise)
 
     def signal_to_symbol(self, features: Tensor) -> Symbols:
         """Transcribe: features (batch, features) -> p(symbol|z) at the posterior mean."""
@@ -227,7 +249,50 @@ class CrossModalVAE(nn.Module):
 
     def symbol_to_signal(self, classes: Tensor, noise: Noise = None) -> Normal:
         """Synthesise: classes (batch, instruments, labels) -> p(signal|z), z from q(z|symbol)."""
-        return self.signal.decode(self.encode_symbol(classes, noise).z[-1])
+        return self.decode_signal(self.encode_symbol(classes, noise).z[-1], classes, noise)
+
+    def decode_signal(
+        self, z_top: Tensor, classes: Tensor | None = None, noise: Noise = None
+    ) -> Normal:
+        """Top latent (batch, latent) -> p(signal|z).
+
+        Args:
+            classes: (batch, instruments, labels) where the notes are known; a decoder that needs
+                them takes otherwise those that the symbol decoder reads from the latent.
+            noise: of the layers below.
+        """
+        return self.signal_output(self.signal.descend(z_top, noise), z_top, classes)
+
+    def signal_output(
+        self, z_bottom: Tensor, z_top: Tensor, classes: Tensor | None = None
+    ) -> Normal:
+        """Bottom latent (batch, latent) -> p(signal|z). Arguments as `decode_signal`."""
+        if isinstance(self.signal.output, NormalNetwork):
+            return self.signal.output(z_bottom)
+        if classes is not None:
+            return self.signal.output(z_bottom, self._notes(classes))
+        return self.signal.output(z_bottom, *self._likely_notes(z_top))
+
+    def _notes(self, classes: Tensor) -> Tensor:
+        """MIDI numbers (batch, instruments, 1); any for silence."""
+        octave, pitch = (
+            classes[..., column].clamp_max(int(self.space.silence_classes[column]) - 1)
+            for column in self.space.note_columns
+        )
+        return (SEMITONES * (octave + 1) + pitch)[..., None]
+
+    def _likely_notes(self, z_top: Tensor) -> tuple[Tensor, Tensor]:
+        """The most probable notes and their probabilities: (batch, instruments, candidates)."""
+        groups = self.symbol.decode(z_top).probabilities()
+        n_labels = len(self.space.labels)
+        octave, pitch = (
+            torch.stack(groups[column::n_labels], dim=1)[..., : self.space.silence_classes[column]]
+            for column in self.space.note_columns
+        )
+        joint = (octave[..., :, None] * pitch[..., None, :]).flatten(2)
+        weights, index = joint.topk(N_CANDIDATES, dim=2)
+        total = weights.sum(dim=2, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+        return index + FIRST_NOTE_NUMBER, weights / total
 
     def forward(
         self,
@@ -236,14 +301,46 @@ class CrossModalVAE(nn.Module):
         noise_signal: Noise = None,
         noise_symbol: Noise = None,
         transfer: bool = True,
+        played: Tensor | None = None,
+        noise_played: tuple[Noise, Noise] = (None, None),
+        combinations: Tensor | None = None,
     ) -> CrossModalOutput:
-        signal = self.signal(features, noise_signal)
-        symbol = self.symbol(one_hot(classes.flatten(1), self.space.group_sizes), noise_symbol)
+        """Both VAEs and the transfers between them.
+
+        Args:
+            features: (batch, features). classes: (batch, instruments, labels).
+            noise_signal, noise_symbol: of the posterior samples.
+            transfer: compute the transfers.
+            played: (played, instruments, labels) whose signal is decoded instead of that of
+                `classes`.
+            noise_played: of their posterior samples, and of the signal's layers below.
+            combinations: (batch, instruments, labels) for which the symbol VAE is computed too.
+        """
+        posterior = self.signal.encode(features, noise_signal)
+        # in training the decoder is told the notes; otherwise it takes those of the latent
+        known = classes if self.training else None
+        px = self.signal_output(posterior.z[0], posterior.z[-1], known)
+        signal = VAEOutput(posterior, self.signal.prior(posterior.z), px)
+        symbol = self.symbol(self._one_hot(classes), noise_symbol)
+        combined = None
+        if combinations is not None:
+            combined = self.symbol(self._one_hot(combinations), noise_symbol)
         if not transfer:
-            return CrossModalOutput(signal, symbol)
+            return CrossModalOutput(signal, symbol, combined=combined)
+        z, known, own = symbol.posterior.z[-1], classes, noise_signal
+        if played is not None:
+            z, known, own = (
+                self.encode_symbol(played, noise_played[0]).z[-1],
+                played,
+                noise_played[1],
+            )
         return CrossModalOutput(
             signal,
             symbol,
-            signal_from_symbol=self.signal.decode(symbol.posterior.z[-1], noise_signal),
+            signal_from_symbol=self.decode_signal(z, known, own),
             symbol_from_signal=self.symbol.decode(signal.posterior.z[-1], noise_symbol),
+            combined=combined,
         )
+
+    def _one_hot(self, classes: Tensor) -> Tensor:
+        return one_hot(classes.flatten(1), self.space.group_sizes)

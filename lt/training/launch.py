@@ -27,7 +27,7 @@ from lt.data.splits import PARTS, Split, split_data
 from lt.devices import device as find_device
 from lt.devices import memory
 from lt.files import check_folder
-from lt.labels import LabelSpace, octave_pitch_to_note_number
+from lt.labels import AgeTimes, LabelSpace, octave_pitch_to_note_number
 from lt.messages import counted
 from lt.models.checkpoints import BEST, RunFolder
 from lt.models.learnt import Table, learnt_table
@@ -36,7 +36,7 @@ from lt.progress import Progress, silent
 from lt.training.callbacks import fit_with_callbacks
 from lt.training.distributed import Workers, WriterFailed, join_workers, local_cuda
 from lt.training.step import count_parameters
-from lt.training.trainer import Trainer, TrainingStopped, fit_scaler
+from lt.training.trainer import Trainer, TrainingStopped, fit_scalers
 
 PACKAGES = ("torch", "numpy", "librosa", "nsgt", "pretty_midi")
 TRAINED_BYTES = 16  # of a parameter in training: in float32 weight, gradient, Adam's two moments
@@ -84,27 +84,28 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
     name = f"{config.name}__{'_'.join(config.instruments)}"
     folder = RunFolder(Path(config.savedir) / name, config.name)
 
-    def prepare() -> tuple[DataSet, Split, Scaler]:
+    def prepare() -> tuple[DataSet, Split, tuple[Scaler, Scaler]]:
         check_folder(folder.path)
         data = _open_data(config, workers, progress)
         split = split_data(data, config)
         space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
         mixer = Mixer(data, split.frames["train"], space, config, torch.device("cpu"))
-        scaler = fit_scaler(mixer, config)
+        scalers = fit_scalers(mixer, config)
         if workers.writer:
             folder.make_writable()
-        return data, split, scaler
+        return data, split, scalers
 
-    data, split, scaler = workers.writer_first(prepare)
+    data, split, scalers = workers.writer_first(prepare)
     settings = RunSettings(
         run_id(config, data.fingerprint),
         config,
         data.config,
-        scaler,
+        *scalers,
         split.to_stored(config),
         _data_facts(data),
         _provenance(),
         _learnt(data, split, config),
+        _age_times(data, split, config),
     )
     _log_split(split, config, workers)
     workers.writer_first(lambda: _check_sizes(settings, folder, device))
@@ -262,6 +263,18 @@ def _learnt(data: DataSet, split: Split, config: RunConfig) -> dict[str, Table]:
         octave, pitch, dynamics = data.notes.labels[notes, :3].T
         tables[instrument] = learnt_table(octave_pitch_to_note_number(octave, pitch), dynamics)
     return tables
+
+
+def _age_times(data: DataSet, split: Split, config: RunConfig) -> dict[str, AgeTimes]:
+    """The ages of each instrument's notes in the training part."""
+    if "age" not in config.labels:
+        return {}
+    return {
+        instrument: data.age_times(
+            np.intersect1d(split.notes["train"], data.notes_of(instrument)), config.frames
+        )
+        for instrument in config.instruments
+    }
 
 
 def _log_split(split: Split, config: RunConfig, workers: Workers) -> None:

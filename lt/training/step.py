@@ -21,9 +21,16 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lt.config import RunConfig
 from lt.models.checkpoints import MODALITIES, Checkpoint, State
 from lt.models.critic import N_NOISE, Critic, CriticBatch, critic_batch, critic_loss, decoder_loss
-from lt.models.losses import TERMS, loss_terms, loss_weights, needs_transfer, total_loss
+from lt.models.losses import (
+    TERMS,
+    Targets,
+    loss_terms,
+    loss_weights,
+    needs_transfer,
+    total_loss,
+)
 from lt.models.runs import RunSettings, build_model, load_model_state
-from lt.models.vae import CrossModalOutput, CrossModalVAE, sample_noise
+from lt.models.vae import CrossModalOutput, CrossModalVAE, Noise, sample_noise
 from lt.seeds import seed_of
 from lt.training.distributed import Workers
 
@@ -47,6 +54,40 @@ class StepNoise(NamedTuple):
     critic: tuple[Tensor, ...]
 
 
+class StepInputs(NamedTuple):
+    """What the networks see in a step, and what they are to give.
+
+    Attributes:
+        encoder_input: features (batch, features).
+        target: features (batch, decoded features).
+        classes: (batch, instruments, labels).
+        played_classes, played_target: symbols and the features to decode from them; None for those
+            of the batch.
+        played_noise: standard normal noise (played, latent) for each layer, of the symbols' and the
+            signal's VAE.
+        played_weight: of the mean over these symbols: their fraction of the global batch's,
+            relative to the fraction of the global batch that the rows are.
+        combinations: (batch, instruments, labels) for the symbol VAE's own terms; None for those of
+            the batch.
+    """
+
+    encoder_input: Tensor
+    target: Tensor
+    classes: Tensor
+    played_classes: Tensor | None = None
+    played_target: Tensor | None = None
+    played_noise: tuple[Noise, Noise] = (None, None)
+    played_weight: float = 1.0
+    combinations: Tensor | None = None
+
+    @property
+    def targets(self) -> Targets:
+        """Of the decoders."""
+        played = self.target if self.played_target is None else self.played_target
+        combinations = self.classes if self.combinations is None else self.combinations
+        return Targets(self.target, self.classes, played, combinations, self.played_weight)
+
+
 class Losses(NamedTuple):
     """Result of `LossModule`; only the total carries a gradient.
 
@@ -68,55 +109,64 @@ class LossModule(nn.Module):
     optimiser.
     """
 
-    def __init__(self, model: CrossModalVAE, config: RunConfig) -> None:
+    def __init__(self, model: CrossModalVAE, config: RunConfig, subframes: int = 1) -> None:
         super().__init__()
         self.model = model
         self.config = config
+        self.subframes = subframes
         self.weights = loss_weights(config)
+        group_weights = [
+            config.age_weight if label == "age" else 1.0 for label in model.space.labels
+        ] * len(model.space.instruments)
+        self.register_buffer("group_weights", torch.tensor(group_weights), persistent=False)
 
     def sample_noise(self, n_rows: int, rows: slice, rng: torch.Generator) -> StepNoise:
         """Noise for the global batch of `n_rows`, of which `rows` are returned."""
         n_critic = N_NOISE if self.config.adversarial else 0
-        widths = StepNoise(self.model.dims, self.model.dims, (self.model.n_features,) * n_critic)
+        widths = StepNoise(self.model.dims, self.model.dims, (self.model.n_decoded,) * n_critic)
         return StepNoise(
             *(tuple(noise[rows] for noise in sample_noise(width, n_rows, rng)) for width in widths)
         )
 
-    def forward(
-        self,
-        encoder_input: Tensor,
-        target: Tensor,
-        classes: Tensor,
-        noise: StepNoise,
-        critic: Critic | None = None,
-    ) -> Losses:
+    def forward(self, inputs: StepInputs, noise: StepNoise, critic: Critic | None = None) -> Losses:
         """The loss of a batch.
 
         Args:
-            encoder_input, target: features (batch, features).
-            classes: (batch, instruments, labels).
+            inputs: of these rows.
             noise: of these rows.
             critic: with frozen parameters, where there is one.
         """
-        transfer = needs_transfer(self.weights)
-        output = self.model(encoder_input, classes, noise.signal, noise.symbol, transfer)
-        return self.losses(output, target, classes, noise, critic)
+        output = self.model(
+            inputs.encoder_input,
+            inputs.classes,
+            noise.signal,
+            noise.symbol,
+            needs_transfer(self.weights),
+            inputs.played_classes,
+            inputs.played_noise,
+            inputs.combinations,
+        )
+        return self.losses(output, inputs.targets, noise, critic)
 
     def losses(
         self,
         output: CrossModalOutput,
-        target: Tensor,
-        classes: Tensor,
+        targets: Targets,
         noise: StepNoise,
         critic: Critic | None = None,
     ) -> Losses:
         """The loss of a batch from the output of the model; a critic needs transfers in it."""
-        none = target.new_zeros((0, target.shape[1]))
+        none = targets.signal.new_zeros((0, targets.signal.shape[1]))
         for_critic = (
-            critic_batch(target, output, noise.critic) if critic else CriticBatch(none, none)
+            critic_batch(targets.signal, output, noise.critic)
+            if critic
+            else CriticBatch(none, none)
         )
         adversarial = decoder_loss(critic, for_critic.fake) if critic else None
-        terms = loss_terms(output, target, classes, self.config.regularization_type, adversarial)
+        divergence = self.config.regularization_type
+        terms = loss_terms(
+            output, targets, divergence, self.subframes, self.group_weights, adversarial
+        )
         return Losses(
             total_loss(terms, self.weights),
             torch.stack(terms).detach(),
@@ -168,7 +218,7 @@ class TrainingStep:
             )
             for modality, optimizer in self.optimizers.items()
         }
-        self.loss = LossModule(self.model, config)
+        self.loss = LossModule(self.model, config, settings.subframes).to(device)
         self._parallel_loss = self._parallel(self.loss)
         if self.critic is not None:
             self.critic.to(device)
@@ -190,19 +240,11 @@ class TrainingStep:
 
     # --- the step ---------------------------------------------------------------------------------
 
-    def update(
-        self,
-        encoder_input: Tensor,
-        target: Tensor,
-        classes: Tensor,
-        noise: StepNoise,
-        fraction: float,
-    ) -> Tensor:
+    def update(self, inputs: StepInputs, noise: StepNoise, fraction: float) -> Tensor:
         """Update all networks from this worker's rows of a batch.
 
         Args:
-            encoder_input, target: features (batch, features).
-            classes: (batch, instruments, labels).
+            inputs: of these rows.
             noise: of these rows.
             fraction: of the global batch that these rows are.
         Returns:
@@ -213,10 +255,10 @@ class TrainingStep:
             self.critic.requires_grad_(False)
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            losses = self._parallel_loss(encoder_input, target, classes, noise, self.critic)
+            losses = self._parallel_loss(inputs, noise, self.critic)
         self._descend(losses.total, fraction, *self.optimizers.values())
         norm = gradient_norm(self.model) / self.workers.count
-        critic_own = target.new_zeros(())
+        critic_own = inputs.target.new_zeros(())
         if self.critic is not None:
             self.critic.requires_grad_(True)
             critic_loss = self._parallel_critic_loss(*losses.for_critic)
@@ -288,10 +330,10 @@ class TrainingStep:
 def build_networks(settings: RunSettings) -> tuple[CrossModalVAE, Critic | None]:
     """The model of a run and, with `--adversarial 1`, its critic, freshly initialised."""
     config = settings.config
-    model = build_model(config, settings.space, settings.scaler, settings.front_end)
+    model = build_model(settings)
     if not config.adversarial:
         return model, None
-    return model, Critic(settings.scaler.n_features, config.adv_dim, config.adv_num)
+    return model, Critic(model.n_decoded, config.adv_dim, config.adv_num)
 
 
 def count_parameters(settings: RunSettings) -> int:

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,17 +24,19 @@ from lt.audio.features import Scaler
 from lt.config import RunConfig, fields_with
 from lt.data.augment import Augmentation
 from lt.data.dataset import DataSet
-from lt.data.mixing import Mixer
+from lt.data.mixing import FramePool, Mixer, NoteMixer, random_combinations
 from lt.data.splits import Split
-from lt.models.checkpoints import BEST, LAST, Checkpoint, RunFolder
+from lt.models.checkpoints import BEST, LAST, MODALITIES, Checkpoint, RunFolder
 from lt.models.losses import TERMS, LossTerms, loss_weights, total_loss
 from lt.models.runs import RunSettings
+from lt.models.vae import sample_noise
 from lt.seeds import torch_rng
 from lt.training.checkpoint_schedule import CheckpointSaver
 from lt.training.distributed import Workers, noted_signals
 from lt.training.step import STEP_TERMS, TrainingStep
-from lt.training.validation import Evaluation, Examples, evaluate, examples
+from lt.training.validation import Evaluation, Examples, evaluate, examples, step_inputs
 
+PLAYED_FRACTION = 0.5  # symbols to play, of the batch
 SCALER_FRAMES = 20_000  # at most so many training frames fit the scaler
 
 
@@ -84,11 +87,16 @@ class TrainMeans:
     gradient_norm: float
 
 
-def fit_scaler(mixer: Mixer, config: RunConfig) -> Scaler:
-    """Fit the scaler of the features to a sample of the mixtures of the training part."""
+def fit_scalers(mixer: Mixer, config: RunConfig) -> tuple[Scaler, Scaler]:
+    """Fit the scalers of the encoder's and the decoder's features to a sample of the mixtures of
+    the training part.
+    """
     positions = mixer.order(config.seed, 0)[:SCALER_FRAMES]
-    mixture = mixer.batch(positions, config.seed, 0, stream="scaler").mixture
-    return Scaler.fit(mixture, config.features, config.range_db)
+    batch = mixer.batch(positions, config.seed, 0, stream="scaler")
+    scaler = Scaler.fit(batch.encoder_input, config.features, config.range_db)
+    if not config.decoder_range_db:
+        return scaler, scaler
+    return scaler, Scaler.fit(batch.target.flatten(0, 1), "absolute", config.decoder_range_db)
 
 
 class Trainer:
@@ -121,8 +129,18 @@ class Trainer:
         if self.config.augment:
             augmentation = Augmentation(self.config, data.config, settings.scaler.reference)
         train, valid = split.frames["train"], split.frames["valid"]
-        self.mixer = Mixer(data, train, settings.space, self.config, device, augmentation)
-        self.valid_mixer = Mixer(data, valid, settings.space, self.config, device)
+        space = settings.space
+        played = used = np.concatenate(train)
+        if self.config.decoder_range_db and split.kind != "frame":
+            # with the frames between sounding and silent, in which a note dies away
+            played = data.frames_in_range(split.notes["train"], self.config.frames)
+            used = np.concatenate([used, played])
+        pool = FramePool(data, used, device, bool(self.config.decoder_range_db))
+        self.mixer = Mixer(data, train, space, self.config, device, augmentation, pool)
+        self.note_mixer = None
+        if self.config.decoder_range_db:
+            self.note_mixer = NoteMixer(data, played, space, self.config, pool)
+        self.valid_mixer = Mixer(data, valid, space, self.config, device)
         self.state = TrainingState()
         self.history = folder.history()
         self.saver = CheckpointSaver(folder, settings, workers)
@@ -152,15 +170,39 @@ class Trainer:
         fraction = (rows.stop - rows.start) / n_rows
         if not fraction:  # fewer rows than workers: take part in the update without weight
             rows = slice(0, 1)
-        batch = self.mixer.batch(positions, self.config.seed, epoch, step)[rows]
-        rng = torch_rng(self.config.seed, "noise", epoch, step, device=self.device)
-        return self.training_step.update(
-            self.settings.scaler.apply(batch.augmented),
-            self.settings.scaler.apply(batch.mixture),
-            batch.classes,
-            self.training_step.loss.sample_noise(n_rows, rows, rng),
-            fraction,
-        )
+        seed = self.config.seed
+        batch = self.mixer.batch(positions, seed, epoch, step)[rows]
+        inputs = step_inputs(self.settings, batch)
+        if self.note_mixer:
+            inputs = inputs._replace(**self._played(n_rows, fraction, epoch, step))
+        if self.config.combine:
+            rng = torch_rng(seed, "combinations", epoch, step, device=self.device)
+            combinations = random_combinations(self.settings.space, n_rows, rng)[rows]
+            inputs = inputs._replace(combinations=combinations)
+        rng = torch_rng(seed, "noise", epoch, step, device=self.device)
+        noise = self.training_step.loss.sample_noise(n_rows, rows, rng)
+        return self.training_step.update(inputs, noise, fraction)
+
+    def _played(self, n_rows: int, fraction: float, epoch: int, step: int) -> dict[str, Any]:
+        """Fields of the inputs for symbols to play: this worker's part of a global batch that goes
+        with one of `n_rows`, of which the worker has a `fraction`.
+        """
+        seed, n_played = self.config.seed, math.ceil(n_rows * PLAYED_FRACTION)
+        own = self.workers.rows(n_played)
+        weight = (own.stop - own.start) / n_played / fraction if fraction else 0.0
+        if own.start == own.stop:
+            own = slice(0, 1)
+        moments = self.note_mixer.order(n_played, seed, epoch, step)
+        batch = self.note_mixer.batch(moments, seed, epoch, step, stream="played")[own]
+        rng = torch_rng(seed, "noise", epoch, step, 1, device=self.device)
+        dims = self.training_step.model.dims
+        noises = (sample_noise(dims, n_played, rng) for _ in MODALITIES)
+        return {
+            "played_classes": batch.classes,
+            "played_target": self.settings.decoder_scaler.apply_to_subframes(batch.target),
+            "played_noise": tuple(tuple(layer[own] for layer in noise) for noise in noises),
+            "played_weight": weight,
+        }
 
     def epoch(self, on_step: Callable[[int], object]) -> TrainMeans:
         """Train the next epoch, or the rest of it.
@@ -220,8 +262,7 @@ class Trainer:
 
     def examples(self) -> Examples:
         """Reconstructions and transfers of some validation frames, for figures."""
-        model, scaler = self.training_step.model, self.settings.scaler
-        return examples(model, self.valid_mixer, scaler, self.config.seed)
+        return examples(self.training_step.model, self.valid_mixer, self.settings)
 
     # --- the whole run ----------------------------------------------------------------------------
 
@@ -247,8 +288,7 @@ class Trainer:
                     self.training_step.loss,
                     self.training_step.critic,
                     self.valid_mixer,
-                    self.settings.scaler,
-                    self.config,
+                    self.settings,
                     self.workers,
                 )
                 row = self._history_row(train, valid, time.perf_counter() - started)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lt.audio.features import Scaler
-from lt.config import RunConfig
-from lt.data.mixing import Mixer
+from lt.data.mixing import Batch, Mixer
 from lt.models.checkpoints import MODALITIES
 from lt.models.critic import Critic
 from lt.models.losses import TERMS, LossTerms, prior_kl
+from lt.models.runs import RunSettings
 from lt.models.vae import CrossModalVAE
 from lt.seeds import torch_rng
 from lt.training.distributed import Workers
-from lt.training.step import LossModule
+from lt.training.step import LossModule, StepInputs
 
 VALID_FRAMES = 20_000  # at most so many validation frames are used
 SMALLEST_BATCH = 512  # without gradients, batches can be larger
@@ -62,11 +61,11 @@ def evaluate(
     loss: LossModule,
     critic: Critic | None,
     mixer: Mixer,
-    scaler: Scaler,
-    config: RunConfig,
+    settings: RunSettings,
     workers: Workers,
 ) -> Evaluation:
     """Losses on a sample of the validation part, divided among the workers."""
+    config = settings.config
     loss.eval()
     names = [
         f"{modality}_kl_{layer}_{dimension}"
@@ -83,9 +82,9 @@ def evaluate(
         batch = mixer.batch(positions, config.seed, step, stream="valid")[rows]
         rng = torch_rng(config.seed, "noise", 0, step, device=mixer.device)
         noise = loss.sample_noise(len(positions), rows, rng)
-        target = scaler.apply(batch.mixture)
-        output = loss.model(target, batch.classes, noise.signal, noise.symbol)
-        terms = loss.losses(output, target, batch.classes, noise, critic).terms
+        inputs = step_inputs(settings, batch)
+        output = loss.model(inputs.encoder_input, inputs.classes, noise.signal, noise.symbol)
+        terms = loss.losses(output, inputs.targets, noise, critic).terms
         kl = [kl.sum(dim=0) for vae in (output.signal, output.symbol) for kl in prior_kl(vae)]
         sums += torch.cat([terms * (rows.stop - rows.start), *kl])
     means = (workers.sum(sums) / len(order)).tolist()
@@ -94,19 +93,29 @@ def evaluate(
     )
 
 
+def step_inputs(settings: RunSettings, batch: Batch) -> StepInputs:
+    """Features and classes of a batch."""
+    return StepInputs(
+        settings.scaler.apply(batch.encoder_input),
+        settings.decoder_scaler.apply_to_subframes(batch.target),
+        batch.classes,
+    )
+
+
 @torch.no_grad()
-def examples(model: CrossModalVAE, mixer: Mixer, scaler: Scaler, seed: int) -> Examples:
+def examples(model: CrossModalVAE, mixer: Mixer, settings: RunSettings) -> Examples:
     """Reconstructions and transfers of some validation frames, in order of pitch."""
     model.eval()
+    seed = settings.config.seed
     order = mixer.order(seed, 0)[:EXAMPLE_FRAMES]
     batch = mixer.batch(order, seed, 0, stream="valid")
     by_pitch = torch.argsort(mixer.note_numbers(order), stable=True)
-    target = scaler.apply(batch.mixture)[by_pitch]
-    classes = batch.classes[by_pitch]
-    output = model(target, classes)
+    inputs = StepInputs(*(t[by_pitch] for t in step_inputs(settings, batch)[:3]))
+    classes = inputs.classes
+    output = model(inputs.encoder_input, classes)
     magnitudes = [
-        scaler.invert(features).cpu()
-        for features in (target, output.signal.px.mean, output.signal_from_symbol.mean)
+        settings.decoder_scaler.invert_to_subframes(features).mean(dim=1).cpu()
+        for features in (inputs.target, output.signal.px.mean, output.signal_from_symbol.mean)
     ]
     return Examples(
         *magnitudes,

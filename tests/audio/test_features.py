@@ -62,6 +62,16 @@ def test_features_invert_exactly(kind):
     torch.testing.assert_close(scaler.invert(features), rows, rtol=1e-3, atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", ["absolute", "relative"])
+def test_features_of_subframes_are_those_of_each_side_by_side(kind):
+    scaler = Scaler.fit(magnitudes(), kind, 100.0)
+    rows = magnitudes(24).view(6, 4, 410)
+    features = scaler.apply_to_subframes(rows)
+    assert features.shape == (6, 4 * scaler.n_features)
+    torch.testing.assert_close(features.view(6, 4, -1)[:, 2], scaler.apply(rows[:, 2]))
+    torch.testing.assert_close(scaler.invert_to_subframes(features), rows, rtol=1e-3, atol=2e-6)
+
+
 def test_the_shape_is_independent_of_the_level():
     scaler = Scaler.fit(magnitudes(), "relative", 40.0)
     loud, quiet = scaler.apply(magnitudes()), scaler.apply(magnitudes() * 0.01)

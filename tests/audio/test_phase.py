@@ -33,7 +33,7 @@ def test_chunks_cover_all_frames_and_meet_where_it_is_quiet():
 
 
 def test_chunks_meet_without_a_seam():
-    config = replace(QUICK, chunk_frames=64)
+    config = replace(QUICK, chunk_seconds=64 * RUN.front_end.frame_seconds)
     audio = magnitudes_to_audio(steady(150), RUN.front_end, config).astype(np.float64)
     jumps = np.abs(np.diff(audio, 2))[704:-704]
     assert jumps.max() < 3 * np.percentile(jumps, 99)
@@ -42,7 +42,7 @@ def test_chunks_meet_without_a_seam():
 
 def test_sounds_of_a_batch_have_their_own_lengths_levels_and_a_gap_between():
     sounds = [steady(20), torch.zeros(10, RUN.front_end.n_bins), steady(15)]
-    audio = magnitudes_to_audio_batch(sounds, RUN.front_end, replace(QUICK, gap_frames=8), 3)
+    audio = magnitudes_to_audio_batch(sounds, RUN.front_end, replace(QUICK, gap_seconds=0.26), 3)
     assert [len(part) for part in audio] == [20 * 704, 10 * 704, 15 * 704]
     loud, silent, other = (np.sqrt(np.mean(part[4 * 704 : -4 * 704] ** 2)) for part in audio)
     assert silent < 0.01 * loud and 0.7 < other / loud < 1.4

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.tuning import estimate_tuning, tune
+from lt.audio.tuning import estimate_tuning, shift_bins, tune
 from lt.config import SpectralConfig
 
 CONFIG = SpectralConfig()
@@ -38,3 +38,14 @@ def test_silence_is_in_tune():
 def test_tuning_by_nothing_changes_nothing():
     magnitudes = torch.rand(3, 410)
     assert tune(magnitudes, 0.0, CONFIG) is magnitudes
+
+
+def test_all_subframes_of_a_row_are_moved_alike():
+    magnitudes = torch.rand(3, 4, 60, generator=torch.Generator().manual_seed(0))
+    moved = shift_bins(magnitudes, torch.tensor([0.0, 4.0, -1.5]))
+    assert moved.shape == magnitudes.shape
+    for row, shift in enumerate((0.0, 4.0, -1.5)):
+        for index in range(4):
+            alone = shift_bins(magnitudes[row, index][None], torch.tensor([shift]))[0]
+            torch.testing.assert_close(moved[row, index], alone)
+    assert torch.equal(moved[1, :, 4:], magnitudes[1, :, :-4])

@@ -17,11 +17,12 @@ from lt.audio.soundfont import embedded_font
 from lt.build.builder import build_from_manifest, font_manifest
 from lt.build.extract import extract
 from lt.build.notes import Manifest, Recording, SourceNote
-from lt.config import BuildConfig, SpectralConfig
+from lt.config import BuildConfig, SpectralConfig, TrimConfig
 from lt.data.dataset import read_data_set
 from lt.midi import Note, Track, write_midi
 
 RATE, STEP = SpectralConfig.sample_rate, SpectralConfig().frame_seconds
+LEAD = TrimConfig.lead_frames * STEP  # seconds of a data set before the onset of a note
 FRONT_ENDS = [SpectralConfig(hop=44, subframes=subframes) for subframes in (1, 2, 4)]
 
 
@@ -108,7 +109,7 @@ def test_a_border_of_the_frames_falls_on_the_onset(tmp_path, front_end, before):
     magnitudes, found = extracted(tmp_path / "x.wav", np.concatenate(parts), front_end)
     assert magnitudes.shape[1:] == (front_end.subframes, front_end.n_bins)
     n_before = round(found.onset / STEP)
-    assert found.onset == n_before * STEP and n_before == (4 if before > 0.13 else 0)
+    assert found.onset == n_before * STEP and n_before == TrimConfig.lead_frames
     levels = magnitudes.reshape(-1, front_end.n_bins).max(axis=1)
     first = n_before * front_end.subframes
     level = np.median(levels[first + 1 : first + 5])
@@ -127,12 +128,13 @@ def test_a_release_belongs_to_its_note_up_to_the_next_one(tmp_path):
     audio = np.concatenate([pluck(1.0, release_db=120.0), silence(0.5), pluck(0.5)])
     for until, seconds in ((10.0, 1.4), (1.25, 1.25), (1.0, 1.0)):
         frames, found = extracted(tmp_path / "x.wav", audio, FRONT_ENDS[0], 0.0, 1.0, until)
-        assert len(frames) * STEP == pytest.approx(seconds, abs=0.06)
-        assert found.release == (pytest.approx(1.0, abs=1e-3) if until > 1.0 else np.inf)
+        assert len(frames) * STEP == pytest.approx(LEAD + seconds, abs=0.06)
+        released = pytest.approx(LEAD + 1.0, abs=1e-3)
+        assert found.release == (released if until > 1.0 else np.inf)
     frames, found = extracted(tmp_path / "x.wav", audio, FRONT_ENDS[0])
     assert found.release == np.inf  # nobody said when it is let go, and another note follows
     frames, found = extracted(tmp_path / "x.wav", audio[: round(1.5 * RATE)], FRONT_ENDS[0])
-    assert found.release == pytest.approx(1.0, abs=STEP)  # estimated
+    assert found.release == pytest.approx(LEAD + 1.0, abs=STEP)  # estimated
 
 
 def test_a_note_that_sounds_after_its_offset_only_is_left_out(tmp_path):
@@ -153,8 +155,9 @@ def test_notes_of_a_csv_and_of_midi_are_released_at_their_offsets(tmp_path):
     (root / "mid").mkdir()
     for kind in ("csv", "midi"):
         found = read_data_set(build_at(root, tmp_path, kind=kind)).notes
-        np.testing.assert_allclose(found.release, [0.4, 0.5, np.inf], atol=2e-3)
-        assert (found.onset == 0).all()
+        released = np.array([0.4, 0.5, np.inf])
+        np.testing.assert_allclose(found.release, LEAD + released, atol=2e-3)
+        np.testing.assert_allclose(found.onset, LEAD, rtol=1e-6)
 
 
 def test_font_notes_are_let_go_and_end_in_silence(tmp_path):
@@ -166,11 +169,13 @@ def test_font_notes_are_let_go_and_end_in_silence(tmp_path):
     config = BuildConfig()
     build_from_manifest(Manifest(tuple(notes)), tmp_path / "x.npz", config, processes=1)
     data = read_data_set(tmp_path / "x.npz")
-    np.testing.assert_allclose(data.notes.release, config.note_seconds, rtol=1e-4)
-    assert (data.notes.onset == 0).all() and data.silent[data.rows(0)][-1]
+    np.testing.assert_allclose(data.notes.release, LEAD + config.note_seconds, rtol=1e-4)
+    np.testing.assert_allclose(data.notes.onset, LEAD, rtol=1e-6)
+    assert data.silent[data.rows(0)][-1]
     seconds = data.lengths * STEP
-    assert (seconds < config.note_seconds + config.release_seconds + STEP).all()
-    assert data.sounding[data.starts[:-1]].all()
+    assert (seconds < LEAD + config.note_seconds + config.release_seconds + STEP).all()
+    first = data.starts[:-1] + TrimConfig.lead_frames
+    assert data.sounding[first].all() and not data.sounding[first - 1].any()
 
 
 def test_times_are_kept_when_sets_merge(tmp_path, monkeypatch):

@@ -7,19 +7,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from training_helpers import NOTE_FRAMES, as_subframes, tiny_magnitudes, tiny_notes, write_tiny_set
+from training_helpers import (
+    NOTE_FRAMES,
+    as_npy,
+    as_subframes,
+    as_version_2,
+    tiny_magnitudes,
+    tiny_notes,
+    write_ageing_set,
+    write_tiny_set,
+)
 
 from lt.config import RunConfig, SpectralConfig
 from lt.data.dataset import (
     ALIGNMENT,
-    MEMBERS,
     VERSION,
     NoteTable,
-    _fingerprint,
     read_data_set,
     write_data_set,
 )
 from lt.data.splits import split_data
+from lt.labels import FIRST_LEAD_AGE, LEAD_AGES, ONSET_AGES, RELEASE_AGES, age_class
 
 
 @pytest.fixture(scope="module")
@@ -231,16 +239,6 @@ def test_blocks_that_do_not_add_up_leave_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def as_npy(array=None, header=None, body=b""):
-    """An array as a member's bytes, or a header that it need not match."""
-    stream = io.BytesIO()
-    if header is None:
-        np.save(stream, array)
-    else:
-        np.lib.format.write_array_header_1_0(stream, header)
-    return stream.getvalue() + body
-
-
 OBJECTS = as_npy(
     header={"descr": "|O", "fortran_order": False, "shape": (360, 410)}, body=b"A" * 8 * 360 * 410
 )
@@ -328,30 +326,13 @@ def test_magnitudes_of_another_shape_are_not_written(tmp_path, shape):
         write_fine_set(tmp_path / "x.npz", np.ones(shape, np.float32))
 
 
-def old_set(path, source):
-    """A set as version 2 wrote it: one subframe, frames of two axes, no times of notes."""
-    settings = json.loads(str(np.load(source)["settings"]))
-    del settings["front_end"]["subframes"]
-    with zipfile.ZipFile(source) as new, zipfile.ZipFile(path, "w") as old:
-        for name in MEMBERS:
-            if name in ("onset", "release", "settings"):
-                continue
-            content = new.read(f"{name}.npy")
-            if name == "magnitudes":
-                content = as_npy(np.load(io.BytesIO(content))[:, 0])
-            old.writestr(f"{name}.npy", content)
-        changes = {"version": 2, "fingerprint": _fingerprint(old)}
-        old.writestr("settings.npy", as_npy(np.asarray(json.dumps({**settings, **changes}))))
-    return path
-
-
 def test_sets_of_version_2_are_read(tmp_path):
     magnitudes = tiny_magnitudes(tiny_notes())
     magnitudes[5] = 0.0  # the first note: silent, loud, fading out, silent
     source = write_fine_set(
         tmp_path / "new.npz", magnitudes[:, None], SpectralConfig(hop=64, subframes=1)
     )
-    new, data = read_data_set(source), read_data_set(old_set(tmp_path / "old.npz", source))
+    new, data = read_data_set(source), read_data_set(as_version_2(tmp_path / "old.npz", source))
     assert data.config == new.config and data.config.subframes == 1
     assert data.magnitudes.shape == (360, 1, 410)
     np.testing.assert_array_equal(data.frames(np.arange(360)), magnitudes)
@@ -416,3 +397,51 @@ def test_notes_of_one_frame(tmp_path):
     write_data_set(tmp_path / "x.npz", [magnitudes], np.arange(n_notes + 1), notes, FINE, {})
     found = read_data_set(tmp_path / "x.npz").notes
     assert (found.onset == 0).all() and (found.release == np.inf).all()
+
+
+# --- ages -----------------------------------------------------------------------------------------
+
+
+def test_ages_are_those_of_the_times_of_a_note(tmp_path):
+    data = read_data_set(write_ageing_set(tmp_path / "x.npz"))
+    step = data.config.frame_seconds
+    for note in range(6):
+        age = data.age[data.rows(note)]
+        centres = (np.arange(24) + 0.5) * step
+        np.testing.assert_array_equal(age[:14], age_class(centres[:14] - 0.004))
+        since_off = centres[14:] - 14 * step
+        np.testing.assert_array_equal(age[14:], age_class(centres[14:], since_off))
+    notes = replace(data.notes, onset=np.full(6, 2.0 * step), release=np.full(6, np.inf))
+    held = replace(data, notes=notes).age
+    lead = FIRST_LEAD_AGE + len(LEAD_AGES)
+    assert held[:2].tolist() == [lead - 2, lead - 1] and held[2] == 0
+    assert held[2:24].max() < len(ONSET_AGES)
+
+
+def test_mean_ages_reach_as_far_as_the_notes(tmp_path):
+    data = read_data_set(write_ageing_set(tmp_path / "x.npz"))
+    step, all_notes = data.config.frame_seconds, np.arange(6)
+    times = data.age_times(all_notes)
+    n_held = age_class(np.array([13.5 * step - 0.004]))[0] + 1
+    assert len(times.held) == n_held and times.held[0] == pytest.approx(
+        0.5 * step - 0.004, abs=1e-3
+    )
+    assert times.note_off == pytest.approx(14 * step - 0.004, abs=1e-3)
+    assert (age_class(np.array(times.held)) == np.arange(n_held)).all()
+    assert len(times.released) == len(RELEASE_AGES), "silent after they died away"
+    released = age_class(np.zeros(len(times.released)), np.array(times.released))
+    np.testing.assert_array_equal(released, len(ONSET_AGES) + np.arange(len(RELEASE_AGES)))
+    notes = replace(data.notes, release=np.full(6, np.inf))
+    never_released = replace(data, notes=notes).age_times(all_notes)
+    assert never_released.released == () and len(never_released.held) == len(ONSET_AGES)
+    some = replace(data.notes, release=np.where(all_notes < 2, data.notes.release, np.inf))
+    assert replace(data, notes=some).age_times(all_notes).released == ()
+
+
+def test_mean_ages_of_notes_of_one_frame(tmp_path):
+    n_notes = 60
+    magnitudes = np.ones((n_notes, 4, 410), np.float32)
+    path = tmp_path / "x.npz"
+    write_data_set(path, [magnitudes], np.arange(n_notes + 1), tiny_notes(), FINE, {})
+    times = read_data_set(path).age_times(np.arange(n_notes))
+    assert len(times.held) == 1 and times.released == ()

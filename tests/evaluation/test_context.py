@@ -29,5 +29,6 @@ def test_a_run_keeps_the_split_stored_in_its_config(tmp_path, monkeypatch):
     resume(folder, "last", {"epochs": 1000})
     (trainer,) = resumed
     used = np.unique(np.concatenate(context.split.frames["valid"]))
-    magnitudes = trainer.valid_mixer._pool
+    pool = trainer.valid_mixer.pool
+    magnitudes = pool.read(pool.places(used))[:, 0]
     assert np.array_equal(magnitudes.numpy(), context.data.frames(used))

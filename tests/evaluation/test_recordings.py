@@ -80,7 +80,7 @@ def test_the_reconstruction_is_that_of_all_frames_at_once(run, tmp_path):
     evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
     written, _ = soundfile.read(tmp_path / "out/reconstructions/tune.wav")
     expected = magnitudes_to_audio(
-        reconstruct_magnitudes(run, whole(run, pair)),
+        reconstruct_magnitudes(run, whole(run, pair))[:, 0],
         run.front_end,
         SynthesisConfig(QUICK.griffinlim_iters, QUICK.seed),
     )
@@ -273,10 +273,7 @@ def test_transfers_are_as_long_as_the_recording(run, tmp_path):
     result = evaluate_recording(run, None, pair, tmp_path / "out", QUICK)
     assert any("1 note cannot be heard" in remark for remark in result.remarks)
     assert result.predictions is not None
-    assert (
-        soundfile.info(tmp_path / "out/transfers/tune.wav").duration
-        < 2.0 + SynthesisConfig().release_seconds + 0.1
-    )
+    assert soundfile.info(tmp_path / "out/transfers/tune.wav").duration < 2.0 + 0.1
 
 
 @pytest.mark.parametrize("harm", ["empty", "text", "cut short", "NaN at its end", "a folder"])

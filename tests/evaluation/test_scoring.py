@@ -182,7 +182,8 @@ def test_rests_and_silence_are_the_same_in_every_evaluation(duet):
 def test_baselines_train_with_the_rests_of_the_run_and_the_majority_with_those_evaluated(duet):
     seldom = with_settings(duet, rest_share=0.0, silence_share=0.0)
     resting = [
-        (sample_frames(each, "train", 0, 0)[1][:, 0] == 9).float().mean() for each in (seldom, duet)
+        (sample_frames(each, "train", 0, 0).classes[:, 0] == 9).float().mean()
+        for each in (seldom, duet)
     ]
     assert resting[0] < 0.3 < 0.45 < resting[1]
     often = with_settings(duet, rest_share=0.9, silence_share=0.0)
@@ -312,7 +313,7 @@ def test_the_classifier_learns_from_the_training_part(context):
 
 
 def test_the_majority_scores_its_own_share(context):
-    _, classes = sample_frames(context, "train", 0, 0)
+    classes = sample_frames(context, "train", 0, 0).classes
     results, predictions = evaluated(context, baselines={"majority": count_majority(context, 0)})
     for index, label in enumerate(context.run.space.labels):
         commonest = int(classes[:, index].bincount().argmax())

@@ -10,13 +10,22 @@ import torch
 from torch.distributions import Normal
 
 from lt.audio.features import Scaler
-from lt.config import RunConfig, SpectralConfig
+from lt.config import LABELS, RunConfig, SpectralConfig
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, ONSET_AGES, AgeTimes
 from lt.models.checkpoints import Checkpoint, RunFolder
 from lt.models.runs import Run, RunSettings, build_model
 from lt.models.vae import Posterior
 
 RATE = 22050
 SCALER = Scaler("relative", SpectralConfig().n_bins, 40.0, 1.0, -30.0, 10.0, -20.0, 10.0)
+ALL_NOTES = {number: (0, 1, 2, 3, 4) for number in range(FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER + 1)}
+AGES = AgeTimes((0.016, 0.048, 0.08, 0.112, 0.16, 0.224), (0.016, 0.048, 0.08), note_off=0.25)
+# those of notes that are held for half a second
+HARP_AGES = AgeTimes(
+    (0.016, 0.048, 0.08, 0.112, 0.16, 0.224, 0.304, 0.415, 0.49),
+    (0.016, 0.048, 0.08, 0.112),
+    note_off=0.5,
+)
 SMALL = RunConfig(
     name="tiny",
     instruments=("Flute",),
@@ -29,17 +38,19 @@ SMALL = RunConfig(
 )
 
 
-def settings_of(config, learnt=None):
+def settings_of(config, learnt=None, front_end=SpectralConfig()):
     """The config.json of a run that was never trained."""
     return RunSettings(
         "0123456789abcdef",
         config,
-        SpectralConfig(),
+        front_end,
+        SCALER,
         SCALER,
         {"kind": "note", "frames": {"train": 10, "valid": 2, "test": 2}},
         {"path": "data/none.npz", "fingerprint": "f" * 64},
         {},
-        learnt or {},
+        learnt or dict.fromkeys(config.instruments, ALL_NOTES),
+        dict.fromkeys(config.instruments, AGES) if "age" in config.labels else {},
     )
 
 
@@ -52,7 +63,7 @@ def make_run(path, learnt=None, **changes) -> Path:
     folder.make_writable()
     folder.write_settings(settings.to_dict())
     torch.manual_seed(0)
-    model = build_model(settings.config, settings.space, SCALER, settings.front_end)
+    model = build_model(settings)
     states = {name: {"model": getattr(model, name).state_dict()} for name in ("signal", "symbol")}
     folder.save("best", Checkpoint(settings.run_id, 1, 0, **states))
     return Path(path)
@@ -93,6 +104,12 @@ class Organ(torch.nn.Module):
         features = SCALER.apply(spectrum * 10 ** ((z[:, 2:3] * 5 - 30) / 20))
         return Normal(features, torch.ones_like(features))
 
+    def decode_signal(self, z, classes=None, noise=None):
+        return self.decode(z)
+
+    def signal_output(self, z_bottom, z_top, classes=None):
+        return self.decode(z_bottom)
+
     def encode_signal(self, features, noise=None):
         """The latents of features, whose loudest partial is the ground: pitch within a cent."""
         number = peak_number(SCALER.invert(features))
@@ -131,6 +148,61 @@ class Keys(torch.nn.Module):
             distance = (torch.arange(size) - self.z[:, column : column + 1]) ** 2
             groups.append(torch.softmax(-4 * distance, dim=1))
         return tuple(groups)
+
+
+class Harp(Organ):
+    """An organ whose notes fall by `fall_db` a second from their onset, and by 200 dB a second from
+    note-off: z = (octave, pitch, dynamics, age). Every frame has `subframes` equal spectra.
+    """
+
+    dims = (4,)
+
+    def __init__(self, space, fall_db, subframes):
+        super().__init__(space)
+        self.fall_db, self.subframes = fall_db, subframes
+
+    def encode_symbol(self, classes, noise=None):
+        mean = classes.flatten(1).float()[:, :4]
+        spread = torch.full_like(mean, 1e-9)
+        return Posterior((Normal(mean, spread),), (mean,))
+
+    def decode(self, z):
+        age = z[:, 3].round().long()
+        held, released = (torch.tensor(times) for times in (HARP_AGES.held, HARP_AGES.released))
+        off = (age - len(ONSET_AGES)).clamp(0, len(released) - 1)
+        is_off = age >= len(ONSET_AGES)
+        seconds = torch.where(is_off, HARP_AGES.note_off, held[age.clamp(max=len(held) - 1)])
+        fall = self.fall_db * seconds + torch.where(is_off, 200 * released[off], 0.0)
+        magnitudes = SCALER.invert(super().decode(z[:, :3]).mean) * 10 ** (-fall[:, None] / 20)
+        features = SCALER.apply(magnitudes).repeat(1, self.subframes)
+        return Normal(features, torch.ones_like(features))
+
+
+class Mirror(Organ):
+    """A signal VAE that gives back what it is given."""
+
+    dims = (SCALER.n_features,)
+
+    def encode_signal(self, features, noise=None):
+        return Posterior((Normal(features, torch.full_like(features, 1e-9)),), (features,))
+
+    def decode(self, z):
+        return Normal(z, torch.ones_like(z))
+
+
+def harp(fall_db=20.0, subframes=1, learnt=None) -> Run:
+    """A run with the label age whose model is a harp."""
+    config = replace(SMALL, dims=(4,), labels=LABELS, decoder_range_db=40.0)
+    front_end = replace(SpectralConfig(), hop=44, subframes=subframes)
+    settings = settings_of(config, learnt, front_end)
+    settings = replace(settings, ages={"Flute": HARP_AGES})
+    return Run(RunFolder("harp", "harp"), settings, Harp(settings.space, fall_db, subframes), 1)
+
+
+def mirror() -> Run:
+    """A run whose signal VAE is the identity."""
+    settings = settings_of(SMALL)
+    return Run(RunFolder("mirror", "mirror"), settings, Mirror(settings.space), 1)
 
 
 def organ(scale=0.0, learnt=None, **changes) -> Run:

@@ -1,16 +1,20 @@
 """What the tests of training share: a tiny data set, and ways to look into a run's files."""
 
 import csv
+import io
+import json
 import multiprocessing
 import os
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from lt.config import NOTE_LABELS, SpectralConfig
-from lt.data.dataset import NoteTable, write_data_set
+from lt.data.dataset import MEMBERS, NoteTable, _fingerprint, write_data_set
 from lt.labels import NoteLabels
 
 NOTE_FRAMES = 6
@@ -63,18 +67,79 @@ def tiny_magnitudes(notes, seed=0):
     return np.concatenate(blocks).astype(np.float32)
 
 
-def as_subframes(magnitudes):
+def as_subframes(magnitudes, subframes=SpectralConfig().subframes):
     """(frames, bins) as (frames, subframes, bins): a model frame is the mean of its subframes."""
-    return np.repeat(magnitudes[:, None], SpectralConfig().subframes, axis=1)
+    return np.repeat(magnitudes[:, None], subframes, axis=1)
 
 
-def write_tiny_set(path, magnitudes=None, notes=None):
+def write_tiny_set(path, magnitudes=None, notes=None, subframes=SpectralConfig().subframes):
     """Write the tiny data set, or another of the same shape."""
+    config = replace(SpectralConfig(), subframes=subframes)
     notes = tiny_notes() if notes is None else notes
     magnitudes = tiny_magnitudes(notes) if magnitudes is None else magnitudes
     starts = np.arange(len(notes.labels) + 1) * NOTE_FRAMES
-    blocks = [as_subframes(magnitudes)]
-    write_data_set(path, blocks, starts, notes, SpectralConfig(), {"kind": "test"})
+    blocks = [as_subframes(magnitudes, subframes)]
+    write_data_set(path, blocks, starts, notes, config, {"kind": "test"})
+    return path
+
+
+def write_ageing_set(path, subframes=2, numbers=(60, 62, 66), dynamics=(1, 3)):
+    """Write a data set of notes of 24 frames: an onset in the first frame, a decay, a note-off
+    after 14 frames, and silence from the 20th frame on. Subframes of a frame fall like the frames.
+    """
+    config = SpectralConfig(hop=44, subframes=subframes)
+    rows = np.array([(number, level) for number in numbers for level in dynamics])
+    n_notes, n_frames = len(rows), 24
+    notes = NoteTable(
+        NoteLabels.from_notes(*rows.T).table(NOTE_LABELS),
+        np.zeros(n_notes, int),
+        ("Flute",),
+        np.arange(n_notes),
+        np.full(n_notes, -1),
+        np.array([f"note {index}" for index in range(n_notes)]),
+        onset=np.full(n_notes, 0.004, np.float32),
+        release=np.full(n_notes, 14 * config.frame_seconds, np.float32),
+    )
+    time = (np.arange(n_frames * subframes) + 0.5) / subframes  # in frames
+    level = 10 ** (-np.where(time < 14, 1.5 * time, 21 + 7 * (time - 14)) / 20)
+    level[time >= 20] = 0.0
+    at = np.arange(config.n_bins)
+    blocks = []
+    for number, dynamics_ in rows:
+        ground = config.bins_per_octave * np.log2(440 * 2 ** ((number - 69) / 12) / config.fmin)
+        peaks = ground + config.bins_per_octave * np.log2([1, 2, 3])
+        spectrum = np.exp(-0.5 * ((at - peaks[:, None]) / 1.5) ** 2).sum(axis=0)
+        note = level[:, None] * spectrum * 10 ** (dynamics_ / 4)
+        blocks.append(note.reshape(n_frames, subframes, -1).astype(np.float32))
+    starts = np.arange(n_notes + 1) * n_frames
+    write_data_set(path, blocks, starts, notes, config, {"kind": "test"})
+    return path
+
+
+def as_npy(array=None, header=None, body=b""):
+    """An array as a member's bytes, or a header that it need not match."""
+    stream = io.BytesIO()
+    if header is None:
+        np.save(stream, array)
+    else:
+        np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue() + body
+
+
+def as_version_2(path, source):
+    """A set as version 2 wrote it: one subframe, frames of two axes, no times of notes."""
+    settings = json.loads(str(np.load(source)["settings"]))
+    del settings["front_end"]["subframes"]
+    with zipfile.ZipFile(source) as new, zipfile.ZipFile(path, "w") as old:
+        for name in MEMBERS:
+            if name in ("onset", "release", "settings"):
+                continue
+            content = new.read(f"{name}.npy")
+            if name == "magnitudes":
+                content = as_npy(np.load(io.BytesIO(content))[:, 0])
+            old.writestr(f"{name}.npy", content)
+        changes = {"version": 2, "fingerprint": _fingerprint(old)}
+        old.writestr("settings.npy", as_npy(np.asarray(json.dumps({**settings, **changes}))))
     return path
 
 

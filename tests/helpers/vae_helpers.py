@@ -9,10 +9,15 @@ SPACE = LabelSpace(("octave", "pitch"), ("Flute", "Violin"))
 BATCH, FEATURES = 7, 20
 
 
-def model(dims=(4,), label_type="categorical", space=SPACE, seed=0):
+def model(dims=(4,), label_type="categorical", space=SPACE, seed=0, subframes=1):
     torch.manual_seed(seed)
     return CrossModalVAE(
-        FEATURES, space, label_type, VAESize(dims, (16,), (2,)), VAESize(dims, (12,), (1,))
+        FEATURES,
+        space,
+        label_type,
+        VAESize(dims, (16,), (2,)),
+        VAESize(dims, (12,), (1,)),
+        n_decoded=subframes * FEATURES,
     )
 
 

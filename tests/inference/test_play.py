@@ -180,7 +180,8 @@ def test_a_midi_file_is_played_at_its_times(tmp_path):
         tmp_path / "in.mid", [Track("x", 0, (Note(0.25, 0.75, 69, 64), Note(1.0, 1.25, 72, 64)))]
     )
     audio = read_audio(play_midi(run, tmp_path / "in.mid", tmp_path / "out", QUICK).sound)
-    assert not audio[: round(0.25 * RATE)].any() and abs(len(audio) / RATE - 1.33) < 0.01
+    assert not audio[: round(0.25 * RATE)].any()
+    assert abs(len(audio) / RATE - 1.25) <= run.front_end.frame_seconds / 2
     assert level_db(audio[round(0.3 * RATE) : round(0.7 * RATE)]) > -60
 
 
@@ -242,7 +243,6 @@ def test_info_names_the_learnt_notes_and_no_loss_of_weight_zero(tmp_path):
     assert "    pp  C4-C#4\n" in text and "    mf  C4 F4\n" in text
     losses = text[text.index("Losses") : text.index("Scores")]
     assert "transfer_1" not in losses and "signal_nll" in losses and "cross_1" in losses
-    assert "not recorded" in describe(load_run(make_run(tmp_path / "older")))
 
 
 # --- what was never learnt, merged or left out ----------------------------------------------------
@@ -298,16 +298,19 @@ def test_latents_of_a_recording_played_back_are_its_reconstruction(tmp_path, sec
     times = np.arange(round(seconds * RATE)) / RATE
     audio = np.sin(2 * np.pi * 440 * times * (1 + times)).astype(np.float32)
     write_audio(tmp_path / "a.wav", 0.3 * audio)
+    spectra = analyse_recording(run, tmp_path / "a.wav").spectra
+    at_440 = tune(spectra.magnitudes, -spectra.tuning, run.front_end)
+    # the level at which a recording is reconstructed is its own
+    scaler = replace(run.scaler, reference=float(at_440.max()))
+    run = replace(run, settings=replace(run.settings, scaler=scaler))
     options = replace(QUICK, latents=1)
     files = play_audio(run, tmp_path / "a.wav", tmp_path / "out" / "a", options)
     points = read_points(files.latents, run)
     recorded = audio_to_magnitudes(torch.from_numpy(read_audio(tmp_path / "a.wav")))
     assert points.shape == (len(recorded), 3) and files.latents.name == "a_latents.npy"
-    spectra = analyse_recording(run, tmp_path / "a.wav").spectra
-    at_440 = tune(spectra.magnitudes, -spectra.tuning, run.front_end)
     torch.testing.assert_close(
         decode_magnitudes(run, torch.from_numpy(points)),
-        reconstruct_magnitudes(run, at_440),
+        reconstruct_magnitudes(run, at_440).mean(dim=1),
         rtol=1e-4,
         atol=1e-7,
     )

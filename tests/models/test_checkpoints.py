@@ -222,7 +222,7 @@ def test_another_version(folder, monkeypatch):
     monkeypatch.setattr(checkpoints, "VERSION", 9)
     folder.save(1, state(1))
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="version 9, expected 2"):
+    with pytest.raises(ValueError, match="version 9, expected 3"):
         folder.load(1)
 
 

@@ -19,7 +19,7 @@ from lt.config import DEFAULT_DATA_SET, RunConfig, SpectralConfig
 from lt.models.critic import Critic, critic_batch, critic_loss, decoder_loss
 from lt.models.runs import RunSettings
 from lt.training.distributed import Workers
-from lt.training.step import LossModule, TrainingStep
+from lt.training.step import LossModule, StepInputs, TrainingStep
 
 N_BINS = SpectralConfig().n_bins
 CONFIG = RunConfig(
@@ -39,7 +39,8 @@ CONFIG = RunConfig(
 
 def training_step(**changes):
     scaler = Scaler("absolute", 20, 80.0, 1.0, 0.0, 1.0)
-    settings = RunSettings("id", replace(CONFIG, **changes), SpectralConfig(), scaler, {}, {}, {})
+    config = replace(CONFIG, **changes)
+    settings = RunSettings("id", config, SpectralConfig(), scaler, scaler, {}, {}, {}, {}, {})
     return TrainingStep(settings, torch.device("cpu"), Workers())
 
 
@@ -47,7 +48,7 @@ def batch(loss, seed=0, n=32):
     """Arguments of `LossModule.forward`, and of `TrainingStep.update` but for the fraction."""
     features, classes, *_ = inputs(seed, n)
     noise = loss.sample_noise(n, slice(0, n), torch.Generator().manual_seed(seed))
-    return features, features, classes, noise
+    return StepInputs(features, features, classes), noise
 
 
 def updated(step, seed=0):
@@ -117,8 +118,9 @@ def test_its_gradient_reaches_the_signal_decoder_only():
 
 def test_its_input_has_instance_noise_of_the_decoded_scale():
     step = training_step()
-    features, target, classes, noise = batch(step.loss)
-    real, fake = step.loss(features, target, classes, noise, step.critic).for_critic
+    inputs, noise = batch(step.loss)
+    features, target, classes = inputs[:3]
+    real, fake = step.loss(inputs, noise, step.critic).for_critic
     output = step.model(features, classes, noise.signal, noise.symbol)
     scale, (first, second, third) = output.signal.px.stddev, noise.critic
     assert torch.equal(real, target + scale * first)
@@ -133,7 +135,7 @@ def test_its_input_has_instance_noise_of_the_decoded_scale():
 def test_the_decoder_cannot_hide_its_fakes_in_noise():
     """The critic's gradient reaches the decoded mean, not the decoded scale."""
     step = training_step()
-    features, target, classes, noise = batch(step.loss)
+    (features, target, classes, *_), noise = batch(step.loss)
     output = step.model(features, classes, noise.signal, noise.symbol)
     real, fake = critic_batch(target, output, noise.critic)
     assert not real.requires_grad

@@ -60,7 +60,6 @@ def test_remarks_stay_short_and_need_a_record():
     many = {"Flute": {number: (2,) for number in range(40, 90)}}
     remark = remark_on_unlearnt(many, "Flute", notes(*((number, 0) for number in range(40, 90))))
     assert remark.endswith("dynamics of 46 more keys") and len(remark) < 250
-    assert remark_on_unlearnt({}, "Flute", notes((60, 0))) is None
     assert remark_on_unlearnt(TABLES, "Flute", notes((60, 4)), with_dynamics=False) is None
 
 

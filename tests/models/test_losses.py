@@ -9,17 +9,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
-from vae_helpers import inputs, model
+from vae_helpers import FEATURES, inputs, model
 
 from lt.config import RunConfig
 from lt.models.losses import (
     TERMS,
     LossTerms,
+    Targets,
     divergence,
     loss_terms,
     loss_weights,
     total_loss,
 )
+from lt.training.step import LossModule, StepInputs, StepNoise
+
+
+def terms_of(output, features, classes, regularization_type="kld", **others):
+    """The terms of a batch whose targets are its own features and classes."""
+    targets = Targets(features, classes, features, classes)
+    return loss_terms(output, targets, regularization_type, **others)
 
 
 def normal(mean, scale):
@@ -50,7 +58,7 @@ def test_the_cross_terms_are_of_the_top_latents(regularization_type):
     both = model(dims)
     features, classes, *noise = inputs(dims=dims)
     output = both(features, classes, *noise)
-    terms = loss_terms(output, features, classes, regularization_type)
+    terms = terms_of(output, features, classes, regularization_type)
     q_signal, q_symbol = output.signal.posterior.qz[1], output.symbol.posterior.qz[1]
     if regularization_type == "l2":
         expected = [(q_signal.mean - q_symbol.mean).square().sum(1).mean()] * 2
@@ -67,7 +75,7 @@ def test_the_kl_is_a_sum_over_layers():
     both = model(dims)
     features, classes, *noise = inputs(dims=dims)
     output = both(features, classes, *noise)
-    terms = loss_terms(output, features, classes, "kld")
+    terms = terms_of(output, features, classes)
     for vae, found in ((output.signal, terms.signal_kl), (output.symbol, terms.symbol_kl)):
         expected = sum(kl_divergence(q, p).sum(1).mean() for q, p in zip(vae.posterior.qz, vae.pz))
         torch.testing.assert_close(found, expected)
@@ -77,7 +85,7 @@ def test_likelihoods_are_summed_over_bins_and_groups():
     both = model()
     features, classes, *noise = inputs()
     output = both(features, classes, *noise)
-    terms = loss_terms(output, features, classes, "kld")
+    terms = terms_of(output, features, classes)
     torch.testing.assert_close(terms.signal_nll, -output.signal.px.log_prob(features).sum(1).mean())
     torch.testing.assert_close(
         terms.symbol_nll, -output.symbol.px.log_prob(classes.flatten(1)).sum(1).mean()
@@ -85,6 +93,72 @@ def test_likelihoods_are_summed_over_bins_and_groups():
     torch.testing.assert_close(
         terms.transfer_2, -output.symbol_from_signal.log_prob(classes.flatten(1)).sum(1).mean()
     )
+
+
+def test_with_one_subframe_the_loss_is_the_articles():
+    """-log p(x|z_1) - log p(y|z_2) + beta KLs to the prior + 10 KL(q_1 || q_2), of one sample."""
+    both = model()
+    features, classes, *noise = inputs()
+    loss = LossModule(both, RunConfig(beta_1=0.7, beta_2=0.3))
+    found = loss(StepInputs(features, features, classes), StepNoise(*noise, ())).total
+    q_1 = both.signal.encoders[0](features)
+    q_2 = both.encode_symbol(classes).top
+    z_1, z_2 = q_1.mean + q_1.stddev * noise[0][0], q_2.mean + q_2.stddev * noise[1][0]
+    standard = Normal(torch.zeros_like(z_1), torch.ones_like(z_1))
+    expected = (
+        -both.signal.output(z_1).log_prob(features).sum(1)
+        - both.symbol.output(z_2).log_prob(classes.flatten(1)).sum(1)
+        + 0.7 * kl_divergence(q_1, standard).sum(1)
+        + 0.3 * kl_divergence(q_2, standard).sum(1)
+        + 10 * kl_divergence(q_1, q_2).sum(1)
+    )
+    torch.testing.assert_close(found, expected.mean())
+
+
+@pytest.mark.parametrize("subframes", [2, 4])
+def test_the_likelihood_of_a_frame_is_the_mean_over_its_subframes(subframes):
+    both = model(subframes=subframes)
+    features, classes, *noise = inputs()
+    target = torch.randn(len(features), subframes, FEATURES)
+    output = both(features, classes, *noise)
+    terms = terms_of(output, target.flatten(1), classes, subframes=subframes)
+    for px, found in (
+        (output.signal.px, terms.signal_nll),
+        (output.signal_from_symbol, terms.transfer_1),
+    ):
+        means, scales = (t.unflatten(1, (subframes, FEATURES)) for t in (px.mean, px.stddev))
+        per_subframe = [
+            -Normal(means[:, index], scales[:, index]).log_prob(target[:, index]).sum(1).mean()
+            for index in range(subframes)
+        ]
+        torch.testing.assert_close(found, torch.stack(per_subframe).mean())
+
+
+def test_combinations_are_for_the_terms_of_the_symbol_vae_alone():
+    both = model()
+    features, classes, *noise = inputs()
+    combinations = inputs(seed=9)[1]
+    plain = both(features, classes, *noise)
+    output = both(features, classes, *noise, combinations=combinations)
+    terms = loss_terms(output, Targets(features, classes, features, combinations), "kld")
+    of_batch = terms_of(plain, features, classes)
+    of_combinations = terms_of(both(features, combinations, *noise), features, combinations)
+    for name in TERMS:
+        expected = of_combinations if name in ("symbol_nll", "symbol_kl") else of_batch
+        torch.testing.assert_close(getattr(terms, name), getattr(expected, name))
+    assert of_batch.symbol_nll != of_combinations.symbol_nll
+
+
+def test_played_symbols_are_for_the_transfer_to_sound_alone():
+    both = model()
+    features, classes, *noise = inputs()
+    target, played, *_ = inputs(seed=9)
+    plain = both(features, classes, *noise)
+    output = both(features, classes, *noise, played=played, noise_played=tuple(reversed(noise)))
+    terms = loss_terms(output, Targets(features, classes, target, classes), "kld")
+    of_batch = terms_of(plain, features, classes)
+    expected = -both.symbol_to_signal(played, noise[1]).log_prob(target).sum(1).mean()
+    torch.testing.assert_close(terms, of_batch._replace(transfer_1=expected))
 
 
 FLAGS = {
@@ -145,7 +219,7 @@ def test_a_term_is_named_where_it_is_configured_and_where_it_is_computed():
 def test_a_term_reaches_its_own_networks_by_gradient(term, reached):
     both = model()
     features, classes, *noise = inputs()
-    getattr(loss_terms(both(features, classes, *noise), features, classes, "kld"), term).backward()
+    getattr(terms_of(both(features, classes, *noise), features, classes), term).backward()
     with_gradient = {
         modality
         for modality in ("signal", "symbol")

@@ -7,6 +7,7 @@ import torch
 from torch.distributions import kl_divergence
 from vae_helpers import BATCH, FEATURES, SPACE, inputs, model
 
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
 from lt.models.losses import prior_kl
 from lt.models.networks import (
     N_SALIENCE,
@@ -14,6 +15,7 @@ from lt.models.networks import (
     BinarySymbols,
     CategoricalSymbols,
     HarmonicFront,
+    HarmonicOutput,
     NormalNetwork,
     SymbolNetwork,
     mlp,
@@ -93,6 +95,42 @@ def test_a_harmonic_front_weighs_fundamentals_against_each_other():
         for semitone in range(len(before))
         if seeing & {semitone + step for step in RELATED}
     }
+
+
+def harmonic_output(n_instruments=1):
+    torch.manual_seed(0)
+    return HarmonicOutput(
+        5,
+        8,
+        1,
+        n_instruments,
+        n_subframes=2,
+        n_bins=60,
+        bins_per_semitone=4,
+        nats=1.5,
+        shared_scale=True,
+    )
+
+
+def test_a_harmonic_decoder_moves_its_spectrum_with_the_note():
+    output, x = harmonic_output(), torch.randn(3, 5)
+    low, high = (output(x, torch.full((3, 1, 1), note)).mean.view(3, 2, 60) for note in (60, 63))
+    torch.testing.assert_close(high[..., 12:], low[..., :-12])
+    for note in (FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER):
+        assert torch.isfinite(output(x, torch.full((3, 1, 1), note)).mean).all()
+
+
+def test_powers_of_a_harmonic_decoders_notes_add():
+    """exp(nats * feature) is a power; candidates count by their weights."""
+    output, x = harmonic_output(), torch.randn(3, 5)
+    notes = torch.tensor([[[60, 67]]]).expand(3, -1, -1)
+    weights = torch.tensor([[[0.25, 0.75]]]).expand(3, -1, -1)
+    both = output(x, notes, weights).mean
+    each = [output(x, notes[..., index : index + 1]).mean for index in range(2)]
+    expected = 0.25 * (1.5 * each[0]).exp() + 0.75 * (1.5 * each[1]).exp()
+    torch.testing.assert_close((1.5 * both).exp(), expected)
+    only = output(x, notes, torch.tensor([[[1.0, 0.0]]]).expand(3, -1, -1)).mean
+    torch.testing.assert_close(only, each[0])
 
 
 @pytest.mark.parametrize("distribution", [CategoricalSymbols, BinarySymbols])
@@ -199,6 +237,31 @@ def test_transfers_go_through_the_other_latent():
         torch.testing.assert_close(one, other)
     decoded = both.signal.decode(both.encode_symbol(classes).top.mean)
     torch.testing.assert_close(output.signal_from_symbol.mean, decoded.mean)
+
+
+def test_other_symbols_are_decoded_and_reconstructed_beside_those_of_the_batch():
+    both = model((4, 3))
+    features, classes, *noise = inputs(dims=(4, 3))
+    played, combinations = (inputs(seed)[1] for seed in (8, 9))
+    plain = both(features, classes, *noise)
+    output = both(features, classes, *noise, True, played, tuple(reversed(noise)), combinations)
+    expected = both(features, combinations, *noise).symbol
+    torch.testing.assert_close(output.combined.posterior.top.mean, expected.posterior.top.mean)
+    alone = both(features, classes, *noise, False, combinations=combinations)
+    assert plain.combined is None and not alone.has_transfer and alone.combined is not None
+    torch.testing.assert_close(
+        output.signal_from_symbol.mean, both(features, played, *noise).signal_from_symbol.mean
+    )
+    for vae in ("signal", "symbol"):
+        assert torch.equal(
+            getattr(output, vae).posterior.top.mean, getattr(plain, vae).posterior.top.mean
+        )
+
+
+def test_the_decoder_may_be_wider_than_the_encoder():
+    output = model(subframes=4)(*inputs()[:2])
+    assert output.signal.px.mean.shape == (BATCH, 4 * FEATURES)
+    assert output.signal_from_symbol.mean.shape == (BATCH, 4 * FEATURES)
 
 
 def test_the_last_width_is_repeated():

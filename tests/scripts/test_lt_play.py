@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from playing_helpers import RATE, make_run
 
 from lt.audio.io import write_audio
+from lt.config import LABELS
 from lt.midi import Note, Track, read_midi, write_midi
 from lt_play import main
 
@@ -150,7 +151,7 @@ def test_the_other_modes_write_what_they_should(play, model, tmp_path, mode, wor
 @pytest.mark.parametrize(
     "mode, words, seconds",
     [
-        ("sequence", ["-i", "A4", "C5"], 100 * 704 / RATE + 0.08),
+        ("sequence", ["-i", "A4", "C5"], 100 * 704 / RATE),
         ("morphing", ["-i", "A4", "C5"], 500 * 704 / RATE),
         ("trajectory", ["--n_generations", "1"], 500 * 704 / RATE),
     ],
@@ -466,7 +467,7 @@ def test_mixtures_play_a_track_an_instrument(play, sound, tmp_path):
         ("morphing", ["-i", "A4", "--interp_order", "4"], "order"),
         ("sequence", ["-i", "A4", "-d", "5"], "--dynamics"),
         ("sequence", ["-i", "A4", "-s", "2"], "--latent_sample"),
-        ("sequence", ["-i", "A4", "--griffinlim_iters", "0"], "griffinlim"),
+        ("sequence", ["-i", "A4", "--griffinlim_iters", "-1"], "griffinlim"),
         ("sequence", ["-i"], "--input"),
         ("sequence", ["-i", "A4", "--format", "mp3"], "mp3"),
         ("sequence", ["-i", "A4", "-c", "gpu"], "gpu"),
@@ -549,6 +550,23 @@ def test_points_that_cannot_be_played(play, model, tmp_path, points, said):
         np.save(tmp_path / "p.npy", points)
     assert_refused(play("trajectory", "-m", model, "--points", tmp_path / "p.npy"), 1, said)
     assert files(tmp_path) == ["p.npy"]
+
+
+@pytest.mark.parametrize("age", ["31", "-1", "x", "", "3:f"])
+def test_ages_that_are_none_are_refused(play, model, tmp_path, age):
+    aged = make_run(tmp_path / "aged", labels=LABELS)
+    for mode in ("sequence", "morphing"):
+        words = ["-i", f"C4:f:age={age}", "E4", *QUICK]
+        assert_refused(play(mode, "-m", aged, *words), 1, f"C4:f:age={age}", "age")
+    assert_refused(play("sequence", "-m", model, "-i", "C4:f:age=3", *QUICK), 1, "no label age")
+    assert files(tmp_path / "out") == []
+
+
+def test_an_age_is_held_or_runs(play, tmp_path):
+    aged = make_run(tmp_path / "aged", labels=LABELS)
+    for name in ("C4:f", "C4:f:age=26"):
+        assert play("sequence", "-m", aged, "-i", name, "--n_steps", 4, *QUICK).exit_code == 0
+    assert files(tmp_path / "out") == ["sequence_C4-f-age26.wav", "sequence_C4-f.wav"]
 
 
 def test_points_of_damaged_headers_are_refused_before_memory_is_taken(play, model, tmp_path):

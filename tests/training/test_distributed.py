@@ -89,12 +89,20 @@ FLAGS = {
     "plain": "--epochs 3 --random_mode bernoulli",
     "a last batch of one frame": "--epochs 3 --batch_size 131",
     "with a critic": "--epochs 3 --adversarial 1 --adv_dim 8 --adv_lr 0.001",
+    "subframes, ages and combinations": "--epochs 3 --labels octave pitch dynamics age "
+    "--decoder_range_db 100 --decoder harmonic --combine 1 --augment 1 --transpose 2",
     "layers and a weight of nought": "--epochs 3 --dims 4 2 --beta_1 0 --beta_2 0 --augment 1 "
     "--transpose 2",
 }
 
 
-@pytest.mark.parametrize("flags", FLAGS.values(), ids=list(FLAGS))
+PLAYED = pytest.param(
+    "--epochs 3 --decoder_range_db 100 --transfer_1 1",
+    id="played symbols",
+)
+
+
+@pytest.mark.parametrize("flags", [*(pytest.param(FLAGS[name], id=name) for name in FLAGS), PLAYED])
 def test_two_workers_have_the_losses_of_one(lt_train, tiny_set, tmp_path, no_figures, flags):
     base = [*TINY, "--dbroot", tiny_set, "--instruments", "Flute", *flags.split(), "--savedir"]
     assert lt_train([*base, tmp_path / "one"], base=()).exit_code == 0
