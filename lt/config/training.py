@@ -455,7 +455,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "signal_scale": "bin",
         "silence_share": 0.1,
         "transfer_1": 1.0,
-        "transfer_2": 200.0,
+        "transfer_2": 500.0,
         "age_weight": 0.05,
         "learning_rate": 2e-3,
         "lr_decay": 0.96,
