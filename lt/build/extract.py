@@ -96,7 +96,7 @@ def _from_audio(
     sound: NoteAudio, note: SourceNote, config: SpectralConfig
 ) -> tuple[np.ndarray, ExtractedNote]:
     """Frames (frames, subframes, bins) of a note's audio, on a grid with a border at its onset and
-    `lead_frames` before it, in which the transform's windows hear the onset already.
+    `lead_frames` before it, in which the transform's windows reach the onset already.
     """
     if sound.reason:
         nothing = np.zeros((0, config.subframes, config.n_bins), np.float32)

@@ -86,12 +86,12 @@ class RecordingPoint:
     Attributes:
         name: of the file.
         magnitudes: (frames, bins) at A = 440 Hz.
-        heard: (frames,) the note that sounds or is nearest in time, NaN where there is none at all.
+        predicted: (frames,) the note that sounds or is nearest in time, NaN where there is none.
     """
 
     name: str
     magnitudes: Tensor
-    heard: np.ndarray
+    predicted: np.ndarray
 
     @classmethod
     def of(
@@ -99,7 +99,7 @@ class RecordingPoint:
     ) -> RecordingPoint:
         """From an analysed recording, moved up by `transposition` semitones."""
         spectra, n_frames = analysis.spectra, len(analysis.spectra.magnitudes)
-        heard = np.full(n_frames, np.nan)
+        predicted = np.full(n_frames, np.nan)
         if {"octave", "pitch"} <= set(run.space.labels):
             notes = posteriors_to_tracks(analysis.posteriors)[0].notes
             labels = notes_to_labels(notes, n_frames, run.front_end.frame_seconds)
@@ -107,14 +107,14 @@ class RecordingPoint:
             if len(sounding):
                 middles = (sounding[:-1] + sounding[1:]) / 2
                 nearest = sounding[np.searchsorted(middles, np.arange(n_frames))]
-                heard = labels.note_number[nearest] + float(transposition)
+                predicted = labels.note_number[nearest] + float(transposition)
         tuned = tune(spectra.magnitudes, transposition - spectra.tuning, run.front_end)
-        return cls(name, tuned, heard)
+        return cls(name, tuned, predicted)
 
     def notes(self, space: LabelSpace, n_frames: int) -> np.ndarray:
-        """(n_frames,) the notes heard."""
-        frames = np.linspace(0, len(self.heard) - 1, n_frames).round().astype(int)
-        return self.heard[frames]
+        """(n_frames,) the notes predicted."""
+        frames = np.linspace(0, len(self.predicted) - 1, n_frames).round().astype(int)
+        return self.predicted[frames]
 
     def encode(self, run: Run, n_frames: int, notes: np.ndarray | None = None) -> Normal:
         """Latents (n_frames, latent); those of `notes` instead of its own, if given."""
@@ -146,7 +146,7 @@ def morph(
         config: with `sample`, latents have slow noise.
     Raises:
         ValueError: fewer points than order + 1; a glide with a model of several instruments or
-            without octave and pitch, or through a recording in which no note is heard.
+            without octave and pitch, or through a recording without a note.
     """
     weights = spline_path(np.eye(len(points)), n_frames, order)
     if not glide:
@@ -199,9 +199,7 @@ def _gliding_notes(run: Run, points: Sequence[Point], weights: np.ndarray) -> np
     notes = [point.notes(run.space, len(weights)) for point in points]
     for point, own in zip(points, notes):
         if isinstance(point, RecordingPoint) and np.isnan(own).any():
-            raise ValueError(
-                f"no note is heard in {point.name} to glide from; --glide 0 cross-fades"
-            )
+            raise ValueError(f"{point.name} has no note to glide from; --glide 0 cross-fades")
     sounding = [index for index, own in enumerate(notes) if not np.isnan(own).any()]
     if not sounding:
         raise ValueError("a glide needs at least one note")

@@ -189,7 +189,7 @@ class Course:
 
     Attributes:
         held_times: (moments,) seconds since the onset, rising; the first may be before it, where
-            the windows of the transform hear it already.
+            the windows of the transform reach it already.
         held_db: (moments, bins) log-magnitudes.
         released_times: (moments,) seconds since note-off, rising; empty where no release is learnt.
         released_db: (moments, bins).
@@ -542,7 +542,7 @@ def _batches(
 def event_spectra(
     run: Run, event: Event, config: SynthesisConfig = SynthesisConfig(), index: int = 0
 ) -> tuple[Tensor, int]:
-    """Magnitudes (frames, bins) of subframes of an event, from the first frame that hears its
+    """Magnitudes (frames, bins) of subframes of an event, from the first whose window reaches its
     onset until it has fallen `inaudible_db` below its loudest frame; and the number of frames
     before the onset.
     """
