@@ -205,7 +205,8 @@ class DataSet:
     @property
     def n_before(self) -> np.ndarray:
         """(notes,) frames before the onset."""
-        return np.round(self.notes.onset / self.config.frame_seconds).astype(np.int64)
+        onset = np.nan_to_num(self.notes.onset)
+        return np.round(onset / self.config.frame_seconds).astype(np.int64)
 
     def _below_peak(self, level_db: float) -> np.ndarray:
         """(frames,) magnitude at a level relative to the loudest frame of each frame's note."""
