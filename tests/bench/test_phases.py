@@ -1,6 +1,7 @@
 """Distances after phases were found anew (bench/phases.py)."""
 
 import numpy as np
+import torch
 from click.testing import CliRunner
 
 from bench import phases
@@ -22,7 +23,8 @@ def test_iterations_bring_a_sound_nearer_to_itself():
         assert found["random", 30][name] < found["random", 0][name]
 
 
-def test_what_cannot_be_measured_is_said():
+def test_what_cannot_be_measured_is_said(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)  # of all tests
     for flags in ([], ["--font", "Kazoo"]):
         result = CliRunner().invoke(phases.main, flags)
         assert result.exit_code == 2 and "font" in result.stderr or "Kazoo" in result.stderr
