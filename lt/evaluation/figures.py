@@ -37,6 +37,7 @@ CLASS_MAPS = {
     "pitch": "hsv",
     "octave": "viridis",
     "dynamics": "plasma",
+    "age": "viridis",
 }  # pitch goes round in a circle
 MODALITY_COLOURS = {"signal": ESTIMATE_COLOUR, "symbol": TRUTH_COLOUR}
 
