@@ -128,15 +128,15 @@ def age_class(since_onset: np.ndarray, since_release: np.ndarray | None = None) 
 
 @dataclass(frozen=True)
 class AgeTimes:
-    """Mean age of the training notes' frames in each class of age, as far as the notes go: until
-    half of them have ended.
+    """Mean age of the training notes' frames in each class of age that at least half of the notes
+    have. Classes follow one another; `classes` are those of the times.
 
     Attributes:
-        held: (classes,) seconds since the onset, for the first classes of `ONSET_AGES`.
-        released: (classes,) seconds since note-off, for the first of `RELEASE_AGES`; empty where
-            fewer than half of the notes are released.
-        lead: (classes,) seconds since the onset, all negative, of `LEAD_AGES`; empty where the data
-            set begins at the onset.
+        held: (classes,) seconds since the onset.
+        released: (classes,) seconds since note-off; empty where fewer than half of the notes are
+            released.
+        lead: (classes,) seconds since the onset, all negative; empty where the frames begin at the
+            onset.
         note_off: mean time from onset to note-off in seconds.
     """
 
@@ -144,6 +144,13 @@ class AgeTimes:
     released: tuple[float, ...] = ()
     lead: tuple[float, ...] = ()
     note_off: float = 0.0
+
+    @property
+    def classes(self) -> np.ndarray:
+        """(classes,) class indices of lead, held and released."""
+        since_onset = np.array([*self.lead, *self.held, *(0.0 for _ in self.released)])
+        before_release = np.full(len(self.lead) + len(self.held), -np.inf)
+        return age_class(since_onset, np.append(before_release, self.released))
 
 
 def _at_or_before(starts: np.ndarray, times: np.ndarray) -> np.ndarray:

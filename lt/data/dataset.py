@@ -45,17 +45,7 @@ import numpy as np
 from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig, front_end_from_dict
 from lt.data.note_times import estimate_onset, estimate_release
 from lt.files import atomic_path
-from lt.labels import (
-    CLASS_NAMES,
-    FIRST_LEAD_AGE,
-    FIRST_RELEASE_AGE,
-    LEAD_AGES,
-    N_CLASSES,
-    ONSET_AGES,
-    RELEASE_AGES,
-    AgeTimes,
-    age_class,
-)
+from lt.labels import CLASS_NAMES, N_CLASSES, age_class
 
 FORMAT = "latent-transcription data set"
 VERSION = 3
@@ -222,37 +212,6 @@ class DataSet:
         since_onset = seconds - self.notes.onset[note]
         return age_class(since_onset, seconds - self.notes.release[note])
 
-    def age_times(self, notes: np.ndarray, frames: tuple[int, ...] = ()) -> AgeTimes:
-        """Mean age in each class of the frames of `notes: (notes,)` in a range, as
-        `frames_in_range`. A note that died away in it has all later ages too, silent ones.
-        """
-        used = np.zeros(len(self.peaks), bool)
-        used[self.frames_in_range(notes, frames)] = True
-        held, released, lead, note_off = [], [], [], []
-        for note in notes:
-            rows = self.rows(note)
-            onset, release = self.notes.onset[note], self.notes.release[note]
-            position = np.flatnonzero(used[rows])
-            seconds = (position + 0.5) * self.config.frame_seconds
-            own = self.age[rows][position]
-            before = own < FIRST_RELEASE_AGE
-            early = own >= FIRST_LEAD_AGE
-            after = ~before & ~early
-            is_released = bool(after.any())
-            died = bool(self.silent[rows][position[-1:]].any())
-            died_held = died and not is_released
-            held.append(_class_means(own[before], seconds[before] - onset, ONSET_AGES, died_held))
-            if is_released:
-                ages = own[after] - FIRST_RELEASE_AGE
-                released.append(_class_means(ages, seconds[after] - release, RELEASE_AGES, died))
-                note_off.append(release - onset)
-            ages = own[early] - FIRST_LEAD_AGE
-            lead.append(_class_means(ages, seconds[early] - onset, LEAD_AGES, False))
-        times = AgeTimes(_learnt_classes(held), lead=_learnt_classes(lead))
-        if 2 * len(released) < len(notes):
-            return times
-        return replace(times, released=_learnt_classes(released), note_off=float(np.mean(note_off)))
-
     def notes_of(self, instrument: str) -> np.ndarray:
         """Indices of an instrument's notes.
 
@@ -276,29 +235,6 @@ class DataSet:
         position = np.arange(len(self.peaks)) - first[self.note_of_frame]
         in_range = (begin <= position) & (position < end)
         return np.flatnonzero(np.isin(self.note_of_frame, notes) & in_range)
-
-
-def _class_means(
-    ages: np.ndarray, seconds: np.ndarray, starts: np.ndarray, died: bool
-) -> np.ndarray:
-    """Mean of a note's `seconds: (frames,)` in each class of age, NaN for classes without frames;
-    for those after the last, where the note died away, the middle of the class.
-    """
-    counts = np.bincount(ages, minlength=len(starts))
-    sums = np.bincount(ages, seconds, minlength=len(starts))
-    means = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
-    if died and len(ages):
-        later = np.arange(len(starts)) > ages.max()
-        means[later] = (starts + np.diff(starts, append=2 * starts[-1] - starts[-2]) / 2)[later]
-    return means
-
-
-def _learnt_classes(means: list[np.ndarray]) -> tuple[float, ...]:
-    """Means over the notes, for the first classes that at least half of the notes have."""
-    table = np.array(means)
-    missing = np.isnan(table).mean(axis=0) > 0.5
-    n_classes = int(missing.argmax()) if missing.any() else len(missing)
-    return tuple(np.nanmean(table[:, :n_classes], axis=0).round(4).tolist())
 
 
 # --- writing --------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from lt.labels import (
     FIRST_RELEASE_AGE,
     N_CLASSES,
     LabelSpace,
+    is_in_range,
     octave_pitch_to_note_number,
 )
 from lt.seeds import torch_rng
@@ -390,6 +391,7 @@ def nearest_notes(
         of_level = np.flatnonzero(dynamics == level)
         keys = np.unique(number[of_level])
         wanted = np.unique(keys[:, None] + np.arange(-reach, reach + 1))
+        wanted = wanted[is_in_range(wanted)]
         for key in np.setdiff1d(wanted, keys):
             distance = np.abs(number[of_level] - key)
             nearest = of_level[distance == distance.min()]

@@ -46,8 +46,6 @@ from lt.inference.posteriors import audio_spectra
 from lt.labels import (
     AGE_UNIT,
     ANY_AGE,
-    FIRST_LEAD_AGE,
-    FIRST_RELEASE_AGE,
     LEAD_AGES,
     N_CLASSES,
     ONSET_AGES,
@@ -267,17 +265,12 @@ def symbol_course(
         index: of the note in its piece, for its latent noise.
     """
     times = _age_times(run, classes)
-    kinds = (
-        (FIRST_LEAD_AGE, LEAD_AGES, times.lead),
-        (0, ONSET_AGES, times.held),
-        (FIRST_RELEASE_AGE, RELEASE_AGES, times.released),
-    )
-    ages = [first + number for first, _, means in kinds for number in range(len(means))]
+    ages = times.classes
     rows = torch.from_numpy(classes).expand(max(len(ages), 1), -1, -1).clone().to(run.device)
-    if ages:
+    if len(ages):
         column = run.space.age_column
         free = rows[:, :, column] == ANY_AGE
-        of_row = torch.tensor(ages, device=run.device)[:, None].expand_as(free)
+        of_row = torch.from_numpy(ages).to(run.device)[:, None].expand_as(free)
         rows[:, :, column] = torch.where(free, of_row, rows[:, :, column])
     noise = slow_noise(run, 1, config, index)
     z = run.model.encode_symbol(
@@ -285,13 +278,13 @@ def symbol_course(
     ).z[-1]
     lowest = run.decoder_scaler.reference * 10 ** (config.lowest_db / 20)
     decoded = amplitude_to_db(decode_subframes(run, z, rows).clamp_min(lowest)).cpu()
-    if not ages:
+    if not len(ages):
         constant = decoded.mean(dim=1)
         return Course(torch.zeros(1), constant, torch.zeros(0), constant[:0], 0.0)
-    parts = decoded.split([len(means) for _, _, means in kinds])
+    kinds = (times.lead, LEAD_AGES), (times.held, ONSET_AGES), (times.released, RELEASE_AGES)
+    parts = decoded.split([len(means) for means, _ in kinds])
     lead, held, released = (
-        _moments(part, means, starts, run.front_end)
-        for part, (_, starts, means) in zip(parts, kinds)
+        _moments(part, means, starts, run.front_end) for part, (means, starts) in zip(parts, kinds)
     )
     held = (torch.cat(pair) for pair in zip(lead, held))
     return Course(*held, *released, times.note_off)
@@ -317,6 +310,7 @@ def _moments(
     at, spectra = [], []
     n_subframes = decoded_db.shape[1]
     widths = np.diff(starts, append=0.0 if starts[0] < 0 else np.inf)
+    widths = widths[np.searchsorted(starts, times, side="right") - 1]
     offsets = ((torch.arange(n_subframes) + 0.5) / n_subframes - 0.5) * front_end.frame_seconds
     for seconds, width, subframes in zip(times, widths, decoded_db):
         if width <= 1.5 * AGE_UNIT and len(times) > 1:
@@ -377,9 +371,10 @@ def at_running_age(run: Run, classes: np.ndarray, n_frames: int) -> np.ndarray:
     rows = np.tile(classes, (n_frames, 1, 1))
     if run.space.age_column is not None:
         ages = age_class((np.arange(n_frames) + 0.5) * run.front_end.frame_seconds)
-        ages = ages.clip(max=len(_age_times(run, classes).held) - 1)[:, None]
         own = rows[:, :, run.space.age_column]
-        own[:] = np.where(own == ANY_AGE, ages, own)
+        if held := _age_times(run, classes).held:
+            first, last = age_class(np.array([held[0], held[-1]]))
+            own[:] = np.where(own == ANY_AGE, ages.clip(first, last)[:, None], own)
     return rows
 
 

@@ -21,6 +21,7 @@ import torch
 from lt.audio.features import Scaler
 from lt.build.builder import build_embedded_set
 from lt.config import DEFAULT_DATA_SET, RunConfig, fields_with
+from lt.data.ages import age_times
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.mixing import Mixer
 from lt.data.splits import PARTS, Split, split_data
@@ -270,8 +271,8 @@ def _age_times(data: DataSet, split: Split, config: RunConfig) -> dict[str, AgeT
     if "age" not in config.labels:
         return {}
     return {
-        instrument: data.age_times(
-            np.intersect1d(split.notes["train"], data.notes_of(instrument)), config.frames
+        instrument: age_times(
+            data, np.intersect1d(split.notes["train"], data.notes_of(instrument)), config.frames
         )
         for instrument in config.instruments
     }

@@ -27,7 +27,7 @@ from lt.data.dataset import (
     write_data_set,
 )
 from lt.data.splits import split_data
-from lt.labels import FIRST_LEAD_AGE, LEAD_AGES, ONSET_AGES, RELEASE_AGES, age_class
+from lt.labels import FIRST_LEAD_AGE, LEAD_AGES, ONSET_AGES, age_class
 
 
 @pytest.fixture(scope="module")
@@ -416,32 +416,3 @@ def test_ages_are_those_of_the_times_of_a_note(tmp_path):
     lead = FIRST_LEAD_AGE + len(LEAD_AGES)
     assert held[:2].tolist() == [lead - 2, lead - 1] and held[2] == 0
     assert held[2:24].max() < len(ONSET_AGES)
-
-
-def test_mean_ages_reach_as_far_as_the_notes(tmp_path):
-    data = read_data_set(write_ageing_set(tmp_path / "x.npz"))
-    step, all_notes = data.config.frame_seconds, np.arange(6)
-    times = data.age_times(all_notes)
-    n_held = age_class(np.array([13.5 * step - 0.004]))[0] + 1
-    assert len(times.held) == n_held and times.held[0] == pytest.approx(
-        0.5 * step - 0.004, abs=1e-3
-    )
-    assert times.note_off == pytest.approx(14 * step - 0.004, abs=1e-3)
-    assert (age_class(np.array(times.held)) == np.arange(n_held)).all()
-    assert len(times.released) == len(RELEASE_AGES), "silent after they died away"
-    released = age_class(np.zeros(len(times.released)), np.array(times.released))
-    np.testing.assert_array_equal(released, len(ONSET_AGES) + np.arange(len(RELEASE_AGES)))
-    notes = replace(data.notes, release=np.full(6, np.inf))
-    never_released = replace(data, notes=notes).age_times(all_notes)
-    assert never_released.released == () and len(never_released.held) == len(ONSET_AGES)
-    some = replace(data.notes, release=np.where(all_notes < 2, data.notes.release, np.inf))
-    assert replace(data, notes=some).age_times(all_notes).released == ()
-
-
-def test_mean_ages_of_notes_of_one_frame(tmp_path):
-    n_notes = 60
-    magnitudes = np.ones((n_notes, 4, 410), np.float32)
-    path = tmp_path / "x.npz"
-    write_data_set(path, [magnitudes], np.arange(n_notes + 1), tiny_notes(), FINE, {})
-    times = read_data_set(path).age_times(np.arange(n_notes))
-    assert len(times.held) == 1 and times.released == ()

@@ -16,7 +16,16 @@ from lt.data.augment import Augmentation
 from lt.data.dataset import read_data_set
 from lt.data.mixing import FramePool, Mixer, NoteMixer, nearest_notes, random_combinations
 from lt.data.splits import split_data
-from lt.labels import FIRST_LEAD_AGE, LABELS, N_CLASSES, ONSET_AGES, RELEASE_AGES, LabelSpace
+from lt.labels import (
+    FIRST_LEAD_AGE,
+    FIRST_NOTE_NUMBER,
+    LABELS,
+    LAST_NOTE_NUMBER,
+    N_CLASSES,
+    ONSET_AGES,
+    RELEASE_AGES,
+    LabelSpace,
+)
 
 CPU = torch.device("cpu")
 CONFIG = RunConfig(frames=(), instruments=("Flute", "Violin"), silence_share=0.0)
@@ -376,3 +385,10 @@ def test_combinations_are_uniform_and_silence_is_whole(silence):
         assert (counts - expected).abs().max() < 5 * expected**0.5
     pairs = (9 * notes[:, 1] + notes[:, 0]).bincount(minlength=108).double()
     assert (pairs - pairs.mean()).abs().max() < 5 * float(pairs.mean()) ** 0.5, "independent"
+
+
+def test_missing_notes_stay_within_the_labels():
+    edges = np.array([FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER])
+    pairs = nearest_notes(np.arange(2), edges, np.zeros(2, int), 3)
+    numbers = sorted(edges[note] + steps for note, steps in pairs)
+    assert numbers == [*range(12, 16), *range(116, 120)]
