@@ -45,8 +45,9 @@ from lt.evaluation.context import EvaluationContext
 from lt.evaluation.metrics import log_spectral_distance_db
 from lt.evaluation.results import select
 from lt.evaluation.scoring import evaluate_partition
+from lt.inference.decoding import decode_subframes
+from lt.inference.note_courses import at_running_age
 from lt.inference.posteriors import symbol_probabilities
-from lt.inference.synthesis import at_running_age, decode_subframes
 from lt.labels import NoteLabels
 from lt.models.runs import Run, load_run
 

@@ -52,14 +52,10 @@ from lt.config import PlayOptions, SynthesisConfig
 from lt.data.dataset import DataSet, read_data_set
 from lt.evaluation.ground_truth import find_pairs
 from lt.files import write_csv, write_json
+from lt.inference.decoding import decode_probabilities
 from lt.inference.morphing import SymbolPoint, morph
 from lt.inference.play import play_audio, play_midi
-from lt.inference.synthesis import (
-    classes_to_events,
-    decode_probabilities,
-    events_to_audio,
-    reconstruct,
-)
+from lt.inference.synthesis import classes_to_events, events_to_audio, reconstruct
 from lt.labels import ANY_AGE, DYNAMICS_NAMES, number_to_note_name, parse_symbols
 from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity, read_midi, write_midi
 from lt.models.runs import Run, load_run

@@ -73,7 +73,7 @@ class SpectralConfig:
     @property
     def of_subframes(self) -> SpectralConfig:
         """The same front end with the subframes as its frames."""
-        return replace(self, frame_hop=self.subframe_hop, subframes=1)
+        return self.finer(self.subframes)
 
     @property
     def frame_seconds(self) -> float:

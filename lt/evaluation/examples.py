@@ -21,7 +21,7 @@ from lt.audio.phase import magnitudes_to_audio_batch
 from lt.config import AnalysisConfig, SynthesisConfig
 from lt.data.dataset import DataSet
 from lt.evaluation.context import EvaluationContext
-from lt.inference.synthesis import features_to_magnitudes, reconstruct_magnitudes
+from lt.inference.decoding import features_to_magnitudes, reconstruct_magnitudes
 from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
 from lt.models.runs import Run
 from lt.models.vae import sample_noise

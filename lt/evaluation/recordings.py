@@ -32,6 +32,7 @@ from lt.evaluation.metrics import (
     unmatched_notes,
 )
 from lt.evaluation.scoring import MODALITIES, FramePredictions, concatenated, predict_batch
+from lt.inference.decoding import features_to_magnitudes, reconstruct_magnitudes
 from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import (
     BLOCK_FRAMES,
@@ -39,13 +40,7 @@ from lt.inference.posteriors import (
     analyse_recording,
     write_labels_csv,
 )
-from lt.inference.synthesis import (
-    events_to_audio,
-    features_to_magnitudes,
-    reconstruct_magnitudes,
-    subframes_to_audio,
-    tracks_to_events,
-)
+from lt.inference.synthesis import events_to_audio, subframes_to_audio, tracks_to_events
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.models.baselines import PcaClassifier
 from lt.models.runs import Run

@@ -19,7 +19,7 @@ import torch
 from scipy.interpolate import make_interp_spline
 
 from lt.config import TrajectoryConfig
-from lt.inference.synthesis import decode_magnitudes
+from lt.inference.decoding import decode_magnitudes
 from lt.labels import N_CLASSES
 from lt.models.runs import Run
 from lt.seeds import numpy_rng

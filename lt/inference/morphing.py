@@ -25,15 +25,11 @@ from torch.distributions import Normal
 
 from lt.audio.tuning import bins_per_semitone, shift_bins, tune
 from lt.config import SynthesisConfig
+from lt.inference.decoding import decode_magnitudes, matching_gain, slow_noise
 from lt.inference.latent_paths import spline_path
+from lt.inference.note_courses import at_running_age
 from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import RecordingAnalysis, encode_magnitudes
-from lt.inference.synthesis import (
-    at_running_age,
-    decode_magnitudes,
-    matching_gain,
-    slow_noise,
-)
 from lt.labels import (
     FIRST_NOTE_NUMBER,
     LAST_NOTE_NUMBER,

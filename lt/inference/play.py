@@ -25,6 +25,12 @@ from lt.audio.io import READABLE, to_peak, write_audio
 from lt.audio.phase import magnitudes_to_audio
 from lt.config import FRAMES_PER_PATH, FRAMES_PER_SYMBOL, PlayOptions, SynthesisConfig
 from lt.files import refuse_overwriting_inputs, write_bytes
+from lt.inference.decoding import (
+    decode_magnitudes,
+    decode_probabilities,
+    matching_gain,
+    reconstruct_magnitudes,
+)
 from lt.inference.figures import plot_sound
 from lt.inference.latent_paths import TRAJECTORIES, occupied_region, read_points, spline_path
 from lt.inference.morphing import RecordingPoint, SymbolPoint, morph
@@ -32,13 +38,9 @@ from lt.inference.note_decoding import posteriors_to_tracks
 from lt.inference.posteriors import analyse_recording, encode_magnitudes, write_labels_csv
 from lt.inference.synthesis import (
     classes_to_events,
-    decode_magnitudes,
-    decode_probabilities,
     event_probabilities,
     events_to_audio,
-    matching_gain,
     playing_gain,
-    reconstruct_magnitudes,
     subframes_to_audio,
     tracks_to_events,
 )

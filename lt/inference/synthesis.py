@@ -1,29 +1,17 @@
-"""Synthesis: symbols, notes or spectra to sound, by the decoder of a run.
+"""Synthesis: symbols and notes to sound, by the decoder of a run.
 
 Steps of a piece, in the order of this module:
 
 1. symbols or notes -> `Event`s: what sounds, from when, for how long;
-2. events -> courses: the spectrum of a symbol at each class of age;
-3. courses -> magnitudes of subframes: interpolated in time, from onset to the end of the release;
-4. magnitudes -> audio: phase reconstruction, level, overlap-add.
+2. events -> spectra: magnitudes of subframes from the onset to the end of the release
+   (`lt.inference.note_courses`);
+3. spectra -> audio: phase reconstruction, level, overlap-add.
 
 Each event is made by itself and added at its exact sample, so that onsets are sharp, notes join
 without clicks, any number may sound at once, and rests are exact silence.
 
-The course of a note is that of the training notes. A model with the label age decodes one spectrum
-for each class of age that the training notes reached. Their logarithms are interpolated linearly
-between the mean times of the classes; a note that is held longer continues the trend of the second
-half of the course, where that falls. A release is the change that the training notes show after
-their note-off, added to the spectrum that the note has reached. A model without the label plays one
-spectrum from beginning to end.
-
-Latent noise: notes of a piece share one sample of a fraction of the posterior's spread, around
-which each note has a small deviation of its own, so that their levels compare.
-
-Names: `classes: (instruments, labels)` of one event, `z: (frames, latent)` of the top layer,
-`magnitudes: (frames, bins)`, `features: (moments, bins)` of the decoder, which are logarithms;
-`audio: (samples,)` float32, times in seconds. All constants are fields of
-`lt.config.SynthesisConfig`.
+Names: `classes: (instruments, labels)` of one event, `magnitudes: (frames, bins)`, `audio:
+(samples,)` float32, times in seconds. All constants are fields of `lt.config.SynthesisConfig`.
 """
 
 from __future__ import annotations
@@ -35,34 +23,31 @@ from typing import Iterator, Sequence
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from lt.audio.features import amplitude_to_db, audio_to_magnitudes, db_to_amplitude
+from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
-from lt.audio.tuning import tune
 from lt.config import SpectralConfig, SynthesisConfig
+from lt.inference.decoding import (
+    BLOCK_FRAMES,
+    SILENT,
+    decode_magnitudes,
+    decode_probabilities,
+    reconstruct_magnitudes,
+    slow_noise,
+)
+from lt.inference.note_courses import at_running_age, symbol_course
 from lt.inference.posteriors import audio_spectra
 from lt.labels import (
-    AGE_UNIT,
     ANY_AGE,
-    LEAD_AGES,
     N_CLASSES,
-    ONSET_AGES,
-    RELEASE_AGES,
-    AgeTimes,
     LabelSpace,
     NoteLabels,
-    age_class,
     parse_symbols,
 )
 from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
 from lt.progress import Progress, silent
-from lt.seeds import numpy_rng
-
-SILENT = 1e-9  # no level is below it
-BLOCK_FRAMES = 4096  # decoded at once
 
 
 @dataclass(frozen=True)
@@ -178,174 +163,7 @@ def is_silent(classes: np.ndarray, space: LabelSpace) -> bool:
     return bool((classes == np.array([N_CLASSES[label] for label in space.labels])).all())
 
 
-# --- events to courses ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Course:
-    """The spectrum of a symbol from onset to release, at some moments.
-
-    Attributes:
-        held_times: (moments,) seconds since the onset, rising; the first may be before it, where
-            the windows of the transform reach it already.
-        held_db: (moments, bins) log-magnitudes.
-        released_times: (moments,) seconds since note-off, rising; empty where no release is learnt.
-        released_db: (moments, bins).
-        note_off: time of the note-off that `released_db` follows.
-    """
-
-    held_times: Tensor
-    held_db: Tensor
-    released_times: Tensor
-    released_db: Tensor
-    note_off: float
-
-    def n_lead(self, step: float) -> int:
-        """Frames before the onset, of `step` seconds."""
-        return max(0, round(-float(self.held_times[0]) / step))
-
-    def spectra(self, seconds: float, step: float) -> Tensor:
-        """Magnitudes (frames, bins), every `step` seconds, of a note that is held for `seconds`
-        (at least one frame) and released, with `n_lead` frames before the onset.
-        """
-        n_held = max(1, round(seconds / step))
-        times = (torch.arange(-self.n_lead(step), n_held) + 0.5) * step
-        held = _along(times, self.held_times, self.held_db)
-        if not len(self.released_times):
-            return db_to_amplitude(held)
-        n_released = 2 * round(float(self.released_times[-1]) / step)
-        released = _along(
-            (torch.arange(n_released) + 0.5) * step, self.released_times, self.released_db
-        )
-        at_note_off = _along(torch.tensor([self.note_off]), self.held_times, self.held_db)
-        # A partial that had died away before the training notes' note-off shows no change; it is
-        # damped as the sound as a whole.
-        change = torch.minimum(
-            released - at_note_off, _level_db(released) - _level_db(at_note_off)
-        ).clamp_max(0.0)
-        end = _along(torch.tensor([n_held * step]), self.held_times, self.held_db)
-        return db_to_amplitude(torch.cat([held, end + change]))
-
-
-def _along(times: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    """Values (knots, bins) at `times: (n,)`, interpolated linearly; before the first knot it is
-    that one, after the last the trend of the second half goes on, where it falls.
-    """
-    if len(knots) == 1:
-        return values.expand(len(times), -1)
-    below = (torch.searchsorted(knots, times) - 1).clamp(0, len(knots) - 2)
-    span = knots[below + 1] - knots[below]
-    weight = ((times - knots[below]) / span).clamp(0, 1)[:, None]
-    beyond = (times - knots[-1]).clamp_min(0)[:, None]
-    return torch.lerp(values[below], values[below + 1], weight) + beyond * _falling_trend(
-        knots, values
-    )
-
-
-def _falling_trend(knots: Tensor, values: Tensor) -> Tensor:
-    """Slope (bins,) of the line of least squares through the second half of the time, at most 0."""
-    late = knots >= min(float(knots[-1]) / 2, float(knots[-2]))
-    times = knots[late] - knots[late].mean()
-    return (times @ values[late] / times.square().sum()).clamp_max(0.0)
-
-
-def _level_db(spectra_db: Tensor) -> Tensor:
-    """Level (frames, 1) of log-magnitudes (frames, bins)."""
-    return 10 * torch.log10(db_to_amplitude(spectra_db).square().sum(dim=1, keepdim=True))
-
-
-@torch.no_grad()
-def symbol_course(
-    run: Run, classes: np.ndarray, config: SynthesisConfig = SynthesisConfig(), index: int = 0
-) -> Course:
-    """The course of `classes: (instruments, labels)`, decoded at each class of age that the
-    training notes reached; of a symbol with an age, or a model without ages, one spectrum.
-
-    Args:
-        index: of the note in its piece, for its latent noise.
-    """
-    times = _age_times(run, classes)
-    ages = times.classes
-    rows = torch.from_numpy(classes).expand(max(len(ages), 1), -1, -1).clone().to(run.device)
-    if len(ages):
-        column = run.space.age_column
-        free = rows[:, :, column] == ANY_AGE
-        of_row = torch.from_numpy(ages).to(run.device)[:, None].expand_as(free)
-        rows[:, :, column] = torch.where(free, of_row, rows[:, :, column])
-    noise = slow_noise(run, 1, config, index)
-    z = run.model.encode_symbol(
-        rows, noise and tuple(layer.expand(len(rows), -1) for layer in noise)
-    ).z[-1]
-    lowest = run.decoder_scaler.reference * 10 ** (config.lowest_db / 20)
-    decoded = amplitude_to_db(decode_subframes(run, z, rows).clamp_min(lowest)).cpu()
-    if not len(ages):
-        constant = decoded.mean(dim=1)
-        return Course(torch.zeros(1), constant, torch.zeros(0), constant[:0], 0.0)
-    kinds = (times.lead, LEAD_AGES), (times.held, ONSET_AGES), (times.released, RELEASE_AGES)
-    parts = decoded.split([len(means) for means, _ in kinds])
-    lead, held, released = (
-        _moments(part, means, starts, run.front_end) for part, (means, starts) in zip(parts, kinds)
-    )
-    held = (torch.cat(pair) for pair in zip(lead, held))
-    return Course(*held, *released, times.note_off)
-
-
-def _age_times(run: Run, classes: np.ndarray) -> AgeTimes:
-    """Of the first instrument that sounds in `classes: (instruments, labels)` with its age not
-    given; none where there is no such.
-    """
-    column = run.space.age_column
-    if column is None:
-        return AgeTimes()
-    free = np.flatnonzero(classes[:, column] == ANY_AGE)
-    return run.settings.ages[run.space.instruments[free[0]]] if len(free) else AgeTimes()
-
-
-def _moments(
-    decoded_db: Tensor, times: Sequence[float], starts: np.ndarray, front_end: SpectralConfig
-) -> tuple[Tensor, Tensor]:
-    """Times (moments,) and spectra (moments, bins) of classes of age (classes, subframes, bins):
-    every subframe of a class that is one frame long, the mean of others.
-    """
-    at, spectra = [], []
-    n_subframes = decoded_db.shape[1]
-    widths = np.diff(starts, append=0.0 if starts[0] < 0 else np.inf)
-    widths = widths[np.searchsorted(starts, times, side="right") - 1]
-    offsets = ((torch.arange(n_subframes) + 0.5) / n_subframes - 0.5) * front_end.frame_seconds
-    for seconds, width, subframes in zip(times, widths, decoded_db):
-        if width <= 1.5 * AGE_UNIT and len(times) > 1:
-            at.append(seconds + offsets)
-            spectra.append(subframes)
-        else:
-            at.append(torch.tensor([seconds]))
-            spectra.append(subframes.mean(dim=0, keepdim=True))
-    if not at:
-        return decoded_db.new_zeros(0), decoded_db.new_zeros(0, decoded_db.shape[2])
-    return torch.cat(at), torch.cat(spectra)
-
-
-def slow_noise(
-    run: Run, n_frames: int, config: SynthesisConfig, index: int = 0
-) -> tuple[Tensor, ...] | None:
-    """Latent noise of the `index`-th note of a piece: (n_frames, latent) per layer, of standard
-    deviation `spread` at every frame. Most of it is constant over the piece, the rest a slow drift
-    of the note's own. None, for posterior means, where `config.sample` is false.
-    """
-    if not config.sample:
-        return None
-    sigma = config.drift_seconds * run.front_end.frame_rate / 2
-    padding = int(4 * sigma)
-    noise = []
-    for layer, dim in enumerate(run.model.dims):
-        constant = numpy_rng(config.seed, "latent", 0, layer).standard_normal((1, dim))
-        rng = numpy_rng(config.seed, "latent", 1, layer, index)
-        drift = rng.standard_normal((n_frames + 2 * padding, dim))
-        drift = gaussian_filter1d(drift, sigma, axis=0)[padding : padding + n_frames]
-        drift = drift * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
-        fraction = config.drift_fraction
-        sample = config.spread * (np.sqrt(1 - fraction) * constant + np.sqrt(fraction) * drift)
-        noise.append(torch.from_numpy(sample).float().to(run.device))
-    return tuple(noise)
+# --- events to spectra ----------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -362,93 +180,6 @@ def event_probabilities(
         noise = slow_noise(run, n_frames, config, index)
         paths.append(run.model.encode_symbol(rows, noise).z[-1])
     return decode_probabilities(run, torch.cat(paths))
-
-
-def at_running_age(run: Run, classes: np.ndarray, n_frames: int) -> np.ndarray:
-    """Classes (n_frames, instruments, labels) of `classes: (instruments, labels)` in the model
-    frames from their onset on; an age that is given stays.
-    """
-    rows = np.tile(classes, (n_frames, 1, 1))
-    if run.space.age_column is not None:
-        ages = age_class((np.arange(n_frames) + 0.5) * run.front_end.frame_seconds)
-        own = rows[:, :, run.space.age_column]
-        if held := _age_times(run, classes).held:
-            first, last = age_class(np.array([held[0], held[-1]]))
-            own[:] = np.where(own == ANY_AGE, ages.clip(first, last)[:, None], own)
-    return rows
-
-
-# --- latents to magnitudes ------------------------------------------------------------------------
-
-
-def features_to_magnitudes(run: Run, features: Tensor) -> Tensor:
-    """Decoded features (frames, features) -> magnitudes (frames, subframes, bins), expanded
-    downwards from the lowest level f that features resolve: m^3 / (m^2 + f^2). Hundreds of bins
-    that a mean leaves a little above their floor would sum to an audible hiss; partials stay as
-    they are.
-    """
-    scaler = run.decoder_scaler
-    magnitudes = scaler.invert_to_subframes(features)
-    top = magnitudes.amax(dim=-1, keepdim=True) if scaler.kind == "relative" else scaler.reference
-    lowest = top * 10 ** (-scaler.range_db / 20)
-    return magnitudes**3 / (magnitudes**2 + lowest**2 + torch.finfo(magnitudes.dtype).tiny)
-
-
-@torch.no_grad()
-def decode_subframes(run: Run, z: Tensor, classes: Tensor | None = None) -> Tensor:
-    """Top latents (frames, latent) -> magnitudes (frames, subframes, bins), the mean of the signal
-    decoder; `classes: (frames, instruments, labels)` where the notes are known.
-    """
-    return features_to_magnitudes(run, run.model.decode_signal(z.to(run.device), classes).mean)
-
-
-def decode_magnitudes(run: Run, z: Tensor) -> Tensor:
-    """Top latents (frames, latent) -> magnitudes (frames, bins) of model frames."""
-    return decode_subframes(run, z).mean(dim=1)
-
-
-@torch.no_grad()
-def decode_probabilities(run: Run, z: Tensor) -> tuple[np.ndarray, ...]:
-    """Top latents (frames, latent) -> the symbol decoder's probabilities (frames, classes) per
-    group.
-    """
-    groups = run.model.symbol.decode(z.to(run.device)).probabilities()
-    return tuple(group.cpu().numpy() for group in groups)
-
-
-def matching_gain(run: Run, magnitudes: Tensor) -> float:
-    """The gain that brings the loudest of magnitudes (frames, bins) to that of the data set."""
-    return run.scaler.reference / max(float(magnitudes.max()), SILENT)
-
-
-@torch.no_grad()
-def reconstruct_magnitudes(
-    run: Run, magnitudes: Tensor, tuning: float = 0.0, config: SynthesisConfig | None = None
-) -> Tensor:
-    """Magnitudes through the signal VAE: encoded and decoded, at the level of the data set's
-    loudest frame in between.
-
-    Args:
-        magnitudes: (frames, bins) of a sound of any length.
-        tuning: semitones above A = 440 Hz; the encoder's input is moved down by them, the result up
-            again.
-        config: with `sample`, latents have slow noise; None: posterior means.
-    Returns:
-        magnitudes: (frames, subframes, bins), on the same device.
-    """
-    config = config or SynthesisConfig(sample=False)
-    gain = matching_gain(run, magnitudes)
-    result = magnitudes.new_empty(len(magnitudes), run.settings.subframes, magnitudes.shape[1])
-    noise = slow_noise(run, len(magnitudes), config) or ()
-    blocks = [tensor.split(BLOCK_FRAMES) for tensor in (result, magnitudes, *noise)]
-    for reconstruction, block, *block_noise in zip(*blocks):
-        retuned = tune(gain * block.to(run.device), -tuning, run.front_end)
-        posterior = run.model.encode_signal(run.scaler.apply(retuned), block_noise or None)
-        px = run.model.signal_output(posterior.z[0], posterior.top.mean)
-        decoded = features_to_magnitudes(run, px.mean)
-        retuned = tune(decoded.flatten(0, 1).to(magnitudes.device), tuning, run.front_end)
-        reconstruction.copy_(retuned.view_as(reconstruction) / gain)
-    return result
 
 
 # --- magnitudes to audio --------------------------------------------------------------------------

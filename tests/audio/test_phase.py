@@ -12,7 +12,7 @@ from playing_helpers import organ
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import chunk_borders, magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.config import SpectralConfig, SynthesisConfig
-from lt.inference.synthesis import decode_magnitudes
+from lt.inference.decoding import decode_magnitudes
 
 RUN = organ()
 QUICK = SynthesisConfig(n_iter=8)

@@ -20,8 +20,8 @@ from lt.evaluation.corpus import corpus_scores
 from lt.evaluation.ground_truth import Pair, compare_lengths, find_pairs, read_reference
 from lt.evaluation.recordings import OUTPUTS, evaluate_recording
 from lt.evaluation.results import Results
+from lt.inference.decoding import reconstruct_magnitudes
 from lt.inference.posteriors import symbol_probabilities
-from lt.inference.synthesis import reconstruct_magnitudes
 from lt.labels import LabelSpace
 from lt.midi import Note, Track, notes_to_labels, write_midi
 from lt.models.baselines import CLASSIFIER_FILE, PcaClassifier, write_classifier

@@ -11,10 +11,10 @@ from playing_helpers import RATE, make_run, organ, peak_number
 
 from lt.audio.io import read_audio, write_audio
 from lt.config import PlayOptions, SynthesisConfig
+from lt.inference.decoding import decode_magnitudes, matching_gain
 from lt.inference.morphing import RecordingPoint, SymbolPoint, morph
 from lt.inference.play import play_morphing
 from lt.inference.posteriors import analyse_recording, encode_magnitudes
-from lt.inference.synthesis import decode_magnitudes, matching_gain
 from lt.labels import age_class, parse_symbols
 from lt.models.runs import load_run
 

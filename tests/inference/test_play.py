@@ -16,6 +16,7 @@ from lt.audio.features import audio_to_magnitudes
 from lt.audio.io import read_audio, write_audio
 from lt.audio.tuning import tune
 from lt.config import PlayOptions, SpectralConfig
+from lt.inference.decoding import decode_magnitudes, reconstruct_magnitudes
 from lt.inference.figures import plot_sound
 from lt.inference.latent_paths import read_points
 from lt.inference.play import (
@@ -30,7 +31,6 @@ from lt.inference.play import (
     write_sound,
 )
 from lt.inference.posteriors import analyse_recording
-from lt.inference.synthesis import decode_magnitudes, reconstruct_magnitudes
 from lt.inference.tracks import arrange, fit_notes, match_tracks
 from lt.labels import LabelSpace, parse_symbols
 from lt.midi import Note, Track, write_midi
