@@ -294,29 +294,7 @@ class NoteMixer(Mixer):
     class of its age are sampled equally often. Where a note died away, all later ages are silent.
     Notes that the data lack (keys up to `--transpose` semitones away, dynamics of a key) are those
     of the nearest key, transposed.
-
-    Args:
-        frames: indices of the frames that may be used, whole notes or parts of them.
     """
-
-    def __init__(
-        self,
-        data: DataSet,
-        frames: np.ndarray,
-        space: LabelSpace,
-        config: RunConfig,
-        pool: FramePool,
-    ) -> None:
-        self.space, self.config, self.device, self.pool = space, config, pool.device, pool
-        self.augmentation = None
-        self._bins_per_semitone = bins_per_semitone(data.config)
-        usable = np.zeros(len(data.peaks), bool)
-        usable[frames] = True
-        notes = np.unique(data.note_of_frame[usable])
-        self.sources = [
-            self._moments(data, np.intersect1d(notes, data.notes_of(name)), usable)
-            for name in config.instruments
-        ]
 
     def order(self, n_rows: int, seed: int, *key: int) -> Tensor:
         """Positions (n_rows, instruments) of a batch."""
@@ -326,16 +304,19 @@ class NoteMixer(Mixer):
             columns.append(torch.multinomial(source.weight, n_rows, True, generator=rng))
         return torch.stack(columns, dim=1)
 
-    def _moments(self, data: DataSet, notes: np.ndarray, usable: np.ndarray) -> Moments:
-        """The moments of one instrument's notes in their `usable: (frames,)` frames."""
-        retuned = np.nan_to_num(data.notes.cents / 100) * bool(self.config.retune)
+    def _source(self, data: DataSet, frames: np.ndarray) -> Moments:
+        """The moments of one instrument's notes in their `frames: (frames,)`."""
+        frames = np.sort(frames)
+        notes, first = np.unique(data.note_of_frame[frames], return_index=True)
+        frames_of = dict(zip(notes.tolist(), np.split(frames, first[1:])))
+        tuning = np.nan_to_num(data.notes.cents / 100) * bool(self.config.retune)
+        tuning = tuning.clip(-LARGEST_TUNING, LARGEST_TUNING)
         octave, pitch, dynamics = data.notes.labels.T
         number = octave_pitch_to_note_number(octave, pitch)
         reach = self.config.transpose if self.config.augment else 0
         rows = []
         for note, steps in nearest_notes(notes, number[notes], dynamics[notes], reach):
-            frames = np.arange(data.starts[note], data.starts[note + 1])
-            frames = frames[usable[frames]]
+            frames = frames_of[note]
             age = data.age[frames]
             later = _ages_after(age[-1]) if data.silent[frames[-1]] else np.zeros(0, int)
             age = np.concatenate([age, later])
@@ -348,7 +329,7 @@ class NoteMixer(Mixer):
                     np.full(len(age), number[note] + steps),
                     np.full(len(age), dynamics[note]),
                     age,
-                    np.full(len(age), steps - retuned[note].clip(-LARGEST_TUNING, LARGEST_TUNING)),
+                    np.full(len(age), steps - tuning[note]),
                     audible,
                     1 / per_class[age],
                 )

@@ -130,16 +130,20 @@ class Trainer:
             augmentation = Augmentation(self.config, data.config, settings.scaler.reference)
         train, valid = split.frames["train"], split.frames["valid"]
         space = settings.space
-        played = used = np.concatenate(train)
+        played = train
         if self.config.decoder_range_db and split.kind != "frame":
             # with the frames between sounding and silent, in which a note dies away
-            played = data.frames_in_range(split.notes["train"], self.config.frames)
-            used = np.concatenate([used, played])
+            notes = [
+                np.intersect1d(split.notes["train"], data.notes_of(name))
+                for name in self.config.instruments
+            ]
+            played = [data.frames_in_range(own, self.config.frames) for own in notes]
+        used = np.concatenate([*train, *played])
         pool = FramePool(data, used, device, bool(self.config.decoder_range_db))
         self.mixer = Mixer(data, train, space, self.config, device, augmentation, pool)
         self.note_mixer = None
         if self.config.decoder_range_db:
-            self.note_mixer = NoteMixer(data, played, space, self.config, pool)
+            self.note_mixer = NoteMixer(data, played, space, self.config, device, pool=pool)
         self.valid_mixer = Mixer(data, valid, space, self.config, device)
         self.state = TrainingState()
         self.history = folder.history()

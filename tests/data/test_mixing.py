@@ -14,7 +14,7 @@ from lt.config import RunConfig
 from lt.data import mixing
 from lt.data.augment import Augmentation
 from lt.data.dataset import read_data_set
-from lt.data.mixing import FramePool, Mixer, NoteMixer, nearest_notes, random_combinations
+from lt.data.mixing import Mixer, NoteMixer, nearest_notes, random_combinations
 from lt.data.splits import split_data
 from lt.labels import (
     FIRST_LEAD_AGE,
@@ -251,7 +251,11 @@ def note_mixer(data, frames=None, device=CPU, **changes):
     config = replace(AGEING, **changes)
     space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
     frames = np.arange(len(data.peaks)) if frames is None else frames
-    return NoteMixer(data, frames, space, config, FramePool(data, frames, device))
+    of_instruments = [
+        frames[np.isin(data.note_of_frame[frames], data.notes_of(name))]
+        for name in config.instruments
+    ]
+    return NoteMixer(data, of_instruments, space, config, device)
 
 
 @pytest.mark.parametrize("resident", [True, False])
