@@ -37,6 +37,12 @@ AGE_NAMES = (
     *(f"off+{seconds:.2f}" for seconds in RELEASE_AGES),
     *(f"{seconds:.2f}" for seconds in LEAD_AGES),
 )
+AGE_MIDDLES = np.concatenate(  # s; the last class of an open end is as wide as the one before
+    [
+        starts + np.diff(starts, append=0.0 if starts[0] < 0 else 2 * starts[-1] - starts[-2]) / 2
+        for starts in (ONSET_AGES, RELEASE_AGES, LEAD_AGES)
+    ]
+)
 FIRST_RELEASE_AGE = len(ONSET_AGES)  # classes
 FIRST_LEAD_AGE = FIRST_RELEASE_AGE + len(RELEASE_AGES)
 CLASS_NAMES = {

@@ -13,6 +13,7 @@ decibels end in `_db`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -139,6 +140,12 @@ class Scaler:
     def n_features(self) -> int:
         """Length of a feature vector."""
         return self.n_bins + (self.kind == "relative")
+
+    @property
+    def floor_db(self) -> float:
+        """Magnitude in decibels below which no peak of a frame is resolved."""
+        lowest = -self.range_db if self.kind == "absolute" else SILENT_LEVEL_DB
+        return 20 * math.log10(self.reference) + lowest
 
     @property
     def _floor(self) -> float:

@@ -24,7 +24,6 @@ class SynthesisConfig:
         drift_seconds: correlation time of the part of the noise that changes within a note.
         drift_fraction: variance of that part; the rest is constant over a piece.
         lowest_db: magnitudes below are none.
-        inaudible_db: level relative to its loudest frame at which a note has died away.
         loudest_dbfs: peak of the loudest learnt note, played alone for loudest_seconds.
         loudest_age, n_loudest: at which the levels of the learnt notes are compared, and how many
             of the loudest are played to find the highest peak.
@@ -52,7 +51,6 @@ class SynthesisConfig:
     drift_seconds: float = constant(0.3, "s", "hand-set")
     drift_fraction: float = constant(0.05, "fraction of the noise's variance", "hand-set")
     lowest_db: float = constant(-120.0, "dB re the loudest of the data", "below all ranges")
-    inaudible_db: float = constant(-60.0, "dB", "the level at which data sets call a note silent")
     loudest_dbfs: float = constant(-6.0, "dBFS", "headroom for two such notes at once")
     loudest_age: int = constant(3, "class of age", "0.1 s after the onset: attacks have risen")
     n_loudest: int = constant(8, "notes", "the loudest at that age, of which the peaks differ")

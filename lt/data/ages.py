@@ -10,13 +10,13 @@ import numpy as np
 
 from lt.data.dataset import DataSet
 from lt.labels import (
+    AGE_MIDDLES,
     FIRST_LEAD_AGE,
     FIRST_RELEASE_AGE,
-    LEAD_AGES,
-    ONSET_AGES,
-    RELEASE_AGES,
     AgeTimes,
 )
+
+HELD, RELEASED, LEAD = np.split(AGE_MIDDLES, [FIRST_RELEASE_AGE, FIRST_LEAD_AGE])  # s
 
 
 def age_times(data: DataSet, notes: np.ndarray, frames: tuple[int, ...] = ()) -> AgeTimes:
@@ -39,14 +39,14 @@ def age_times(data: DataSet, notes: np.ndarray, frames: tuple[int, ...] = ()) ->
         is_released = ~is_lead & ~is_held
         died = bool(data.silent[rows][position[-1:]].any())
         died_held = died and not is_released.any()
-        held.append(_class_means(age[is_held], seconds[is_held] - onset, ONSET_AGES, died_held))
+        held.append(_class_means(age[is_held], seconds[is_held] - onset, HELD, died_held))
         if is_released.any():
             ages = age[is_released] - FIRST_RELEASE_AGE
             since = seconds[is_released] - release
-            released.append(_class_means(ages, since, RELEASE_AGES, died))
+            released.append(_class_means(ages, since, RELEASED, died))
             note_off.append(release - onset)
         ages = age[is_lead] - FIRST_LEAD_AGE
-        lead.append(_class_means(ages, seconds[is_lead] - onset, LEAD_AGES, False))
+        lead.append(_class_means(ages, seconds[is_lead] - onset, LEAD, False))
     if np.isnan(held).all():
         raise ValueError("the label age needs frames between the onset and the end of the notes")
     if 2 * len(released) < len(notes):
@@ -57,17 +57,17 @@ def age_times(data: DataSet, notes: np.ndarray, frames: tuple[int, ...] = ()) ->
 
 
 def _class_means(
-    ages: np.ndarray, seconds: np.ndarray, starts: np.ndarray, died: bool
+    ages: np.ndarray, seconds: np.ndarray, middles: np.ndarray, died: bool
 ) -> np.ndarray:
     """Mean of a note's `seconds` in each class of age, NaN for classes without frames; for those
     after the last, where the note died away, the middle of the class.
     """
-    counts = np.bincount(ages, minlength=len(starts))
-    sums = np.bincount(ages, seconds, minlength=len(starts))
-    means = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    counts = np.bincount(ages, minlength=len(middles))
+    sums = np.bincount(ages, seconds, minlength=len(middles))
+    means = np.divide(sums, counts, out=np.full(len(middles), np.nan), where=counts > 0)
     if died and len(ages):
-        later = np.arange(len(starts)) > ages.max()
-        means[later] = (starts + np.diff(starts, append=2 * starts[-1] - starts[-2]) / 2)[later]
+        later = np.arange(len(middles)) > ages.max()
+        means[later] = middles[later]
     return means
 
 

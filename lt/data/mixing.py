@@ -28,6 +28,7 @@ from lt.config import RunConfig
 from lt.data.augment import Augmentation
 from lt.data.dataset import DataSet
 from lt.labels import (
+    AGE_MIDDLES,
     FIRST_LEAD_AGE,
     FIRST_RELEASE_AGE,
     N_CLASSES,
@@ -273,7 +274,7 @@ class Moments:
         places: of the pool, on its device.
         note_number, dynamics, age: labels.
         shift: semitones by which the magnitudes are moved.
-        audible: 1, or 0 where the note has died away.
+        gain: of the magnitudes: 1, less where the note has died away.
         weight: relative frequency at which a moment is sampled.
     """
 
@@ -282,7 +283,7 @@ class Moments:
     dynamics: Tensor
     age: Tensor
     shift: Tensor
-    audible: Tensor
+    gain: Tensor
     weight: Tensor
 
 
@@ -291,7 +292,8 @@ class NoteMixer(Mixer):
     onset until it has died away.
 
     Frames of recordings show one attack to a hundred frames of a held note. Here each note and each
-    class of its age are sampled equally often. Where a note died away, all later ages are silent.
+    class of its age are sampled equally often. A note that died away goes on decaying through all
+    later ages: its last frame, at the level that its rate of decay leads to.
     Notes that the data lack (keys up to `--transpose` semitones away, dynamics of a key) are those
     of the nearest key, transposed.
     """
@@ -317,10 +319,9 @@ class NoteMixer(Mixer):
         rows = []
         for note, steps in nearest_notes(notes, number[notes], dynamics[notes], reach):
             frames = frames_of[note]
-            age = data.age[frames]
-            later = _ages_after(age[-1]) if data.silent[frames[-1]] else np.zeros(0, int)
-            age = np.concatenate([age, later])
-            audible = np.arange(len(age)) < len(frames)
+            later, decay = _decayed(data, note, frames)
+            age = np.concatenate([data.age[frames], later])
+            gain = np.concatenate([np.ones(len(frames)), decay])
             frames = np.concatenate([frames, np.full(len(later), frames[-1])])
             per_class = np.bincount(age)
             rows.append(
@@ -330,19 +331,19 @@ class NoteMixer(Mixer):
                     np.full(len(age), dynamics[note]),
                     age,
                     np.full(len(age), steps - tuning[note]),
-                    audible,
+                    gain,
                     1 / per_class[age],
                 )
             )
         frames, *columns = (np.concatenate(column) for column in zip(*rows))
-        number, dynamics, age, shift, audible, weight = map(torch.from_numpy, columns)
+        number, dynamics, age, shift, gain, weight = map(torch.from_numpy, columns)
         return Moments(
             self.pool.places(frames),
             number.to(self.device),
             dynamics.to(self.device),
             age.to(self.device),
             shift.float().to(self.device),
-            audible.float().to(self.device),
+            gain.float().to(self.device),
             weight.double(),
         )
 
@@ -351,7 +352,7 @@ class NoteMixer(Mixer):
     ) -> tuple[Tensor, None, Tensor]:
         subframes = self.pool.read(source.places[positions.to(source.places.device)])
         positions = positions.to(self.device, non_blocking=True)
-        gain = weights * source.audible[positions]
+        gain = weights * source.gain[positions]
         target = self._shifted(subframes * gain[:, None, None], source.shift[positions])
         columns = (source.note_number, source.dynamics, source.age)
         return target, None, self._classes(*(c[positions] for c in columns), weights == 0)
@@ -399,10 +400,23 @@ def random_combinations(space: LabelSpace, n_rows: int, rng: torch.Generator) ->
     return torch.where(silent, silence, classes)
 
 
-def _ages_after(age: int) -> np.ndarray:
-    """Classes of age that follow: those of a held note, or those of a released one."""
-    end = FIRST_RELEASE_AGE if age < FIRST_RELEASE_AGE else FIRST_LEAD_AGE
-    return np.arange(age + 1, end)
+def _decayed(data: DataSet, note: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The classes of age after the last of a note's `frames: (frames,)`, and the gains (classes,)
+    of the last frame at the middles of these classes, if its level goes on falling as in the second
+    half of the note, or of its release. None for a note that has not died away.
+    """
+    age = data.age[frames]
+    released = age[-1] >= FIRST_RELEASE_AGE
+    later = np.arange(age[-1] + 1, FIRST_LEAD_AGE if released else FIRST_RELEASE_AGE)
+    if not data.silent[frames[-1]]:
+        return later[:0], np.zeros(0)
+    tail = frames[(age >= FIRST_RELEASE_AGE) == released]
+    tail = tail[len(tail) // 2 :]
+    seconds = (tail + 0.5 - data.starts[note]) * data.config.frame_seconds
+    seconds -= (data.notes.release if released else data.notes.onset)[note]
+    levels_db = 20 * np.log10(np.maximum(data.peaks[tail], np.finfo(np.float32).tiny))
+    slope = np.polyfit(seconds, levels_db, 1)[0] if len(tail) > 1 else -np.inf
+    return later, 10 ** (min(slope, 0.0) * (AGE_MIDDLES[later] - seconds[-1]) / 20)
 
 
 def _mix(sources: Sequence[Tensor]) -> Tensor:

@@ -12,6 +12,7 @@ decoded, times are in seconds; `*_db` are log-magnitudes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -139,8 +140,19 @@ def symbol_course(
     lead, held, released = (
         _moments(part, means, starts, run.front_end) for part, (means, starts) in zip(parts, kinds)
     )
+    floor_db = run.decoder_scaler.floor_db + 10 * math.log10(decoded.shape[-1])
+    held, released = (above_floor(*part, floor_db) for part in (held, released))
     held = (torch.cat(pair) for pair in zip(lead, held))
     return Course(*held, *released, times.note_off)
+
+
+def above_floor(times: Tensor, spectra_db: Tensor, floor_db: float) -> tuple[Tensor, Tensor]:
+    """Moments (moments,) and their spectra (moments, bins), at least two, until the level falls
+    below that of a spectrum of which no bin is resolved: the trend before goes on from there.
+    """
+    below = (_level_db(spectra_db)[:, 0] < floor_db).nonzero()
+    n_moments = max(2, int(below[0])) if len(below) else len(times)
+    return times[:n_moments], spectra_db[:n_moments]
 
 
 def _age_times(run: Run, classes: np.ndarray) -> AgeTimes:

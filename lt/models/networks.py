@@ -35,7 +35,7 @@ EVIDENCE_WIDTH, N_EVIDENCE = 64, 8  # hidden width and outputs of the first netw
 SALIENCE_WIDTH, N_SALIENCE = 32, 4  # of the second
 
 
-N_BASIS = 256  # spectra relative to the fundamental of which a harmonic decoder combines all
+N_BASIS = 128  # spectra relative to the fundamental of which a harmonic decoder combines all
 
 
 def mlp(n_in: int, width: int, n_hidden: int) -> nn.Sequential:

@@ -82,6 +82,17 @@ def test_the_shape_is_independent_of_the_level():
     )
 
 
+@pytest.mark.parametrize("kind", ["absolute", "relative"])
+def test_what_is_below_the_floor_of_features_is_not_resolved(kind):
+    scaler = Scaler(kind, 4, 40.0, 2.0, -20.0, 10.0)
+    above, below = (
+        scaler.invert(scaler.apply(torch.full((1, 4), 10 ** ((scaler.floor_db + db) / 20))))
+        for db in (20.0, -100.0)
+    )
+    assert above.max() == pytest.approx(10 ** ((scaler.floor_db + 20) / 20), rel=0.01)
+    assert below.max() <= 1.001 * 10 ** (scaler.floor_db / 20)
+
+
 def test_absolute_features_are_standardised_and_silence_is_finite():
     scaler = Scaler.fit(magnitudes(), "absolute", 80.0)
     features = scaler.apply(magnitudes())

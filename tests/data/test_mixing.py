@@ -17,6 +17,7 @@ from lt.data.dataset import read_data_set
 from lt.data.mixing import Mixer, NoteMixer, nearest_notes, random_combinations
 from lt.data.splits import split_data
 from lt.labels import (
+    AGE_MIDDLES,
     FIRST_LEAD_AGE,
     FIRST_NOTE_NUMBER,
     LABELS,
@@ -305,6 +306,22 @@ def test_a_note_that_died_away_is_silent_at_all_later_ages(ageing):
     assert (played.target[age < last - 1].amax(dim=(1, 2)) > 0).all()
 
 
+def test_a_note_that_died_away_goes_on_decaying_at_its_own_rate(ageing):
+    since_start = np.arange(len(ageing.peaks)) % 24 + 0.5
+    per_frame_db = 4.0
+    level = 10 ** (-per_frame_db * since_start / 20)
+    magnitudes = np.broadcast_to(level[:, None, None], ageing.magnitudes.shape).astype(np.float32)
+    decaying = replace(ageing, magnitudes=magnitudes, peaks=level.astype(np.float32))
+    played = many(note_mixer(decaying))
+    age = played.classes[:, 0, 3]
+    rate = per_frame_db / ageing.config.frame_seconds
+    for later in range(int(decaying.age[23]) + 1, FIRST_LEAD_AGE):
+        seconds = ageing.notes.release[0] + AGE_MIDDLES[later]
+        expected = 10 ** (-rate * seconds / 20)
+        got = played.target[age == later]
+        assert len(got) and torch.allclose(got, torch.full_like(got, expected), rtol=1e-3)
+
+
 def test_a_note_that_still_sounds_has_no_later_ages(ageing):
     first = np.flatnonzero(np.arange(len(ageing.peaks)) % 24 < 10)
     ages = set(many(note_mixer(ageing, first)).classes[:, 0, 3].tolist())
@@ -318,7 +335,7 @@ def test_played_targets_are_the_notes_frames_at_their_level(ageing):
     moments = own.sources[0]
     rows = positions[:, 0]
     expected = torch.from_numpy(np.array(ageing.magnitudes))[moments.places[rows]]
-    expected = expected * moments.audible[rows, None, None]
+    expected = expected * moments.gain[rows, None, None]
     torch.testing.assert_close(played.target, expected)
     torch.testing.assert_close(played.encoder_input, played.target.mean(dim=1))
 

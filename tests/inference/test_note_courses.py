@@ -1,9 +1,11 @@
 """Courses of notes beyond, between and after the moments that were decoded."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from lt.inference.note_courses import Course
+from lt.inference.note_courses import Course, above_floor
 
 STEP = 0.01
 TIMES = torch.linspace(0.05, 1.0, 20)
@@ -61,6 +63,19 @@ def test_a_release_never_rises_and_damps_what_had_died_away_before():
     assert (spectra[100:] <= spectra[99] + 1e-4).all()
     fall = spectra[100:110] - spectra[99]
     assert (fall[:, 1] <= fall[:, 0].max()).all() and float(fall[9, 1]) < -30
+
+
+def test_a_decay_goes_on_through_the_floor_of_what_is_decoded():
+    times = 0.1 * torch.arange(1, 11)
+    spectra_db = torch.maximum(-100 * times, torch.tensor(-75.0))[:, None] + torch.zeros(1, 10)
+    kept = above_floor(times, spectra_db, floor_db=-62.0)
+    torch.testing.assert_close(kept, (times[:7], spectra_db[:7]))
+    released = course(torch.zeros(20, 10), spectra_db.tolist())
+    cut = replace(released, released_times=kept[0], released_db=kept[1])
+    fall = in_db(cut.spectra(1.0, STEP))[100 + 80 : 100 + 110].diff(dim=0)
+    torch.testing.assert_close(fall, torch.full_like(fall, -1.0), atol=0.01, rtol=0)
+    silent = above_floor(times, spectra_db - 100, floor_db=-62.0)
+    assert len(silent[0]) == 2, "the least that a trend needs"
 
 
 def test_without_a_learnt_release_a_note_ends_at_note_off():
