@@ -37,8 +37,8 @@ from lt.training.step import STEP_TERMS, TrainingStep
 from lt.training.validation import Evaluation, Examples, evaluate, examples, step_inputs
 
 PLAYED_FRACTION = 0.5  # symbols to play, of the batch
-# Posterior standard deviations of the latents of symbols to play, as in synthesis: the posteriors of
-# neighbouring ages and dynamics overlap, and samples of all of them would blur a note's course.
+# Posterior standard deviations of the latents of symbols to play, as in synthesis: posteriors of
+# neighbouring ages and dynamics overlap, and whole samples would blur a note's course.
 PLAYED_SPREAD = SynthesisConfig().spread
 SCALER_FRAMES = 20_000  # at most so many training frames fit the scaler
 
