@@ -33,8 +33,9 @@ setup: $(STAMP)
 demo: $(STAMP)
 	$(PY) demo.py
 
+# One thread a process: processes of several threads each wait for one another on few cores.
 test: $(STAMP)
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-long: $(STAMP)
 	$(PY) -m pytest -m long
