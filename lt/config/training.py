@@ -464,7 +464,6 @@ PRESETS: dict[str, dict[str, object]] = {
         "plot_epochs": 20,
         "batch_size": 256,
         "steps_per_epoch": 64,
-        "patience": 10,
     },
 }
 

@@ -114,7 +114,10 @@ def loss_terms(
     own = output.combined or output.symbol
     transfer_1 = transfer_2 = zero
     if output.has_transfer:
-        nll = mean_nll(output.signal_from_symbol, targets.played)
+        # The scale is learnt from the signals alone: symbols of the training notes are played with
+        # errors smaller than those of other notes.
+        played = output.signal_from_symbol
+        nll = mean_nll(Normal(played.mean, played.stddev.detach()), targets.played)
         transfer_1 = targets.played_weight / subframes * nll
         transfer_2 = mean_nll(output.symbol_from_signal, labels, group_weights)
     return LossTerms(

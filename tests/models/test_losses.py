@@ -229,3 +229,14 @@ def test_a_term_reaches_its_own_networks_by_gradient(term, reached):
         )
     }
     assert with_gradient == reached
+
+
+def test_the_scale_of_spectra_is_learnt_from_the_signals_alone():
+    both = model()
+    features, classes, *noise = inputs()
+    terms = terms_of(both(features, classes, *noise), features, classes)
+    scale = list(both.signal.output.scale.parameters())
+    for term, learns in ((terms.transfer_1, False), (terms.signal_nll, True)):
+        both.zero_grad()
+        term.backward(retain_graph=True)
+        assert any(p.grad is not None and bool(p.grad.any()) for p in scale) == learns
