@@ -37,7 +37,9 @@ AGE_NAMES = (
     *(f"off+{seconds:.2f}" for seconds in RELEASE_AGES),
     *(f"{seconds:.2f}" for seconds in LEAD_AGES),
 )
-AGE_MIDDLES = np.concatenate(  # s; the last class of an open end is as wide as the one before
+# Middle of each class of age in seconds. Classes before the onset end at it; the last class of the
+# others, which has no end, counts as wide as the one before it.
+AGE_MIDDLES = np.concatenate(
     [
         starts + np.diff(starts, append=0.0 if starts[0] < 0 else 2 * starts[-1] - starts[-2]) / 2
         for starts in (ONSET_AGES, RELEASE_AGES, LEAD_AGES)
@@ -417,7 +419,11 @@ def _parse_age(age: str, token: str, space: LabelSpace) -> int:
     if space.age_column is None:
         raise ValueError(f"'{token}': this model has no label age")
     if not (age.isascii() and age.isdigit() and int(age) < N_CLASSES["age"]):
-        raise ValueError(f"'{token}': age '{age}' is no class 0-{N_CLASSES['age'] - 1}")
+        raise ValueError(
+            f"'{token}': age '{age}' is no class 0-{N_CLASSES['age'] - 1} (0-"
+            f"{FIRST_RELEASE_AGE - 1} since the onset, {FIRST_RELEASE_AGE}-{FIRST_LEAD_AGE - 1} "
+            f"since note-off, {FIRST_LEAD_AGE}-{N_CLASSES['age'] - 1} before the onset)"
+        )
     return int(age)
 
 

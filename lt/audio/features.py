@@ -143,7 +143,9 @@ class Scaler:
 
     @property
     def floor_db(self) -> float:
-        """Magnitude in decibels below which no peak of a frame is resolved."""
+        """Lowest magnitude in decibels that features represent: the end of their range, or of that
+        of the levels of `relative` features.
+        """
         lowest = -self.range_db if self.kind == "absolute" else SILENT_LEVEL_DB
         return 20 * math.log10(self.reference) + lowest
 

@@ -293,7 +293,7 @@ class NoteMixer(Mixer):
 
     Frames of recordings show one attack to a hundred frames of a held note. Here each note and each
     class of its age are sampled equally often. A note that died away goes on decaying through all
-    later ages: its last frame, at the level that its rate of decay leads to.
+    later ages: its last frame, scaled down at its own rate.
     Notes that the data lack (keys up to `--transpose` semitones away, dynamics of a key) are those
     of the nearest key, transposed.
     """
@@ -403,7 +403,8 @@ def random_combinations(space: LabelSpace, n_rows: int, rng: torch.Generator) ->
 def _decayed(data: DataSet, note: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes of age after the last of a note's `frames: (frames,)`, and the gains (classes,)
     of the last frame at the middles of these classes, if its level goes on falling as in the second
-    half of the note, or of its release. None for a note that has not died away.
+    half of the note, or of its release; 0 where there is but one frame to tell. Both are empty for
+    a note that has not died away.
     """
     age = data.age[frames]
     released = age[-1] >= FIRST_RELEASE_AGE

@@ -29,8 +29,10 @@ from lt.labels import (
     LEAD_AGES,
     ONSET_AGES,
     RELEASE_AGES,
+    SEMITONES,
     AgeTimes,
     age_class,
+    is_in_range,
 )
 from lt.models.runs import Run
 
@@ -128,7 +130,7 @@ def symbol_course(
         rows[:, :, column] = torch.where(free, of_row, rows[:, :, column])
     noise = slow_noise(run, 1, config, index)
     z = run.model.encode_symbol(
-        rows, noise and tuple(layer.expand(len(rows), -1) for layer in noise)
+        within_reach(run, rows), noise and tuple(layer.expand(len(rows), -1) for layer in noise)
     ).z[-1]
     lowest = run.decoder_scaler.reference * 10 ** (config.lowest_db / 20)
     decoded = amplitude_to_db(decode_subframes(run, z, rows).clamp_min(lowest)).cpu()
@@ -140,16 +142,41 @@ def symbol_course(
     lead, held, released = (
         _moments(part, means, starts, run.front_end) for part, (means, starts) in zip(parts, kinds)
     )
-    floor_db = run.decoder_scaler.floor_db + 10 * math.log10(decoded.shape[-1])
+    floor_db = run.decoder_scaler.floor_db
     held, released = (above_floor(*part, floor_db) for part in (held, released))
-    held = (torch.cat(pair) for pair in zip(lead, held))
-    return Course(*held, *released, times.note_off)
+    held_times, held_db = (torch.cat(pair) for pair in zip(lead, held))
+    return Course(held_times, held_db, *released, times.note_off)
+
+
+def within_reach(run: Run, classes: Tensor) -> Tensor:
+    """Classes (frames, instruments, labels) with each note that the run neither learnt nor was
+    transposed to replaced by the nearest that it was. A decoder whose spectra are relative to the
+    fundamental plays them at their own notes; others are left as they are.
+    """
+    if run.config.decoder != "harmonic":
+        return classes
+    reach = run.config.transpose if run.config.augment else 0
+    columns = run.space.note_columns
+    result = classes.clone()
+    for own, instrument in zip(result.unbind(dim=1), run.space.instruments):
+        learnt = torch.tensor(list(run.settings.learnt[instrument]))
+        keys = torch.arange(int(learnt.min()) - reach, int(learnt.max()) + reach + 1)
+        keys = keys[is_in_range(keys) & ((keys[:, None] - learnt).abs().amin(dim=1) <= reach)]
+        octave, pitch = (own[:, column] for column in columns)
+        silent = octave == int(run.space.silence_classes[columns[0]])
+        number = (SEMITONES * (octave + 1) + pitch).cpu()
+        nearest = keys[(number[:, None] - keys).abs().argmin(dim=1)].to(own.device)
+        for column, value in zip(columns, (nearest // SEMITONES - 1, nearest % SEMITONES)):
+            own[:, column] = torch.where(silent, own[:, column], value)
+    return result
 
 
 def above_floor(times: Tensor, spectra_db: Tensor, floor_db: float) -> tuple[Tensor, Tensor]:
-    """Moments (moments,) and their spectra (moments, bins), at least two, until the level falls
-    below that of a spectrum of which no bin is resolved: the trend before goes on from there.
+    """Keep the moments `times: (moments,)` with `spectra_db: (moments, bins)` whose level is above
+    that of a spectrum with all bins at `floor_db`, up to the first that is not, but at least two.
+    After them the course goes on as it fell, where the decoder could not represent it.
     """
+    floor_db = floor_db + 10 * math.log10(spectra_db.shape[1])
     below = (_level_db(spectra_db)[:, 0] < floor_db).nonzero()
     n_moments = max(2, int(below[0])) if len(below) else len(times)
     return times[:n_moments], spectra_db[:n_moments]

@@ -22,12 +22,12 @@ from torch import Tensor
 
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.io import READABLE, to_peak, write_audio
-from lt.audio.phase import magnitudes_to_audio
 from lt.config import FRAMES_PER_PATH, FRAMES_PER_SYMBOL, PlayOptions, SynthesisConfig
 from lt.files import refuse_overwriting_inputs, write_bytes
 from lt.inference.decoding import (
     decode_magnitudes,
     decode_probabilities,
+    decode_subframes,
     matching_gain,
     reconstruct_magnitudes,
 )
@@ -183,7 +183,7 @@ def play_morphing(
     if symbols:
         _say_what_was_never_learnt(run, np.stack(symbols), "morphing")
     probabilities = decode_probabilities(run, morphing.z)
-    return _write_path(run, morphing.magnitudes, base, options, "morphing", probabilities)
+    return _write_path(run, morphing.magnitudes[:, None], base, options, "morphing", probabilities)
 
 
 def is_recording(token: str) -> bool:
@@ -220,7 +220,7 @@ def play_trajectory(
     z = torch.from_numpy(region.to_latent(path)).float()
     magnitudes, probabilities = decode_magnitudes(run, z), decode_probabilities(run, z)
     base = folder / f"{kind}_{number}"
-    files = _write_path(run, magnitudes, base, options, f"{kind} {number}", probabilities)
+    files = _write_path(run, magnitudes[:, None], base, options, f"{kind} {number}", probabilities)
     return replace(files, labels=_write_labels(run, probabilities, base))
 
 
@@ -238,7 +238,7 @@ def play_points(run: Run, path: Path, folder: Path, options: PlayOptions) -> Pla
     if options.n_steps not in (None, len(points)):
         points = spline_path(points, options.n_steps, options.interp_order, "points")
     z = torch.from_numpy(points).float()
-    magnitudes = decode_magnitudes(run, z)
+    magnitudes = decode_subframes(run, z)
     if not torch.isfinite(magnitudes).all():
         raise ValueError(f"{path} has points too far from those of sounds")
     base = folder / path.stem
@@ -257,12 +257,11 @@ def _write_path(
     title: str,
     probabilities: Sequence[np.ndarray],
 ) -> PlayedFile:
-    """Magnitudes (frames, bins) of a path: sound and figure."""
-    audio = magnitudes_to_audio(magnitudes, run.front_end, synthesis_config(options), run.device)
+    """Magnitudes (frames, subframes, bins) of a path: sound and figure."""
+    audio = subframes_to_audio(run, magnitudes, synthesis_config(options))
     audio *= np.float32(playing_gain(run))
-    return write_sound(
-        run, audio, base, options, {title: magnitudes.cpu()}, probabilities=probabilities
-    )
+    pictures = {title: magnitudes.mean(dim=1).cpu()}
+    return write_sound(run, audio, base, options, pictures, probabilities=probabilities)
 
 
 def split_lists(tokens: Iterable[str]) -> list[str]:

@@ -269,15 +269,15 @@ def event_spectra(
     run: Run, event: Event, config: SynthesisConfig = SynthesisConfig(), index: int = 0
 ) -> tuple[Tensor, int]:
     """Magnitudes (frames, bins) of subframes of an event, from the first whose window reaches its
-    onset until it has fallen below what the decoder resolves; and the number of frames before the
-    onset.
+    onset until it has fallen below the lowest magnitude that the decoder represents; and the number
+    of frames before the onset.
     """
     front_end = run.front_end.finer(run.settings.subframes)
     course = symbol_course(run, event.classes, config, index)
     magnitudes = course.spectra(event.seconds, front_end.frame_seconds)
-    resolved = amplitude_to_db(magnitudes.amax(dim=1)) > run.decoder_scaler.floor_db
+    sounding = amplitude_to_db(magnitudes.amax(dim=1)) > run.decoder_scaler.floor_db
     n_held = max(1, round(event.seconds / front_end.frame_seconds))
-    last = int(resolved.nonzero()[-1]) + 1 if resolved.any() else 0
+    last = int(sounding.nonzero()[-1]) + 1 if sounding.any() else 0
     n_lead = course.n_lead(front_end.frame_seconds)
     return magnitudes[: max(last, n_lead + n_held)].to(run.device), n_lead
 

@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lt.labels import DYNAMICS_NAMES, N_CLASSES, NoteLabels, is_in_range, number_to_note_name
+from lt.labels import (
+    DYNAMICS_NAMES,
+    N_CLASSES,
+    SILENCE,
+    NoteLabels,
+    is_in_range,
+    number_to_note_name,
+)
 
 Table = dict[int, tuple[int, ...]]
 NAMED = 4  # notes that a remark names, of any number
@@ -70,9 +77,8 @@ def remark_on_unlearnt(
     was; None where there are none.
     """
     table = tables[instrument]
-    sounding = ~labels.silent
-    if not sounding.any():
-        return None
+    silence = np.stack([labels.octave, labels.pitch, labels.dynamics]) == SILENCE
+    sounding = ~silence.any(axis=0)
     asked = learnt_table(labels.note_number[sounding], labels.dynamics[sounding])
     outside = [number for number in asked if number not in table]
     parts = [f"{name_spans(outside)} (it learnt {name_spans(table)})"] if outside else []
@@ -88,6 +94,8 @@ def remark_on_unlearnt(
         if names
     ]
     parts += unlearnt[:NAMED]
+    if (silence.any(axis=0) & ~silence.all(axis=0)).any():
+        parts.append("notes of which some labels are silence")
     if len(unlearnt) > NAMED:
         parts.append(f"dynamics of {len(unlearnt) - NAMED} more keys")
     return f"{instrument} never learnt {', '.join(parts)}" if parts else None

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from lt.audio.features import Scaler
-from lt.config import RunConfig, SynthesisConfig, fields_with
+from lt.config import RunConfig, fields_with
 from lt.data.augment import Augmentation
 from lt.data.dataset import DataSet
 from lt.data.mixing import FramePool, Mixer, NoteMixer, random_combinations
@@ -37,9 +37,9 @@ from lt.training.step import STEP_TERMS, TrainingStep
 from lt.training.validation import Evaluation, Examples, evaluate, examples, step_inputs
 
 PLAYED_FRACTION = 0.5  # symbols to play, of the batch
-# Posterior standard deviations of the latents of symbols to play, as in synthesis: posteriors of
-# neighbouring ages and dynamics overlap, and whole samples would blur a note's course.
-PLAYED_SPREAD = SynthesisConfig().spread
+# Posterior standard deviations of the latents of symbols to play, as `SynthesisConfig.spread`:
+# posteriors of neighbouring ages and dynamics overlap, and whole samples blur a note's course.
+PLAYED_SPREAD = 0.3
 SCALER_FRAMES = 20_000  # at most so many training frames fit the scaler
 
 

@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from lt.inference.note_courses import Course, above_floor
+from playing_helpers import make_run
+
+from lt.config import LABELS
+from lt.inference.note_courses import Course, above_floor, within_reach
+from lt.labels import NoteLabels
+from lt.models.runs import load_run
 
 STEP = 0.01
 TIMES = torch.linspace(0.05, 1.0, 20)
@@ -68,13 +74,13 @@ def test_a_release_never_rises_and_damps_what_had_died_away_before():
 def test_a_decay_goes_on_through_the_floor_of_what_is_decoded():
     times = 0.1 * torch.arange(1, 11)
     spectra_db = torch.maximum(-100 * times, torch.tensor(-75.0))[:, None] + torch.zeros(1, 10)
-    kept = above_floor(times, spectra_db, floor_db=-62.0)
+    kept = above_floor(times, spectra_db, floor_db=-72.0)
     torch.testing.assert_close(kept, (times[:7], spectra_db[:7]))
     released = course(torch.zeros(20, 10), spectra_db.tolist())
     cut = replace(released, released_times=kept[0], released_db=kept[1])
     fall = in_db(cut.spectra(1.0, STEP))[100 + 80 : 100 + 110].diff(dim=0)
     torch.testing.assert_close(fall, torch.full_like(fall, -1.0), atol=0.01, rtol=0)
-    silent = above_floor(times, spectra_db - 100, floor_db=-62.0)
+    silent = above_floor(times, spectra_db - 100, floor_db=-72.0)
     assert len(silent[0]) == 2, "the least that a trend needs"
 
 
@@ -107,3 +113,21 @@ def test_a_single_moment_is_a_constant():
     one = Course(torch.tensor([0.016]), torch.rand(1, 5), torch.zeros(0), torch.zeros(0, 5), 0.0)
     spectra = one.spectra(0.5, STEP)
     assert one.n_lead(STEP) == 0 and spectra.shape == (50, 5) and (spectra == spectra[0]).all()
+
+
+@pytest.mark.parametrize("transpose, expected", [(0, [60, 60, 64, 64]), (2, [58, 61, 64, 66])])
+def test_a_key_out_of_reach_is_encoded_as_the_nearest_learnt(tmp_path, transpose, expected):
+    harmonic = {"decoder": "harmonic", "decoder_range_db": 100.0, "labels": LABELS}
+    learnt = {"Flute": {60: (1, 2), 64: (2,)}}
+    changes = harmonic | {"augment": 1, "transpose": transpose}
+    run = load_run(make_run(tmp_path / "run", learnt, **changes))
+    asked = NoteLabels.from_notes(np.array([12, 61, 64, 119]), np.array([3, 3, 3, 3]))
+    classes = torch.from_numpy(run.space.to_classes([asked]))
+    near = within_reach(run, classes)
+    numbers = 12 * (near[:, 0, 0] + 1) + near[:, 0, 1]
+    assert numbers.tolist() == expected
+    torch.testing.assert_close(near[:, :, 2:], classes[:, :, 2:])
+    silence = torch.from_numpy(run.space.to_classes([NoteLabels.of_silence(1)]))
+    assert torch.equal(within_reach(run, silence), silence)
+    plain = load_run(make_run(tmp_path / "plain", learnt))
+    assert torch.equal(within_reach(plain, classes[:, :, :3]), classes[:, :, :3])

@@ -50,6 +50,7 @@ def test_spans_show_gaps():
         ([(62, 2)], "Flute never learnt D4 (it learnt C4-C#4 F4)"),
         ([(60, 4), (60, 1)], "Flute never learnt C4 p ff (it learnt C4 pp mf)"),
         ([(-1, -1)], None),
+        ([(60, -1), (65, 2)], "Flute never learnt notes of which some labels are silence"),
     ],
 )
 def test_a_remark_names_what_was_never_learnt_and_what_was(asked, said):
