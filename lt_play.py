@@ -32,9 +32,9 @@ MODES = {
     "matched by name or program.",
     "audio": "audio: -i FILE.wav ... Reconstructs recordings and transcribes them to MIDI and CSV.",
     "sequence": "sequence: -i LABELS, flat, one group per note in the model's label order (4 9 2 5 "
-    "0 3), or note names (A4:mf C5:f rest). Plays them one after another; with the label age, notes "
-    "begin, go on and end by themselves (A4:mf:age=3 holds a moment: classes 0-15 since the onset, "
-    "16-26 since note-off, 27-30 before the onset).",
+    "0 3), or note names (A4:mf C5:f rest). Plays them one after another; with the label age, "
+    "notes begin, go on and end by themselves (A4:mf:age=3 holds a moment: classes 0-15 since the "
+    "onset, 16-26 since note-off, 27-30 before the onset).",
     "morphing": "morphing: -i LABELS as for sequence, or sound files (a.wav b.wav), or both, at "
     "least --interp_order + 1. Recordings keep their course, the shorter ones stretched to the "
     "longest. Cross-fades from one to the next, or with --glide 1 moves the pitch through the "

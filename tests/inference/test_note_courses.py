@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from playing_helpers import make_run
 
 from lt.config import LABELS
