@@ -1,11 +1,18 @@
 """Fixtures that several test modules share: a tiny data set, and lt_train.py on it."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import settings
 from training_helpers import TINY, write_tiny_set
+
+# Processes that compile the same functions of librosa at once spoil numba's cache, and crash: each
+# worker of pytest-xdist, with what it starts, has its own.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["NUMBA_CACHE_DIR"] = str(Path(sys.prefix) / "numba_cache" / worker)
 
 settings.register_profile(
     "seeded", derandomize=True
