@@ -21,7 +21,8 @@ HELD, RELEASED, LEAD = np.split(AGE_MIDDLES, [FIRST_RELEASE_AGE, FIRST_LEAD_AGE]
 
 def age_times(data: DataSet, notes: np.ndarray, frames: tuple[int, ...] = ()) -> AgeTimes:
     """Mean age in each class of the frames of `notes: (notes,)` in a range, as
-    `DataSet.frames_in_range`. A note that died away has all later ages too, silent ones.
+    `DataSet.frames_in_range`. A note that died away has all later ages too, in which
+    it goes on decaying.
 
     Raises:
         ValueError: no frame in the range is between onset and note-off.

@@ -94,10 +94,10 @@ def remark_on_unlearnt(
         if names
     ]
     parts += unlearnt[:NAMED]
-    if (silence.any(axis=0) & ~silence.all(axis=0)).any():
-        parts.append("notes of which some labels are silence")
     if len(unlearnt) > NAMED:
         parts.append(f"dynamics of {len(unlearnt) - NAMED} more keys")
+    if (silence.any(axis=0) & ~silence.all(axis=0)).any():
+        parts.append("notes of which some labels are silence")
     return f"{instrument} never learnt {', '.join(parts)}" if parts else None
 
 
