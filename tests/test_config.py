@@ -72,7 +72,7 @@ def test_a_flag_is_named_in_the_config_and_where_it_takes_effect(flag):
     assert len(found) == 2 and any(name.startswith(CONFIG) for name in found), found
 
 
-@pytest.mark.parametrize("weight", ["cross_1", "cross_2", "transfer_1"])
+@pytest.mark.parametrize("weight", ["symbol_weight", "cross_1", "cross_2", "transfer_1"])
 def test_a_loss_term_is_named_in_three_modules_at_most(weight):
     found = modules_that_name(weight)
     assert len(found) <= 3 and any(name.startswith(CONFIG) for name in found), found

@@ -258,6 +258,14 @@ class RunConfig:
         resumable=True,
         objective=True,
     )
+    symbol_weight: float = flag(
+        1.0,
+        "weight of -log p(symbol|z_symbol)",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
     beta_1: float = flag(
         1.0,
         "weight of the signal's prior KL",
@@ -454,6 +462,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "hidden_dims_2": (256,),
         "signal_scale": "bin",
         "silence_share": 0.1,
+        "symbol_weight": 2000.0,
         "transfer_1": 10.0,
         "transfer_2": 2000.0,
         "age_weight": 0.05,

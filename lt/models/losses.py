@@ -1,12 +1,14 @@
 """Loss of two VAEs whose latent spaces are matched (Chemla-Romeu-Santos et al. 2019, section III).
 
-    total = -log p(signal|z_signal) - log p(symbol|z_symbol)
+    total = -log p(signal|z_signal) + symbol_weight (-log p(symbol|z_symbol))
             + beta_1 KL(q_signal || prior) + beta_2 KL(q_symbol || prior)
             + cross_1 D(q_signal, q_symbol) + cross_2 D(q_symbol, q_signal)
             + transfer_1 (-log p(signal|z_symbol)) + transfer_2 (-log p(symbol|z_signal)) + critic
 
 D is the Kullback-Leibler divergence (`kld`) or the squared distance of the means (`l2`), of the top
-latents. The transfer terms are not in the article; their default weight is 0. All terms are in nats
+latents. `symbol_weight` and the transfer terms are not in the article; their defaults are 1 and 0.
+One decoder of symbols serves both latents: where transfer_2 outweighs symbol_weight, it learns how
+ambiguous the latents of signals are, and symbols are no longer reconstructed. All terms are in nats
 per frame: summed over bins, classes and latent dimensions, averaged over the batch.
 
 A new term is a field of `RunConfig` for its weight, a field of `LossTerms`, a line in
@@ -69,7 +71,7 @@ def loss_weights(config: RunConfig) -> LossTerms:
     """The weight of each term for a run."""
     return LossTerms(
         signal_nll=1.0,
-        symbol_nll=1.0,
+        symbol_nll=config.symbol_weight,
         signal_kl=config.beta_1,
         symbol_kl=config.beta_2,
         cross_1=config.cross_1,

@@ -162,6 +162,7 @@ def test_played_symbols_are_for_the_transfer_to_sound_alone():
 
 
 FLAGS = {
+    "symbol_weight": "symbol_nll",
     "beta_1": "signal_kl",
     "beta_2": "symbol_kl",
     "cross_1": "cross_1",

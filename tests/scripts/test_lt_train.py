@@ -315,6 +315,7 @@ def test_five_instruments(lt_train, no_figures, tmp_path):
 @pytest.mark.parametrize(
     "flag, column",
     [
+        ("symbol_weight", "symbol_nll"),
         ("beta_1", "signal_kl"),
         ("beta_2", "symbol_kl"),
         ("cross_1", "cross_1"),
