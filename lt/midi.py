@@ -1,9 +1,8 @@
 """MIDI files, and the conversion between notes in seconds and labels on a grid of frames.
 
 Frame n covers [n, n + 1) * frame_seconds and has the label of the note at its centre; where notes
-overlap, of the latest. mido reads and writes the bytes; tempo, pairing and order are handled here,
-so that files of any program read alike: tempo changes in any track, repeated notes, notes that
-never end or have no length.
+overlap, of the latest. `lt.smf` reads the bytes and mido writes them; which notes they mean is
+decided here: pairs of note-on and note-off, pedals, programs, notes that never end.
 
 Names: `onset` and `offset` in seconds, `note_number` and `program` 0-127, `velocity` 1-127, ticks
 as in MIDI.
@@ -13,14 +12,19 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lt import smf
 from lt.config import SpectralConfig
 from lt.files import write_bytes
 from lt.labels import (
@@ -29,15 +33,24 @@ from lt.labels import (
     age_class,
     is_in_range,
 )
+from lt.messages import counted
 
 if TYPE_CHECKING:
     import mido
 
-
 FRAME_SECONDS = SpectralConfig().frame_seconds
 TICKS_PER_BEAT = 960  # half a millisecond at 120 beats per minute
 DRUM_CHANNEL = 9
+SUSTAIN, SOSTENUTO = 64, 66  # controllers
+PEDAL_DOWN = 64  # and above; half pedals are up or down
+CONTROLLERS = {  # number (None: no controller, but a message of its own) and default value
+    "volume (CC 7)": (7, 100),
+    "expression (CC 11)": (11, 127),
+    "pitch bend": (None, 0x2000),
+}
 DYNAMICS_VELOCITIES = (13, 39, 64, 90, 115)  # MIDI velocity of pp p mf f ff
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, order=True)
@@ -64,6 +77,7 @@ class Track:
 
     Attributes:
         program: General MIDI program, counted from 0.
+        has_program: whether the file sets the program, which is 0 otherwise.
 
     Example:
         >>> lt.Track("Flute", 73, (lt.Note(0.5, 1.0, 69, 64),)).notes[0].note_number
@@ -73,29 +87,61 @@ class Track:
     name: str
     program: int
     notes: tuple[Note, ...]
+    has_program: bool = True
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
-def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
-    """Read a MIDI file -> a Track for each track, channel and program that has notes.
+@dataclass(frozen=True)
+class Performance:
+    """What a MIDI file plays.
 
-    A note that is repeated before its end ends there; a note that never ends lasts to the end of
-    its track; a note of no length gets one tick.
+    Attributes:
+        tracks: one for each track, channel and program that has notes, drums (channel 10) left out.
+        drums: the same of the drums.
+        remarks: what was mended to read it, and which notes were given an end, a phrase each.
+        controllers: names of those that change how its notes sound; `tracks` do not hold them.
+    """
+
+    tracks: tuple[Track, ...]
+    drums: tuple[Track, ...]
+    remarks: tuple[str, ...]
+    controllers: tuple[str, ...]
+
+    @property
+    def n_drums(self) -> int:
+        """Number of drum notes."""
+        return sum(len(track.notes) for track in self.drums)
+
+
+def read_midi(path: str | Path, drums: bool = False, pedal: bool = True) -> list[Track]:
+    """Read the notes of a MIDI file -> a Track for each track, channel and program that has some.
+
+    Of notes of one pitch that overlap, the first ends first; a note that never ends lasts until the
+    last event; a note of no length gets one tick. What was mended is logged.
 
     Args:
         path: of the file.
         drums: read only the drums (channel 10), which are left out otherwise.
+        pedal: whether the sustain and the sostenuto pedal lengthen notes.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: the path cannot be read.
-        ValueError: not a MIDI file, or a damaged one.
+        ValueError: not a MIDI file, or one so damaged that no note is left.
 
     Example:
         >>> [(track.name, len(track.notes)) for track in lt.read_midi("tune.mid")]
         [('Flute', 1)]
     """
+    performance = read_performance(path, pedal)
+    if performance.remarks:
+        logger.info("%s: %s", path, "; ".join(performance.remarks))
+    return list(performance.drums if drums else performance.tracks)
+
+
+def read_performance(path: str | Path, pedal: bool = True) -> Performance:
+    """Read a MIDI file as `read_midi` does, and return what was mended instead of logging it."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"the MIDI file {path} does not exist; check its path")
@@ -103,113 +149,171 @@ def read_midi(path: str | Path, drums: bool = False) -> list[Track]:
         raise IsADirectoryError(f"{path} is a folder, not a MIDI file; name a file in it")
     if not path.is_file():
         raise ValueError(f"{path} is a pipe or a device, not a MIDI file")
-    content = path.read_bytes()
-    import mido  # a tenth of a second
-
     try:
-        file = mido.MidiFile(file=io.BytesIO(content))
-    except Exception as error:  # mido raises errors of any kind on damaged files
-        raise ValueError(
-            f"{path} is not a MIDI file that can be read, or is damaged: "
-            f"{str(error) or 'it ends too early'}"
-        ) from None
-    if file.ticks_per_beat <= 0:
-        raise ValueError(
-            f"the MIDI file {path} counts time in film frames (SMPTE), which is not supported"
-        )
-    try:
-        clock = _Clock.of(file)
-        return [track for messages in file.tracks for track in _tracks(messages, clock, drums)]
-    except OverflowError:
-        raise ValueError(f"the MIDI file {path} is damaged: its times are too large") from None
+        file = smf.parse(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a MIDI file, or is damaged: {error}") from None
+    reader = _NoteReader(file, pedal)
+    remarks = (*file.remarks, *reader.remarks())
+    if remarks and not reader.notes:
+        raise ValueError(f"{path} is damaged and has no notes: {'; '.join(remarks)}")
+    drums = [group for group in reader.notes if group.is_drums]
+    others = [group for group in reader.notes if not group.is_drums]
+    return Performance(
+        reader.tracks(others), reader.tracks(drums), remarks, reader.controllers(others)
+    )
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """The tempo map: from each of `ticks` on, a tick lasts `seconds_per_tick`.
+class _Group(NamedTuple):
+    """What the notes of a `Track` have in common: numbers of track and channel, and the program."""
 
-    Attributes:
-        ticks, seconds, seconds_per_tick: (tempo changes,).
-    """
-
-    ticks: np.ndarray
-    seconds: np.ndarray
-    seconds_per_tick: np.ndarray
-
-    @classmethod
-    def of(cls, file: mido.MidiFile) -> _Clock:
-        """From the tempo changes of all tracks; 120 beats per minute until the first."""
-        changes = {0: 500_000}  # microseconds per beat
-        for track in file.tracks:
-            tick = 0
-            for message in track:
-                tick += message.time
-                if message.type == "set_tempo":
-                    changes[tick] = message.tempo
-        ticks = np.array(sorted(changes))
-        seconds_per_tick = np.array([changes[tick] for tick in ticks]) * 1e-6 / file.ticks_per_beat
-        seconds = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * seconds_per_tick[:-1])])
-        return cls(ticks, seconds, seconds_per_tick)
-
-    def at(self, tick: int) -> float:
-        """Seconds from the start of the file to `tick`."""
-        last = np.searchsorted(self.ticks, tick, side="right") - 1
-        return float(self.seconds[last] + (tick - self.ticks[last]) * self.seconds_per_tick[last])
-
-
-@dataclass(frozen=True)
-class _NoteOn:
-    """A note that has begun, and the program at its onset."""
-
-    tick: int
-    velocity: int
+    track: int
+    channel: int
     program: int
 
+    @property
+    def is_drums(self) -> bool:
+        return self.channel % smf.N_CHANNELS == DRUM_CHANNEL
 
-def _tracks(messages: mido.MidiTrack, clock: _Clock, drums: bool) -> list[Track]:
-    """The notes of one track of the file, a Track for each channel and program, in order of
-    appearance.
+
+@dataclass
+class _Begun:
+    """A note that sounds; `held` if the sostenuto pedal went down while its key was down."""
+
+    tick: int
+    note_number: int
+    velocity: int
+    group: _Group
+    held: bool = False
+
+
+class _NoteReader:
+    """Pairs note-ons with note-offs, and lengthens notes by the pedals.
+
+    A note-off ends the first of the notes that sound of its track, channel and pitch. Thereafter
+    the sustain pedal of the channel holds the note until the pedal goes up or the pitch is played
+    again; the sostenuto pedal does so for notes whose keys were down when it went down.
+
+    Attributes:
+        notes: by group, in the order in which the groups begin.
     """
-    name = ""
-    programs: dict[int, int] = {}  # channel -> program
-    held: dict[tuple[int, int], _NoteOn] = {}  # (channel, note number) -> the note that sounds
-    repeated: dict[tuple[int, int], int] = {}  # -> tick of a repetition: a note-off may follow it
-    notes: dict[tuple[int, int], list[Note]] = {}  # (channel, program) -> notes
 
-    def end(key: tuple[int, int], tick: int) -> None:
-        channel, note_number = key
-        begun = held.pop(key)
-        offset = clock.at(max(tick, begun.tick + 1))
-        note = Note(clock.at(begun.tick), offset, note_number, begun.velocity)
-        notes.setdefault((channel, begun.program), []).append(note)
+    def __init__(self, file: smf.MidiEvents, pedal: bool) -> None:
+        self.file = file
+        self.notes: dict[_Group, list[Note]] = {}
+        self._with_program: set[_Group] = set()
+        self._given_end: Counter[str] = Counter()  # numbers of notes, by reason
+        # notes whose key is down: channel -> (track, note number) -> notes; those whose key is up
+        self._keys: dict[int, dict[tuple[int, int], deque[_Begun]]] = defaultdict(dict)
+        self._released: dict[int, list[_Begun]] = defaultdict(list)
+        self._down: dict[int, set[int]] = {SUSTAIN: set(), SOSTENUTO: set()}  # pedal -> channels
+        self._own_programs: dict[tuple[int, int], int] = {}  # (track, channel) -> program
+        self._programs: dict[int, list[tuple[int, int]]] = defaultdict(list)  # (tick, program)
+        for event in file.events:
+            if event.status == smf.PROGRAM_CHANGE:
+                self._programs[event.channel].append((event.tick, event.first))
+        for event in file.events:
+            if event.status == smf.NOTE_ON and event.second:
+                self._press(event)
+            elif event.status in (smf.NOTE_ON, smf.NOTE_OFF):
+                self._release(event)
+            elif event.status == smf.PROGRAM_CHANGE:
+                self._own_programs[event.track, event.channel] = event.first
+            elif pedal and event.status == smf.CONTROL_CHANGE and event.first in self._down:
+                self._move_pedal(event)
+        for keys in self._keys.values():
+            for note in chain(*keys.values()):
+                self._end(note, file.ends[note.group.track], "without an end")
+        for note in chain(*self._released.values()):
+            self._end(note, file.ends[note.group.track], "under a pedal that never goes up")
 
-    tick = 0
-    for message in messages:
-        tick += message.time
-        if message.type == "track_name" and not name:
-            name = _text(message.name)
-        elif message.type == "program_change":
-            programs[message.channel] = message.program
-        elif message.type in ("note_on", "note_off") and (message.channel == DRUM_CHANNEL) == drums:
-            key = (message.channel, message.note)
-            if message.type == "note_on" and message.velocity > 0:
-                if key in held:
-                    end(key, tick)
-                    repeated[key] = tick
-                held[key] = _NoteOn(tick, message.velocity, programs.get(message.channel, 0))
-            elif key in held and repeated.pop(key, None) != tick:
-                end(key, tick)
-    for key in list(held):
-        end(key, tick)
-    return [Track(name, program, tuple(sorted(own))) for (_, program), own in notes.items()]
+    def tracks(self, groups: Iterable[_Group]) -> tuple[Track, ...]:
+        """The notes of the groups, in the order of the file's tracks."""
+        return tuple(
+            Track(
+                self.file.names[group.track],
+                group.program,
+                tuple(sorted(self.notes[group])),
+                group in self._with_program,
+            )
+            for group in sorted(groups, key=lambda group: group.track)
+        )
 
+    def remarks(self) -> tuple[str, ...]:
+        """How many notes were given an end, a phrase for each reason."""
+        return tuple(f"{counted(n, 'note')} {reason}" for reason, n in self._given_end.items())
 
-def _text(name: str) -> str:
-    """A track name, which mido decodes as Latin-1, decoded as UTF-8 where it is that."""
-    try:
-        return name.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return name
+    def controllers(self, groups: Iterable[_Group]) -> tuple[str, ...]:
+        """Names of the `CONTROLLERS` that leave their defaults on a channel of the groups."""
+        channels = {group.channel for group in groups}
+        values = set()
+        for event in self.file.events:
+            if event.channel in channels and event.status == smf.PITCH_BEND:
+                values.add((None, event.first | event.second << 7))
+            elif event.channel in channels and event.status == smf.CONTROL_CHANGE:
+                values.add((event.first, event.second))
+        return tuple(
+            name
+            for name, (number, default) in CONTROLLERS.items()
+            if any(own == number and value != default for own, value in values)
+        )
+
+    def _press(self, event: smf.Event) -> None:
+        """A key goes down: begin a note."""
+        self._end_released(event, lambda note: note.note_number == event.first)
+        program = self._program(event)
+        group = _Group(event.track, event.channel, program or 0)
+        self.notes.setdefault(group, [])
+        if program is not None:
+            self._with_program.add(group)
+        keys = self._keys[event.channel].setdefault((event.track, event.first), deque())
+        keys.append(_Begun(event.tick, event.first, event.second, group))
+
+    def _program(self, event: smf.Event) -> int | None:
+        """The program that the track sets on its channel, else that which another track sets."""
+        own = self._own_programs.get((event.track, event.channel))
+        changes = self._programs[event.channel]
+        n_before = bisect_right(changes, event.tick, key=lambda change: change[0])
+        return changes[n_before - 1][1] if own is None and n_before else own
+
+    def _release(self, event: smf.Event) -> None:
+        """A key goes up: its first note ends, unless a pedal holds it."""
+        if keys := self._keys[event.channel].get((event.track, event.first)):
+            self._released[event.channel].append(keys.popleft())
+            self._end_silent(event)
+
+    def _move_pedal(self, event: smf.Event) -> None:
+        channel, pedal = event.channel, event.first
+        down, was_down = event.second >= PEDAL_DOWN, channel in self._down[pedal]
+        (self._down[pedal].add if down else self._down[pedal].discard)(channel)
+        if pedal == SOSTENUTO and down != was_down:
+            keys = chain(*self._keys[channel].values())
+            for note in keys if down else (*keys, *self._released[channel]):
+                note.held = down
+        self._end_silent(event)
+
+    def _end_silent(self, event: smf.Event) -> None:
+        """End the notes of a channel whose keys are up and that no pedal holds."""
+        if event.channel not in self._down[SUSTAIN]:
+            self._end_released(event, lambda note: not note.held)
+
+    def _end_released(self, event: smf.Event, which: Callable[[_Begun], bool]) -> None:
+        """End those of the notes of a channel whose keys are up."""
+        released = self._released[event.channel]
+        self._released[event.channel] = [note for note in released if not which(note)]
+        for note in filter(which, released):
+            self._end(note, event.tick)
+
+    def _end(self, note: _Begun, tick: int, reason: str = "") -> None:
+        """Add a note that ends at `tick`; `reason` says why the last event of the file ends it."""
+        if reason:
+            reason += ", taken to last until the last event"
+        elif tick <= note.tick:
+            reason = "of no length, taken as one tick long"
+        if reason and not note.group.is_drums:
+            self._given_end[reason] += 1
+        onset, offset = map(self.file.tempo.at, (note.tick, max(tick, note.tick + 1)))
+        self.notes[note.group].append(Note(onset, offset, note.note_number, note.velocity))
 
 
 # --- writing --------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """Labels survive a MIDI file; notes have the frames whose centre they cover; odd files."""
 
-import struct
-
 import mido
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from midi_helpers import control, midi_bytes, track_chunk
+from midi_helpers import off as off_bytes
+from midi_helpers import on as on_bytes
+from midi_helpers import program as program_bytes
 
 from lt.config import NOTE_LABELS
 from lt.labels import SILENCE, NoteLabels
@@ -19,6 +21,7 @@ from lt.midi import (
     notes_in_range,
     notes_to_labels,
     read_midi,
+    read_performance,
     write_midi,
 )
 
@@ -190,14 +193,14 @@ def test_channels_and_programs_are_tracks_and_drums_are_left_out(tmp_path):
     ]
 
 
-def test_struck_again_never_ended_and_of_no_length(tmp_path):
+def test_notes_that_overlap_never_end_or_have_no_length(tmp_path):
     (track,) = read(
         tmp_path,
         [
             on(60),
             on(60, 480),
             off(60, 480),
-            off(60),  # struck again: two notes, one after the other
+            off(60),  # two notes that end together
             on(62),
             off(62),  # of no length: a tick
             on(64),
@@ -214,10 +217,10 @@ def test_struck_again_never_ended_and_of_no_length(tmp_path):
         ],
     )  # 67 never ends; velocity 0 ends 60
     expected = {
-        60: [(0, 0.5), (0.5, 1), (3.0, 3.5)],
+        60: [(0, 1), (0.5, 1), (3.0, 3.5)],
         62: [(1, 1 + 0.5 / 480)],
         64: [(1, 1.5), (1.5, 2)],
-        65: [(2, 2.25), (2.25, 2.5)],  # on before off in one tick: still two whole notes
+        65: [(2, 2.25), (2.25, 2.5)],  # first on, first off, also in one tick
         67: [(2.5, 3.5)],
     }
     for number, seconds in expected.items():
@@ -235,8 +238,8 @@ def test_damaged_files_are_said_in_a_sentence(tmp_path):
         "empty": b"",
         "text": b"not a MIDI file",
         "header": good[:14],
-        "half": good[: len(good) // 2],
-        "time": good[:12] + b"\xe7\x28" + good[14:],
+        "notes": good[:60],
+        "time": good[:12] + b"\0\0" + good[14:],
     }
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
@@ -295,13 +298,143 @@ def test_notes_that_labels_cannot_name():
 
 def test_times_beyond_all_numbers_are_damage(tmp_path):
     endless = b"\xff" * 10 + b"\x7f"  # a delta time of 77 bits
-    track = b"\x00\x90\x3c\x40" + endless + b"\x80\x3c\x00" + b"\x00\xff\x2f\x00"
-    (tmp_path / "x.mid").write_bytes(
-        b"MThd"
-        + struct.pack(">IHHH", 6, 0, 1, 480)
-        + b"MTrk"
-        + struct.pack(">I", len(track))
-        + track
+    track = track_chunk((0, on_bytes(60)), (480, off_bytes(60)), (480, endless))
+    (tmp_path / "x.mid").write_bytes(midi_bytes(track))
+    performance = read_performance(tmp_path / "x.mid")
+    assert times(performance.tracks[0].notes) == [(0, 0.5)]
+    assert performance.remarks == ("track 1 is damaged at its end",)
+
+
+# --- pedals, controllers and programs -------------------------------------------------------------
+
+
+def performed(tmp_path, *tracks, pedal=True):
+    """Tracks of messages (tick, bytes) -> what is read; 960 ticks are a second."""
+    (tmp_path / "a.mid").write_bytes(midi_bytes(*(track_chunk(*track) for track in tracks)))
+    return read_performance(tmp_path / "a.mid", pedal)
+
+
+def spans(performance):
+    """Note number -> (onset, offset) in ticks, of all tracks."""
+    notes = sorted(note for track in performance.tracks for note in track.notes)
+    found = {}
+    for note in notes:
+        span = round(note.onset * 960), round(note.offset * 960)
+        found.setdefault(note.note_number, []).append(span)
+    return found
+
+
+ARPEGGIO = ((100, on_bytes(60)), (150, off_bytes(60)), (200, on_bytes(64)), (250, off_bytes(64)))
+
+
+def with_pedal(pedal, *changes):
+    """An arpeggio of two short notes, and positions (tick, value) of a pedal."""
+    moves = ((tick, control(pedal, value)) for tick, value in changes)
+    return sorted((*ARPEGGIO, *moves), key=lambda message: message[0])
+
+
+@pytest.mark.parametrize(
+    "pedal, changes, ends",
+    [
+        (64, [(50, 127), (400, 0)], (400, 400)),
+        (64, [(50, 64), (400, 63)], (400, 400)),  # half pedal: at 64
+        (64, [(50, 63), (400, 0)], (150, 250)),
+        (64, [(120, 127), (180, 0)], (180, 250)),
+        (64, [(160, 127), (400, 0)], (150, 400)),  # after the key is up it holds nothing
+        (64, [(50, 127), (300, 90), (400, 0)], (400, 400)),
+        (66, [(120, 127), (400, 0)], (400, 250)),  # sostenuto: keys that are down alone
+        (66, [(50, 127), (400, 0)], (150, 250)),
+        (66, [(120, 127), (220, 127), (400, 0)], (400, 250)),  # down already
+        (67, [(50, 127), (400, 0)], (150, 250)),  # soft: no end changes
+    ],
+)
+def test_pedals_lengthen_notes(tmp_path, pedal, changes, ends):
+    messages = with_pedal(pedal, *changes)
+    found = spans(performed(tmp_path, messages))
+    assert found == {60: [(100, ends[0])], 64: [(200, ends[1])]}
+    without = spans(performed(tmp_path, messages, pedal=False))
+    assert without == {60: [(100, 150)], 64: [(200, 250)]}
+
+
+def test_under_the_pedal_a_key_that_is_played_again_ends_its_note(tmp_path):
+    again = [(300, on_bytes(60)), (350, off_bytes(60))]
+    messages = [(0, control(64, 127)), *ARPEGGIO, *again, (500, control(64, 0))]
+    assert spans(performed(tmp_path, messages)) == {60: [(100, 300), (300, 500)], 64: [(200, 500)]}
+
+
+def test_both_pedals_hold_until_both_are_up(tmp_path):
+    messages = [
+        (0, control(64, 127)),
+        (100, on_bytes(60)),
+        (120, control(66, 127)),
+        (150, off_bytes(60)),
+        (200, control(64, 0)),
+        (300, control(66, 0)),
+    ]
+    assert spans(performed(tmp_path, messages)) == {60: [(100, 300)]}
+
+
+def test_a_pedal_holds_its_channel_in_all_tracks_and_no_drums(tmp_path):
+    pedal = [(0, control(64, 127)), (0, control(64, 127, 9)), (400, control(64, 0))]
+    other = [(100, on_bytes(50, channel=1)), (150, off_bytes(50, channel=1))]
+    drums = [(100, on_bytes(40, channel=9)), (150, off_bytes(40, channel=9))]
+    performance = performed(tmp_path, pedal, ARPEGGIO, other, drums)
+    assert spans(performance) == {60: [(100, 400)], 64: [(200, 400)], 50: [(100, 150)]}
+    assert performance.n_drums == 1 and performance.remarks == ()
+
+
+def test_notes_that_nothing_ends_last_until_the_last_event_and_are_counted(tmp_path):
+    hung = [(100, on_bytes(70)), (120, on_bytes(71))]
+    pedalled = [(0, control(64, 127)), *ARPEGGIO, (500, control(10, 5))]
+    performance = performed(tmp_path, hung, pedalled)
+    assert spans(performance) == {
+        key: [(start, 500)] for key, start in zip((70, 71, 60, 64), (100, 120, 100, 200))
+    }
+    assert performance.remarks == (
+        "2 notes without an end, taken to last until the last event",
+        "2 notes under a pedal that never goes up, taken to last until the last event",
     )
-    with pytest.raises(ValueError, match="x.mid"):
-        read_midi(tmp_path / "x.mid")
+
+
+@pytest.mark.parametrize(
+    "message, names",
+    [
+        (control(7, 100), ()),
+        (control(7, 90), ("volume (CC 7)",)),
+        (control(11, 127), ()),
+        (control(11, 0), ("expression (CC 11)",)),
+        (bytes([0xE0, 0, 64]), ()),
+        (bytes([0xE0, 1, 64]), ("pitch bend",)),
+        (bytes([0xE1, 1, 64]), ()),  # a channel without notes
+    ],
+)
+def test_controllers_that_change_the_sound_are_named(tmp_path, message, names):
+    assert performed(tmp_path, [(0, message), *ARPEGGIO]).controllers == names
+
+
+def test_a_program_of_its_own_track_comes_before_that_of_its_channel(tmp_path):
+    def note(key, channel=0, tick=100):
+        return [(tick, on_bytes(key, channel=channel)), (tick + 50, off_bytes(key, channel))]
+
+    performance = performed(
+        tmp_path,
+        note(60),  # before the track that sets the program, at the same time
+        [(0, program_bytes(40, 1)), *note(61, 1), (160, program_bytes(41, 1)), *note(62, 1, 200)],
+        [(100, program_bytes(73))],
+        [(0, program_bytes(5)), *note(63)],
+        note(64, 2),
+        note(65, 1, 300),
+    )
+    found = {
+        note.note_number: (track.program, track.has_program)
+        for track in performance.tracks
+        for note in track.notes
+    }
+    assert found == {
+        60: (73, True),
+        61: (40, True),
+        62: (41, True),
+        63: (5, True),
+        64: (0, False),
+        65: (41, True),
+    }

@@ -7,6 +7,7 @@ notes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from lt.build.notes import Indexer, Manifest, NoteDescription, joined
 from lt.build.vocabulary import instrument_in
 from lt.data.pairs import Folder, midi_pairs
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
-from lt.midi import Note, Track, notes_in_range, read_midi, velocity_to_dynamics
+from lt.midi import Note, Track, notes_in_range, read_performance, velocity_to_dynamics
 
 OVERLAP_SECONDS = 0.05  # of two notes that a player joins; more is two notes at once
 SHORTEST_NOTE_SECONDS = 0.1
+
+logger = logging.getLogger(__name__)
 
 
 def index_midi(indexer: Indexer) -> Manifest:
@@ -45,16 +48,23 @@ def index_midi(indexer: Indexer) -> Manifest:
 
 def _add_notes(indexer: Indexer, sound: str, midi: Path) -> None:
     """Add the single notes of one recording, and the reasons why others are skipped."""
-    tracks = read_midi(midi)
-    drums = [note for track in read_midi(midi, drums=True) for note in track.notes]
+    performance = read_performance(midi, bool(indexer.config.pedal))
+    if performance.remarks:
+        logger.info("%s: %s", midi, "; ".join(performance.remarks))
+    tracks, keys = performance.tracks, read_performance(midi, pedal=False).tracks
+    drums = [note for track in performance.drums for note in track.notes]
     end = audio_seconds(indexer.folder.root / sound)
     if not tracks:
         raise ValueError("its MIDI file has no notes" + (" but drums" if drums else ""))
     named = [(_instrument(indexer, sound, track), track) for track in tracks]
-    pairs = [(note, instrument) for instrument, track in named for note in track.notes]
-    pairs.sort(key=lambda pair: pair[0])
-    spans = _note_spans([note for note, _ in pairs], drums, end)
-    for (note, instrument), (offset, until, reason) in zip(pairs, spans, strict=True):
+    found = [
+        (note, key.offset, instrument)
+        for (instrument, track), pressed in zip(named, keys, strict=True)
+        for note, key in zip(_by_onset(track), _by_onset(pressed), strict=True)
+    ]
+    found.sort(key=lambda entry: entry[0])
+    spans = _note_spans([note for note, *_ in found], [off for _, off, _ in found], drums, end)
+    for (note, _, instrument), (offset, until, reason) in zip(found, spans, strict=True):
         with indexer.skipping(sound, f"note at {note.onset:.3f} s: "):
             if reason:
                 raise ValueError(reason)
@@ -79,17 +89,23 @@ def _instrument(indexer: Indexer, sound: str, track: Track) -> str:
     return instrument
 
 
+def _by_onset(track: Track) -> list[Note]:
+    """The notes of a track in an order that pedals do not change."""
+    return sorted(track.notes, key=lambda note: (note.onset, note.note_number, note.velocity))
+
+
 def _note_spans(
-    notes: Sequence[Note], drums: Sequence[Note], end: float
+    notes: Sequence[Note], key_offsets: Sequence[float], drums: Sequence[Note], end: float
 ) -> Iterable[tuple[float, float, str]]:
     """For each note of a recording of `end` seconds, notes sorted by onset: its offset, not after
     the next onset, the next onset (of a drum as well), and the reason why it is skipped, if it is.
+    What a pedal alone holds beyond the next onset is no reason: until then, the note is single.
     """
     onsets = np.array([note.onset for note in notes])
     offsets = np.array([note.offset for note in notes])
     next_onset = np.append(onsets[1:], np.inf)
     previous_end = np.append(-np.inf, np.maximum.accumulate(offsets)[:-1])
-    overlap = np.maximum(previous_end - onsets, offsets - next_onset)
+    overlap = np.maximum(previous_end - onsets, np.array(key_offsets) - next_onset)
     ends = np.minimum(offsets, next_onset).clip(max=end)
     drum_onsets = np.sort([drum.onset for drum in drums] + [end])
     next_drums = drum_onsets[np.searchsorted(drum_onsets, onsets).clip(max=len(drums))]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import constant, flag, short_repr
+from lt.config.fields import PEDAL_HELP, constant, flag, short_repr
 from lt.config.front_end import SpectralConfig
 
 
@@ -48,6 +48,7 @@ class BuildConfig:
     instrument: str = flag("", "of recordings whose source names none", kind="instrument")
     default_dynamics: str = flag("", "of recordings whose source names none", kind="dynamics")
     midiroot: str = flag("", "folder of aligned MIDI", default_text="the folder of the recordings")
+    pedal: int = flag(1, PEDAL_HELP, kind="switch")
     max_detuning: float = flag(
         0.0, "leave out notes further from their label, in cents; 0: none", kind="[0, inf)"
     )

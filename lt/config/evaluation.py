@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, check_flags, flag, short_repr
+from lt.config.fields import (
+    COUNT,
+    NOT_NEGATIVE,
+    PEDAL_HELP,
+    SEED_HELP,
+    check_flags,
+    flag,
+    short_repr,
+)
 from lt.config.synthesis import SynthesisConfig
 
 
@@ -77,6 +85,7 @@ class CrossConfig:
         "1: evaluate the baseline in MODEL/test_classifier.t7, trained by lt_analyze.py",
         kind="switch",
     )
+    pedal: int = flag(1, PEDAL_HELP, kind="switch")
     griffinlim_iters: int = flag(
         SynthesisConfig.n_iter, "iterations of phase retrieval", kind=NOT_NEGATIVE
     )

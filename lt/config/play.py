@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lt.config.fields import COUNT, NOT_NEGATIVE, SEED_HELP, flag, short_repr
+from lt.config.fields import COUNT, NOT_NEGATIVE, PEDAL_HELP, SEED_HELP, flag, short_repr
 from lt.config.synthesis import SynthesisConfig
 
 FRAMES_PER_SYMBOL, FRAMES_PER_PATH = 50, 500  # of a sequence; of a morphing or trajectory
@@ -92,6 +92,7 @@ class PlayOptions:
         kind="switch",
         modes=("audio",),
     )
+    pedal: int = flag(1, PEDAL_HELP, kind="switch", modes=("midi",))
     out_of_range: str = flag(
         "octave",
         "notes outside C0-B8: transposed by octaves, or left out",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lt.audio.io import READABLE
 
-MIDI_SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi", ".rmi", ".kar")
 
 
 @dataclass(frozen=True)

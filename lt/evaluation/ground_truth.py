@@ -8,7 +8,6 @@ and counted in the remarks of the reference, never dropped silently.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,13 +22,12 @@ from lt.inference.tracks import match_tracks
 from lt.labels import LabelSpace, NoteLabels
 from lt.messages import counted
 from lt.midi import (
-    DRUM_CHANNEL,
     Note,
     Track,
     last_offset,
     notes_in_range,
     notes_to_labels,
-    read_midi,
+    read_performance,
 )
 
 LONGEST_PAUSE = 5.0  # seconds of a recording after its last note that need no remark
@@ -102,7 +100,9 @@ def find_pairs(dataroot: Path, midiroot: Path, outputs: Sequence[Path] = ()) -> 
             f"dataroot {dataroot} holds no sound files (wav, flac, mp3, ogg, aiff)"
         )
     if not midi_files:
-        raise FileNotFoundError(f"midiroot {midiroot} holds no MIDI files (.mid)")
+        raise FileNotFoundError(
+            f"midiroot {midiroot} holds no MIDI files (.mid, .midi, .rmi, .kar)"
+        )
     pairs = midi_pairs(sounds, midi)
     if not pairs:
         raise FileNotFoundError(
@@ -147,18 +147,25 @@ def count_converted(pairs: Sequence[Pair], sample_rate: int) -> int:
 # --- annotations ----------------------------------------------------------------------------------
 
 
-def read_reference(path: Path, space: LabelSpace) -> Reference:
+def read_reference(path: Path, space: LabelSpace, pedal: bool = True) -> Reference:
     """Read an aligned MIDI file for a model.
+
+    Args:
+        pedal: whether its pedals lengthen notes.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.midi.read_midi`, or there are no notes but drums.
     """
-    tracks = read_midi(path)
-    remarks = _odd_events(path)
-    notes = sorted(note for track in tracks for note in track.notes)
+    performance = read_performance(path, pedal)
+    remarks = []
+    if performance.n_drums:
+        remarks.append(f"{counted(performance.n_drums, 'drum note')} left out")
+    if performance.remarks:
+        remarks.append("; ".join(performance.remarks))
+    notes = sorted(note for track in performance.tracks for note in track.notes)
     if not notes:
         raise ValueError(f"{path} has no notes" + (f" ({'; '.join(remarks)})" if remarks else ""))
-    matched = match_tracks(tracks, space)
+    matched = match_tracks(performance.tracks, space)
     remarks += matched.remarks
     in_range = []
     for track in matched.tracks:
@@ -186,30 +193,4 @@ def compare_lengths(reference: Reference, seconds: float) -> list[str]:
         remarks.append(
             f"the recording goes on for {seconds - end:.1f} s after the last note of the MIDI"
         )
-    return remarks
-
-
-def _odd_events(path: Path) -> list[str]:
-    """Remarks on the drums and on notes of no length of a MIDI file that can be read."""
-    import mido
-
-    n_empty = 0
-    for track in mido.MidiFile(path).tracks:
-        tick, started = 0, Counter()
-        for message in track:
-            tick += message.time
-            if not message.type.startswith("note_") or message.channel == DRUM_CHANNEL:
-                continue
-            event = message.channel, message.note, tick
-            if message.type == "note_on" and message.velocity:
-                started[event] += 1
-            elif started[event]:
-                started[event] -= 1
-                n_empty += 1
-    n_drums = sum(len(track.notes) for track in read_midi(path, drums=True))
-    remarks = []
-    if n_drums:
-        remarks.append(f"{counted(n_drums, 'drum note')} left out")
-    if n_empty:
-        remarks.append(f"{counted(n_empty, 'note')} of no length, taken as one tick long")
     return remarks

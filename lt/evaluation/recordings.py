@@ -109,7 +109,7 @@ def evaluate_recording(
         FileNotFoundError, ValueError: the recording or the MIDI cannot be read. OSError: a file
         cannot be written.
     """
-    reference = read_reference(pair.midi, run.space)
+    reference = read_reference(pair.midi, run.space, bool(config.pedal))
     tracks, spectra = _transcribe(run, pair, folder / "transcriptions", decoder)
     seconds = len(spectra.magnitudes) * run.front_end.frame_seconds
     notes = tuple(sorted(note for track in tracks for note in track.notes))

@@ -46,7 +46,8 @@ from lt.inference.synthesis import (
 )
 from lt.inference.tracks import arrange
 from lt.labels import REST, LabelSpace, parse_symbols, set_dynamics, transpose
-from lt.midi import Note, Track, read_midi, write_midi
+from lt.messages import counted
+from lt.midi import Note, Track, read_performance, write_midi
 from lt.models.learnt import remark_on_unlearnt
 from lt.models.runs import Run
 
@@ -110,11 +111,16 @@ def play_midi(run: Run, path: Path, base: Path, options: PlayOptions) -> PlayedF
         FileNotFoundError, ValueError: unreadable, no notes but drums, or none that the model can
         play.
     """
-    arrangement = arrange(read_midi(path), run.space, options, path.name)
+    performance = read_performance(path, bool(options.pedal))
+    if performance.remarks:
+        logger.info("%s: %s", path.name, "; ".join(performance.remarks))
+    arrangement = arrange(performance.tracks, run.space, options, path.name)
     for remark in arrangement.remarks:
         logger.info("%s: %s", path.name, remark)
-    if drums := sum(len(track.notes) for track in read_midi(path, drums=True)):
-        logger.info("%s: %d drum note%s left out", path.name, drums, "s" * (drums > 1))
+    if performance.n_drums:
+        logger.info("%s: %s left out", path.name, counted(performance.n_drums, "drum note"))
+    if performance.controllers:
+        logger.info("%s: not rendered: %s", path.name, ", ".join(performance.controllers))
     events = tracks_to_events(arrangement.tracks, run.space)
     _say_what_was_never_learnt(run, np.stack([event.classes for event in events]), path.name)
     audio = events_to_audio(run, events, synthesis_config(options))

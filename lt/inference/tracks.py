@@ -5,6 +5,7 @@ transposed and moved into the range of its labels.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Sequence
 
 from lt.config import PlayOptions
@@ -50,45 +51,58 @@ def arrange(
 
 
 def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
-    """One track per instrument of the model. A single instrument gets all tracks merged; otherwise
-    tracks are matched by name, then by program, then in order.
+    """One track per instrument of the model. A single instrument gets all tracks merged.
+
+    Of several instruments, each gets the tracks of its name and those of the same program as these;
+    where none has its name, those that set the instrument's own program. An instrument without any
+    gets one of the remaining tracks, by the program that holds where none is set, then in order.
     """
     if len(space.instruments) == 1:
         [instrument] = space.instruments
-        notes = sorted(note for track in tracks for note in track.notes)
         merged = f"{len(tracks)} tracks merged into one for {instrument}: {_listed(tracks)}"
         remarks = (merged,) if len(tracks) > 1 else ()
-        return Arrangement((Track(instrument, tracks[0].program, tuple(notes)),), remarks)
-    unmatched = list(tracks)
+        return Arrangement((_merged(instrument, tracks, tracks[0].program),), remarks)
     programs = {key: INSTRUMENTS[key].program for key in space.instruments if key in INSTRUMENTS}
-    matched: dict[str, Track] = {}
-    for fits in (
-        lambda track, instrument: _plain(track.name) == _plain(instrument),
-        lambda track, instrument: track.program == programs.get(instrument),
-        lambda track, instrument: True,
-    ):
-        for instrument in space.instruments:
-            track = next((track for track in unmatched if fits(track, instrument)), None)
-            if instrument not in matched and track is not None:
-                matched[instrument] = track
-                unmatched.remove(track)
+    unmatched = list(tracks)
+    parts: dict[str, list[Track]] = {instrument: [] for instrument in space.instruments}
+
+    def give(instrument: str, found: Sequence[Track]) -> None:
+        parts[instrument] += found
+        for track in found:
+            unmatched.remove(track)
+
+    for instrument in parts:
+        named = [track for track in unmatched if _plain(track.name) == _plain(instrument)]
+        give(instrument, named)
+    for instrument, own in parts.items():
+        wanted = {track.program for track in own} or {programs.get(instrument)}
+        give(instrument, [t for t in unmatched if t.has_program and t.program in wanted])
+    for wanted in (programs, {}):
+        for instrument, own in parts.items():
+            fitting = (t for t in unmatched if t.program == wanted.get(instrument, t.program))
+            give(instrument, [] if own else list(islice(fitting, 1)))
     remarks = [
-        f"{instrument} plays the track {_listed([matched[instrument]])}"
-        if instrument in matched
+        f"{instrument} plays the track{'s' * (len(own) > 1)} {_listed(own)}"
+        if own
         else f"{instrument} has no track and is silent"
-        for instrument in space.instruments
+        for instrument, own in parts.items()
     ]
     if unmatched:
         left_out = counted(len(unmatched), "track")
         remarks.append(
             f"{left_out} without an instrument in this model left out: {_listed(unmatched)}"
         )
-    found = [matched.get(instrument, Track("", 0, ())) for instrument in space.instruments]
-    named = tuple(
-        Track(instrument, programs.get(instrument, track.program), track.notes)
-        for instrument, track in zip(space.instruments, found)
+    merged = tuple(
+        _merged(instrument, own, programs.get(instrument, own[0].program if own else 0))
+        for instrument, own in parts.items()
     )
-    return Arrangement(named, tuple(remarks))
+    return Arrangement(merged, tuple(remarks))
+
+
+def _merged(instrument: str, tracks: Sequence[Track], program: int) -> Track:
+    """The notes of all tracks."""
+    notes = sorted(note for track in tracks for note in track.notes)
+    return Track(instrument, program, tuple(notes))
 
 
 def fit_notes(notes: Sequence[Note], options: PlayOptions) -> list[Note]:

@@ -70,6 +70,29 @@ def test_tracks_meet_instruments_by_name_program_order(tracks, matched):
     assert len(found.remarks) == 2 + (len(tracks) > 2)
 
 
+@pytest.mark.parametrize(
+    "tracks, played",
+    [
+        ((("right", 0), ("left", 0), ("x", 56)), ("right left", "x")),  # staves of one program
+        ((("right", 0), ("left", 0)), ("right left", "")),
+        ((("Piano", 3), ("left", 3), ("Piano", 5)), ("Piano left Piano", "")),
+        ((("Piano", 3), ("x", 0), ("y", 56)), ("Piano", "y")),
+        ((("a", None), ("b", None)), ("a", "b")),  # no program: in order
+        ((("a", None), ("b", 0), ("c", 0)), ("b c", "a")),
+    ],
+)
+def test_a_part_on_several_tracks_is_played_by_one_instrument(tracks, played):
+    given = [
+        Track(name, program or 0, (Note(index, index + 1, 60, 64),), program is not None)
+        for index, (name, program) in enumerate(tracks)
+    ]
+    found = match_tracks(given, DUO)
+    for track, names, remark in zip(found.tracks, played, found.remarks):
+        wanted = names.split()
+        assert [given[round(note.onset)].name for note in track.notes] in (wanted, wanted[::-1])
+        assert all(f"'{name}'" in remark for name in wanted)
+
+
 def test_one_instrument_plays_all_tracks_in_order():
     tracks = [Track("b", 3, (Note(1.0, 2.0, 60, 64),)), Track("a", 7, (Note(0.0, 2.0, 64, 64),))]
     [only] = match_tracks(tracks, FLUTE).tracks
