@@ -32,9 +32,6 @@ class AugmentationConfig:
     noise_colour_db: float = constant(
         12.0, unit="dB, standard deviation of the smooth colour of noise", origin="set by hand"
     )
-    noise_grain_db: float = constant(
-        3.0, unit="dB, standard deviation of noise from bin to bin", origin="set by hand"
-    )
     neighbour_seconds: tuple[float, float] = constant(
         (0.08, 0.48),
         unit="s from a frame to the end of the note before or the onset of the next",
@@ -44,6 +41,16 @@ class AugmentationConfig:
         29.4,
         unit="periods, standard deviation of a band's response in time",
         origin="the bands' windows: 0.11 s at C4, -6 dB after 0.13 s",
+    )
+    reverb_db: tuple[float, float] = constant(
+        (-50.0, -6.0),
+        unit="dB relative to the peak of the frame",
+        origin="set by hand: a dry room, and a church in which the note before was as loud",
+    )
+    reverb_colour_db: float = constant(
+        5.6,
+        unit="dB, standard deviation of the smooth response of a room",
+        origin="of the Rayleigh distributed magnitudes of a diffuse field",
     )
     silent: float = constant(
         1e-12, unit="magnitude", origin="numerical: smaller ones are silence, never a divisor"

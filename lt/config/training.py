@@ -192,6 +192,14 @@ class RunConfig:
         resumable=True,
         needs=AUGMENTED,
     )
+    reverb: float = flag(
+        0.0,
+        "fraction of sources to which a room adds the tails of notes before",
+        "Features and augmentation",
+        FRACTION,
+        resumable=True,
+        needs=AUGMENTED,
+    )
     gain: float = flag(
         0.0,
         "random level, standard deviation in dB",
@@ -457,7 +465,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "equalise": 8.0,
         "tilt": 24.0,
         "noise_floor": 0.5,
-        "gain": 3.0,
+        "reverb": 0.5,
         "hidden_dims_1": (512,),
         "hidden_dims_2": (256,),
         "signal_scale": "bin",
@@ -494,6 +502,8 @@ PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
         "ring": 0.5,
         "tilt": 0.0,
         "noise_floor": 0.0,
+        "reverb": 0.0,
+        "gain": 3.0,
         "steps_per_epoch": 0,
         "epochs": 80,
         "lr_decay": 0.97,

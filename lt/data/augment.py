@@ -4,25 +4,31 @@ microphone.
 Only the encoder sees augmented frames; the decoder's target stays clean (a denoising VAE), because
 decoders trained on augmented targets synthesise washed-out sound. Transposition by whole semitones
 is the exception: it moves input, target and labels together. Each source of a mixture is augmented
-by itself (pitch, ringing of neighbouring notes, timbre and level); noise is added to the mixture.
+by itself (pitch, ringing of neighbouring notes, the room's tails, timbre and level); noise is added
+to the mixture.
 
 Magnitudes are (batch, bins) on a logarithmic frequency axis, where a change of pitch is a shift and
 the response of a room or a microphone a smooth gain. Random numbers are sampled for a whole batch
-at once, in a fixed order. Strengths (`transpose`, `detune`, `ring`, `tilt`, `equalise`, `gain`,
-`noise_floor`) are flags of `RunConfig`, where 0 switches an augmentation off.
+at once, in a fixed order. Strengths (`transpose`, `detune`, `ring`, `reverb`, `tilt`, `equalise`,
+`gain`, `noise_floor`) are flags of `RunConfig`, where 0 switches an augmentation off.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from lt.audio.features import db_to_amplitude
+from lt.audio.features import audio_to_magnitudes, db_to_amplitude
 from lt.config import AugmentationConfig, RunConfig, SpectralConfig
 from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
+from lt.seeds import torch_rng
+
+NOISE_FRAMES = 2048  # of white noise, a minute of which is made once
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,23 @@ class Augmentation:
         strengths: the run's settings.
         front_end: of the magnitudes.
         reference: magnitude of 0 dB for the noise of rooms, the largest of the data.
+        device: of the batches.
     """
 
     strengths: RunConfig
     front_end: SpectralConfig
     reference: float
+    device: torch.device | str = "cpu"
     constants: AugmentationConfig = AugmentationConfig()
+
+    @cached_property
+    def white_noise(self) -> Tensor:
+        """Frames of white noise (frames, bins), each bin relative to its mean."""
+        rng = torch_rng(self.strengths.seed, "augment", device=self.device)
+        n_samples = NOISE_FRAMES * self.front_end.frame_hop
+        noise = torch.randn(n_samples, generator=rng, device=rng.device)
+        magnitudes = audio_to_magnitudes(noise, self.front_end)
+        return magnitudes / magnitudes.mean(dim=0)
 
     def shifts(self, note_numbers: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random transposition and detuning of notes (batch,).
@@ -73,6 +90,29 @@ class Augmentation:
         leak = 0.5 * torch.erfc(cycles / (math.sqrt(2) * self.constants.ringing_cycles))
         return (magnitudes.square() + (neighbours * leak * rings).square()).sqrt()
 
+    def add_reverb(
+        self, magnitudes: Tensor, before: Sequence[Tensor], rng: torch.Generator
+    ) -> Tensor:
+        """Sources (batch, bins) with the tails that a room keeps of other notes. A tail is a copy
+        of a note that is softer than the source and coloured at random. Silent sources stay silent:
+        one frame does not tell whether a soft note is a tail.
+
+        Args:
+            before: (batch, bins) magnitudes of notes, each array in another order.
+        """
+        if not self.strengths.reverb:
+            return magnitudes
+        n_rows, n_bins = magnitudes.shape
+        chance = torch.rand(n_rows, 1, generator=rng, device=rng.device)
+        level = _peak(magnitudes) * (chance < self.strengths.reverb)
+        power = magnitudes.square()
+        for note in before:
+            colour_db = self.constants.reverb_colour_db * self.smooth_curves(n_rows, n_bins, rng)
+            gain_db = colour_db + _uniform(n_rows, self.constants.reverb_db, rng)
+            scale = level / _peak(note).clamp_min(self.constants.silent)
+            power = power + (scale * note * db_to_amplitude(gain_db)).square()
+        return power.sqrt()
+
     def change_timbre(self, magnitudes: Tensor, rng: torch.Generator) -> Tensor:
         """Sources (batch, bins) with another brightness, equalisation and level."""
         curve_db = torch.zeros_like(magnitudes)
@@ -89,11 +129,14 @@ class Augmentation:
         return changed * (level * db_to_amplitude(self.strengths.gain * gain))
 
     def add_noise(self, magnitudes: Tensor, rng: torch.Generator) -> Tensor:
-        """Mixtures (batch, bins) with noise of rooms, microphones and breath."""
+        """Mixtures (batch, bins) with noise of rooms, microphones and breath; where nothing sounds,
+        breath is as loud as beneath the loudest note, so that noise alone is learnt as silence.
+        """
         if not self.strengths.noise_floor:
             return magnitudes
         peak = _peak(magnitudes)
         reference = torch.full_like(peak, self.reference)
+        peak = peak.where(peak > 0, reference)
         room = self._noise(reference, magnitudes.shape[1], self.constants.room_noise_db, rng)
         breath = self._noise(peak, magnitudes.shape[1], self.constants.breath_noise_db, rng)
         return (magnitudes.square() + room.square() + breath.square()).sqrt()
@@ -134,9 +177,9 @@ class Augmentation:
         n_rows = len(reference)
         uniform = torch.rand(n_rows, 2, generator=rng, device=rng.device)
         colour_db = self.constants.noise_colour_db * self.smooth_curves(n_rows, n_bins, rng)
-        grain = torch.randn(n_rows, n_bins, generator=rng, device=rng.device)
+        frame = torch.randint(len(self.white_noise), (n_rows,), generator=rng, device=rng.device)
         level_db = range_db[0] + (range_db[1] - range_db[0]) * uniform[:, :1]
-        shape = db_to_amplitude(colour_db + self.constants.noise_grain_db * grain)
+        shape = self.white_noise[frame] * db_to_amplitude(colour_db)
         noisy = uniform[:, 1:] < self.strengths.noise_floor
         return reference * db_to_amplitude(level_db) * shape * noisy
 

@@ -234,8 +234,9 @@ class Mixer:
         steps, detuning = self.augmentation.shifts(numbers, rng)
         shift = shift + steps
         augmented = self._shifted(clean.mean(dim=1), shift + detuning)
-        neighbours = subframes.mean(dim=1).roll(1, dims=0)
-        augmented = self.augmentation.add_ringing(augmented, neighbours, rng)
+        others = [subframes.mean(dim=1).roll(steps, dims=0) for steps in (1, 2)]
+        augmented = self.augmentation.add_ringing(augmented, others[0], rng)
+        augmented = self.augmentation.add_reverb(augmented, others, rng)
         augmented = self.augmentation.change_timbre(augmented, rng)
         classes = self._classes(numbers + steps, dynamics, source.age[positions], silent)
         return self._shifted(clean, shift), augmented, classes

@@ -121,6 +121,15 @@ def balanced_accuracy(counts: np.ndarray) -> float:
     return float((counts.diagonal()[occurring] / counts.sum(axis=1)[occurring]).mean())
 
 
+def mean_class_error(counts: np.ndarray) -> float:
+    """Mean distance of estimated from true class, from the confusion matrix of ordered classes
+    (Gaudette & Japkowicz 2009, "Evaluation methods for ordinal classification"); nan where nothing
+    was counted.
+    """
+    distance = np.abs(np.subtract.outer(*2 * [np.arange(len(counts))]))
+    return float((counts * distance).sum() / counts.sum()) if counts.any() else float("nan")
+
+
 def permutation_invariant_accuracy(reference: np.ndarray, estimated: np.ndarray) -> float:
     """Fraction of instruments that are right in the best assignment of estimates to instruments of
     each frame.

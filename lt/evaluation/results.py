@@ -30,6 +30,7 @@ MEASURES = {
     "log_spectral_distance_db": "log-spectral distance (dB)",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
+    "mean_class_error": "mean class error",
     "accuracy_permutation_invariant": "accuracy, any order",
     "accuracy_sounding": "accuracy where it sounds",
     "octave_errors": "octave errors",
@@ -54,6 +55,8 @@ EXPLANATIONS = {
     "accuracy": "Fraction of frames whose most probable class, by the posterior's mean, is the "
     "true one; silence is a class where the model has it.",
     "balanced accuracy": "Mean of the accuracies of the classes that occur.",
+    "mean class error": "Dynamics: mean distance of the predicted from the true class, of frames "
+    "that sound in both.",
     "accuracy, any order": "Mixtures: in the best assignment of the predictions to the "
     "instruments.",
     "note": "Octave and pitch both right. Octave errors are sounding frames with the right pitch "

@@ -343,6 +343,10 @@ def symbol_scores(
         else:
             counts = metrics.confusion(truth, estimated, space.sizes[own[0]])
             values["balanced_accuracy"] = metrics.balanced_accuracy(counts)
+        if label == "dynamics":  # ordered, where both sound
+            sounding = counts[: N_CLASSES[label], : N_CLASSES[label]]
+            if sounding.any():
+                values["mean_class_error"] = metrics.mean_class_error(sounding)
         if len(space.instruments) > 1:
             accuracy = metrics.permutation_invariant_accuracy(truth, estimated)
             values["accuracy_permutation_invariant"] = accuracy

@@ -130,7 +130,9 @@ class Trainer:
         self.training_step = TrainingStep(settings, device, workers)
         augmentation = None
         if self.config.augment:
-            augmentation = Augmentation(self.config, data.config, settings.scaler.reference)
+            augmentation = Augmentation(
+                self.config, data.config, settings.scaler.reference, self.device
+            )
         train, valid = split.frames["train"], split.frames["valid"]
         space = settings.space
         played = train

@@ -55,6 +55,7 @@ def other_timbre(rows, **strengths):
 def test_nothing_switched_on_changes_nothing():
     assert torch.equal(augmentation().add_noise(spectra(), rng()), spectra())
     assert torch.equal(augmentation().add_ringing(spectra(), spectra(), rng()), spectra())
+    assert torch.equal(augmentation().add_reverb(spectra(), [spectra()], rng()), spectra())
     torch.testing.assert_close(other_timbre(spectra()), spectra())
     steps, detuning = augmentation().shifts(torch.arange(60, 70), rng())
     assert not steps.any() and not detuning.any()
@@ -109,7 +110,27 @@ def test_silence_stays_silent_but_for_noise():
     assert (quiet.change_timbre(silence, rng()) == 0).all()
     assert (quiet.add_noise(silence, rng()) == 0).all()
     noisy = augmentation(noise_floor=1.0).add_noise(silence, rng())
-    assert torch.isfinite(noisy).all() and (noisy > 0).all() and float(noisy.max()) < 1
+    assert torch.isfinite(noisy).all() and (noisy > 0).all()
+
+
+def test_tails_of_other_notes_are_softer_than_the_note_and_not_added_to_rests():
+    rows = spectra(2000)
+    rows[::2] = 0  # rests
+    loud = 100 * torch.rand(2000, 410, generator=rng(2))
+    wet = augmentation(reverb=1.0).add_reverb(rows, [loud, loud.roll(1, 0)], rng())
+    assert (wet[::2] == 0).all()
+    tail = (wet[1::2].square() - rows[1::2].square()).clamp_min(0).mean(dim=1).sqrt()
+    level_db = 20 * torch.log10(tail / rows[1::2].square().mean(dim=1).sqrt())
+    assert -50 < float(level_db.median()) < -6 and (level_db > -40).float().mean() > 0.7
+    half = augmentation(reverb=0.5).add_reverb(rows, [loud], rng())
+    assert 0.4 < float((half != rows)[1::2].any(dim=1).float().mean()) < 0.6
+
+
+def test_noise_is_that_of_the_transform_of_white_noise():
+    noise = augmentation().white_noise
+    torch.testing.assert_close(noise.mean(dim=0), torch.ones(410))
+    narrow, wide = noise[:, :48].std(), noise[:, -48:].std()
+    assert 0.4 < float(narrow) < 0.6 and float(wide) < 0.5 * float(narrow)  # Rayleigh: 0.52
 
 
 def test_the_same_generator_gives_the_same_sound():

@@ -133,6 +133,14 @@ def test_confusion_and_balanced_accuracy_are_those_of_scikit_learn(seed):
     assert metrics.accuracy(truth, estimated) == pytest.approx(counts.trace() / counts.sum())
 
 
+def test_mean_class_error_is_the_mean_absolute_difference():
+    truth, estimated = RANDOM.integers(0, 5, 300), RANDOM.integers(0, 5, 300)
+    error = metrics.mean_class_error(metrics.confusion(truth, estimated, 5))
+    assert error == pytest.approx(np.abs(truth - estimated).mean())
+    assert metrics.mean_class_error(metrics.confusion(truth, truth, 5)) == 0
+    assert np.isnan(metrics.mean_class_error(np.zeros((5, 5), int)))
+
+
 def test_perfect_is_one_shuffled_is_chance_constant_is_the_majority():
     truth = RANDOM.choice(5, 20_000, p=[0.4, 0.3, 0.15, 0.1, 0.05])
     shuffled, constant = RANDOM.permutation(truth), np.zeros_like(truth)

@@ -19,6 +19,7 @@ WORDS = {
     "log-spectral distance (dB)": "log_spectral_distance_db",
     "accuracy": "accuracy",
     "balanced accuracy": "balanced_accuracy",
+    "mean class error": "mean_class_error",
     "accuracy where it sounds": "accuracy_sounding",
     "octave errors": "octave_errors",
 }
