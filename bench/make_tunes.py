@@ -8,7 +8,8 @@
 Thresholds and settings are chosen on them. SOURCE is what `python3 -m lt.builders` takes, except
 data sets, which hold no sound. SET_DIR is laid out as the Cantos flute set. Notes are used as they
 were recorded, low-frequency noise included; melodies move by less than an octave at a time, and are
-detached, legato, or ring into the next note.
+detached, legato, ring into the next note, or are played in a room, of which their labels know
+nothing.
 
 The labels do not depend on the thresholds of note decoding. The onset of a rendered note is its
 note-on, that of a recorded note the steepest rise of its amplitude in the first 0.25 s of the
@@ -28,6 +29,7 @@ from pathlib import Path
 import click
 import numpy as np
 from librosa.feature import rms
+from scipy.signal import oaconvolve
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -52,13 +54,20 @@ class Style:
     Attributes:
         step: time from onset to onset, relative to the duration of the first note.
         fade_seconds: for which a note sounds on after its offset.
+        room: whether the tune is played in a room (`in_room`).
     """
 
     step: float
     fade_seconds: float
+    room: bool = False
 
 
-STYLES = {"detached": Style(1.3, 0.05), "legato": Style(1.0, 0.02), "ringing": Style(0.9, 0.15)}
+STYLES = {
+    "detached": Style(1.3, 0.05),
+    "legato": Style(1.0, 0.02),
+    "ringing": Style(0.9, 0.15),
+    "room": Style(1.15, 0.05, room=True),
+}
 NOTES_PER_TUNE = 24
 SECONDS = (0.15, 0.9)  # of a note
 REST_PROBABILITY = 0.1
@@ -67,6 +76,9 @@ WIDEST_STEP = 9  # semitones
 ATTACK_SECONDS = 0.25  # of a recorded note, in which its onset is searched
 HOP = 64  # samples from one measurement of the amplitude to the next
 LEAD_SECONDS = 0.08  # of a recording that are kept before its note begins
+REVERBERATION_SECONDS = (0.3, 1.5)  # in which a room's sound decays by 60 dB
+DIRECT_DB = (0.0, 15.0)  # energy of the direct sound relative to that of all reflections
+PREDELAY_SECONDS = 0.005  # from the direct sound to the first reflection
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,19 @@ def excerpt_of(note: SourceNote, seconds: float, fade_seconds: float) -> Excerpt
     return Excerpt(piece, lead, lead + duration)
 
 
+def in_room(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Audio (samples,) as it sounds in a random room: the direct sound and noise that decays
+    exponentially (Moorer, About This Reverberation Business, 1979), its tail included.
+    """
+    decay, direct_db = rng.uniform(*REVERBERATION_SECONDS), rng.uniform(*DIRECT_DB)
+    times = np.arange(round(decay * SAMPLE_RATE)) / SAMPLE_RATE
+    reflections = rng.standard_normal(len(times)) * 10 ** (-3 * times / decay)
+    reflections *= 10 ** (-direct_db / 20) / np.linalg.norm(reflections)
+    predelay = np.zeros(round(PREDELAY_SECONDS * SAMPLE_RATE) - 1)
+    response = np.concatenate([[1.0], predelay, reflections])
+    return oaconvolve(audio, response).astype(np.float32)
+
+
 def cut_by(note: Note, following: Note) -> Note:
     """A note, ended where another of the same number begins, as MIDI requires."""
     if note.note_number != following.note_number:
@@ -153,7 +178,7 @@ def make_tune(
     audio = np.zeros(end + SAMPLE_RATE // 2, np.float32)
     for start, piece in placed:
         audio[start : start + len(piece)] += piece
-    return to_peak(audio), notes
+    return to_peak(in_room(audio, rng) if style.room else audio), notes
 
 
 def notes_of(sources: tuple[SourceNote, ...], instrument: str, half: str) -> list[SourceNote]:

@@ -131,6 +131,19 @@ def test_notes_of_one_number_are_apart_and_a_seed_says_all(notes, tmp_path, styl
         assert all(note.offset <= after.onset + 2e-3 for note, after in zip(same, same[1:]))
 
 
+def test_a_room_sounds_on_after_the_direct_sound_which_stays_as_it_is():
+    rng, audio = np.random.default_rng(0), np.zeros(SAMPLE_RATE, np.float32)
+    audio[1000] = 1.0
+    heard = make_tunes.in_room(audio, rng)
+    direct, reflections = heard[1000], heard[1001:]
+    assert direct == pytest.approx(1.0, abs=1e-6) and not heard[:1000].round(6).any()
+    energy = 10 * np.log10(np.square(reflections).sum())
+    low, high = make_tunes.DIRECT_DB
+    assert -high - 1e-6 <= energy <= -low + 1e-6
+    half = len(reflections) // 8
+    assert np.square(reflections[:half]).sum() > np.square(reflections[half:]).sum()
+
+
 def test_halves_share_no_note(notes):
     sources = index_sources([notes], BuildConfig()).notes
     even, odd = (
