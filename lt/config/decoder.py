@@ -49,7 +49,10 @@ class DecoderConfig:
     onset_db_in_mixture: float = constant(
         -6.0, "dB", "the same for a level measured in bands, which ring before and after alike"
     )
-    offset_db: float = constant(-20.0, "dB", _CONVENTION)
+    offset_db: float = constant(-20.0, "dB", _CONVENTION)  # at most, of the level before a release
+    faded_db: float = constant(-34.0, "dB", "of a note that dies away: a fiftieth of the peak")
+    release_times: tuple[float, ...] = constant((0.03, 0.06, 0.12), "s", _SWEPT)  # of a release
+    release_fit: float = constant(0.3, "s", _SWEPT)  # the level before is a line for so long
     attack: float = constant(0.3, "s", _SWEPT)  # in which a note reaches its peak
     rest_db: float = constant(14.0, "dB", _SWEPT)  # below the attack: there was a rest before
     quiet_db: float = constant(30.0, "dB", _SWEPT)  # below the attack: all that follows is attack
@@ -66,6 +69,8 @@ class DecoderConfig:
     )
     # Repeated notes.
     rise_db: float = constant(8.0, "dB", _SWEPT)
+    stroke_db: float = constant(6.0, "dB", _SWEPT)
+    stroke: float = constant(0.02, "s", _SWEPT)
     rise: float = constant(0.08, "s", _SWEPT)  # in which the level rises by rise_db
     near_db: float = constant(12.0, "dB", _SWEPT)  # below the note's peak; less is an echo
     shortest_repeat: float = constant(0.08, "s", _SWEPT)

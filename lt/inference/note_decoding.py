@@ -79,8 +79,8 @@ def posteriors_to_tracks(
 def posteriors_to_notes(
     posteriors: Posteriors, instrument: int = 0, config: DecoderConfig = DecoderConfig()
 ) -> list[Note]:
-    """The notes of one instrument, in order; those of one note number do not overlap. None for a
-    model without the label `pitch`.
+    """The notes of one instrument, in order and one at a time. None for a model without the label
+    `pitch`.
     """
     if "pitch" not in posteriors.space.labels:
         return []
@@ -93,8 +93,9 @@ def posteriors_to_notes(
     regions = detector.join_decays(decode_regions(detector))
     onsets = refine_onsets(regions, detector)
     notes = [_note(region, detector) for region in refine_offsets(regions, onsets, detector)]
-    notes = _without_overlaps(notes)
-    return [note for note in notes if note.offset - note.onset >= config.shortest_note]
+    return [
+        note for note in _in_one_voice(notes) if note.offset - note.onset >= config.shortest_note
+    ]
 
 
 def _note(region: Region, detector: OnsetDetector) -> Note:
@@ -110,15 +111,11 @@ def _note(region: Region, detector: OnsetDetector) -> Note:
     return Note(onset, offset, region.note_number, int(dynamics_to_velocity(dynamics)))
 
 
-def _without_overlaps(notes: Sequence[Note]) -> list[Note]:
-    """Notes in order, each cut where the next of the same number begins, as MIDI requires."""
-    separated: list[Note] = []
-    next_onset: dict[int, float] = {}
-    for note in sorted(notes, reverse=True):
-        offset = min(note.offset, next_onset.get(note.note_number, note.offset))
-        separated.append(replace(note, offset=offset))
-        next_onset[note.note_number] = note.onset
-    return separated[::-1]
+def _in_one_voice(notes: Sequence[Note]) -> list[Note]:
+    """Notes in order, each cut where the next begins."""
+    notes = sorted(notes)
+    onsets = [*(note.onset for note in notes[1:]), np.inf]
+    return [replace(note, offset=min(note.offset, onset)) for note, onset in zip(notes, onsets)]
 
 
 # --- 1. which notes -------------------------------------------------------------------------------
@@ -235,9 +232,9 @@ def refine_offsets(
     for region, onset, next_onset in zip(regions, onsets, following):
         level_db = detector.level_db(region)
         clear_db = level_db if detector.others else posteriors.clear_db
-        end = region.end
-        if not next_onset.masked:  # the region may end in the next note's attack
-            end = max(onset.frame + 1, region.start + 1, min(end, next_onset.frame))
+        # alone, a note may sound on after its last segment that is heard as its number
+        end = min(region.end, next_onset.frame) if detector.others else next_onset.frame
+        end = max(onset.frame + 1, region.start + 1, end)
         repeats = [region.start + frame for frame in detector.repeats(clear_db[region.start : end])]
         starts = [onset.frame, *(frame for frame in repeats if frame - onset.frame >= shortest)]
         for start, until in zip(starts, [*starts[1:], end]):

@@ -122,18 +122,27 @@ class OnsetDetector:
         return find_peaks(-floored, prominence=self.config.dip_prominence)[0]
 
     def repeats(self, level_db: np.ndarray) -> list[int]:
-        """Frames at which the note of level_db is repeated: dips after which the level rises
-        quickly and near to its peak. The dips of a tremolo are shallower, an echo is weaker.
+        """Frames at which the note of level_db is repeated: the level rises quickly, or out of a
+        deep dip, and near to its peak. That of a tremolo rises slowly, that of an echo less.
         """
         config = self.config
-        rise, attack = self.frames(config.rise), self.frames(config.attack)
+        rise, stroke = self.frames(config.rise), self.frames(config.stroke)
+        attack = self.frames(config.attack)
+        later = np.concatenate([level_db[stroke:], np.full(min(stroke, len(level_db)), -np.inf)])
+        strokes, _ = find_peaks(later - level_db, height=config.stroke_db, distance=rise)
+        deep = [
+            dip
+            for dip in self._dips(level_db)
+            if level_db[dip : dip + rise].max() >= level_db[dip] + config.rise_db
+        ]
         found = [0]
-        for dip in self._dips(level_db):
-            quick = level_db[dip : dip + rise].max() >= level_db[dip] + config.rise_db
-            near = level_db[dip : dip + attack].max() >= level_db.max() - config.near_db
-            distance = min(dip - found[-1], len(level_db) - dip)
-            if quick and near and distance >= self.frames(config.shortest_repeat):
-                found.append(int(dip))
+        for start in np.union1d(strokes, deep).astype(int):
+            distance = min(start - found[-1], len(level_db) - start)
+            if distance < self.frames(config.shortest_repeat):
+                continue
+            peaks = level_db[found[-1] : start].max(), level_db[start : start + attack].max()
+            if min(peaks) >= level_db.max() - config.near_db:
+                found.append(int(start))
         return found[1:]
 
     # --- onsets and offsets -----------------------------------------------------------------------
@@ -168,9 +177,56 @@ class OnsetDetector:
         return start + _first(level_db[start:end] >= peak + self.onset_db)
 
     def offset(self, level_db: np.ndarray, start: int, end: int) -> int:
-        """One past the last frame in [start, end) within `offset_db` of the peak."""
-        own = level_db[start:end]
-        return end - _first(own[::-1] >= own.max() + self.config.offset_db)
+        """One past the last frame of the note that begins at `start`, at most `end`.
+
+        A note ends where it is released: where its level leaves the line on which it went on, held
+        or decaying by itself, for good. What follows is the release or the room. A note that is not
+        released ends `faded_db` below its peak, if nothing begins before.
+        """
+        config = self.config
+        before_next = max(start, end - self.frames(config.search_before))
+        foot = before_next + int(level_db[before_next:end].argmin())  # of the next attack
+        own = level_db[start : foot + 1]
+        own = np.maximum(own, own.max() + config.faded_db + config.offset_db)
+        audible = len(own) - _first(own[::-1] >= own.max() + config.faded_db)
+        attack_peak = own[: self.frames(config.attack)].max()
+        begin = _first(own >= attack_peak + self.onset_db)
+        released = begin + self._release(own[begin:])
+        near = own[-self.frames(config.search_before) :]
+        dipped = len(own) - _first(near[::-1] >= near.max() - config.onset_dip_db)
+        last = min(audible, released, dipped)
+        return end if last == len(own) else start + last
+
+    def _release(self, level_db: np.ndarray) -> int:
+        """The frame at which a note with `level_db: (frames,)` is released, `len(level_db)` if it
+        is not.
+        """
+        value, slope = _trailing_lines(level_db, self.frames(self.config.release_fit))
+        loudest_after = np.maximum.accumulate(level_db[::-1])[::-1]
+        for within, fall in self.release_falls.items():
+            line = (value + slope * within)[:-within]
+            fallen = loudest_after[within:] <= line - fall
+            fallen[: min(self.release_falls)] = False
+            if fallen.any():
+                last = _first(fallen)
+                line = value[last] + slope[last] * np.arange(within)
+                own = level_db[last : last + within] >= line - fall
+                return last + within - _first(own[::-1])
+        return len(level_db)
+
+    @cached_property
+    def release_falls(self) -> dict[int, float]:
+        """Frames -> dB by which a released note falls within them: half of the largest such fall of
+        the recording. In a room no note falls further than to the room's own sound, and its tail
+        is not a note; elsewhere the convention of references holds.
+        """
+        config, level_db = self.config, self.posteriors.level_db
+        level_db = np.maximum(level_db, level_db.max() - config.level_range)
+        falls = {}
+        for frames in map(self.frames, config.release_times):
+            largest = (level_db[:-frames] - level_db[frames:]).max(initial=0.0)
+            falls[frames] = float(np.clip(largest / 2, config.onset_dip_db, -config.offset_db))
+        return falls
 
     def _attack_peak(self, level_db: np.ndarray, start: int, end: int) -> float:
         return float(level_db[start : min(end, start + self.frames(self.config.attack))].max())
@@ -297,6 +353,22 @@ def partial_bands(
     partials = partials[partials >= min(lowest_hz, 0.6 * partials[-1])]
     indices = np.floor(SEMITONES * np.log2(partials / fmin)).astype(int)
     return np.unique(indices[(indices >= 0) & (indices < n_bands)])
+
+
+def _trailing_lines(values: np.ndarray, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lines fitted to the last `n_frames` up to each frame, those that rise as constants: their
+    values there and their slopes, (frames,) each.
+    """
+    ends = np.arange(1, len(values) + 1)
+    begins = np.maximum(0, ends - n_frames)
+    x, y = np.arange(len(values)) - len(values) / 2, values
+    sums = [np.concatenate([[0.0], np.cumsum(term)]) for term in (x, y, x * x, x * y)]
+    count = ends - begins
+    sx, sy, sxx, sxy = (total[ends] - total[begins] for total in sums)
+    variance = np.maximum(sxx - sx * sx / count, 1e-9)
+    slope = np.minimum((sxy - sx * sy / count) / variance, 0.0)
+    slope[count < 4] = 0.0
+    return sy / count + slope * (x - sx / count), slope
 
 
 def _first(mask: np.ndarray) -> int:
