@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
-from lt.config import SpectralConfig
+from lt.config import SoundFileConfig, SpectralConfig
 from lt.files import atomic_path
 
+CONFIG = SoundFileConfig()
 SAMPLE_RATE = SpectralConfig.sample_rate
 LOWEST_RATE = 1000  # hertz; below, a file of some kilobytes would take hours to process
 HIGHEST_RATE = 1_000_000  # hertz; above, a block of some seconds would fill the memory
@@ -131,6 +132,37 @@ def _mono_blocks(file: soundfile.SoundFile, name: str, block: int) -> Iterator[n
                 yield mono
     except soundfile.LibsndfileError as error:
         raise ValueError(f"the sound file {name} is damaged: {error.error_string}") from None
+
+
+def mix_channels(samples: np.ndarray) -> np.ndarray:
+    """One channel of several: their average, or the loudest where they cancel one another.
+
+    Args:
+        samples: (samples, channels).
+    Returns:
+        (samples,) float32.
+    """
+    channel = _heard_channel([samples])
+    return _mono(samples, channel)
+
+
+def _mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
+    """(samples, channels) -> (samples,): one channel, or the average of all."""
+    if channel is None:
+        return samples.mean(axis=1, dtype=np.float32)
+    return np.ascontiguousarray(samples[:, channel])
+
+
+def _heard_channel(blocks: Iterable[np.ndarray]) -> int | None:
+    """The loudest channel of a sound (samples, channels) whose channels cancel when averaged, as
+    those of an inverted microphone do; None where they do not.
+    """
+    own = average = 0.0
+    for block in blocks:
+        own = own + np.square(block, dtype=np.float64).sum(axis=0)
+        average += np.square(block.mean(axis=1, dtype=np.float64)).sum()
+    power = np.mean(own)
+    return int(np.argmax(own)) if average < power * 10 ** (CONFIG.cancelled_db / 10) else None
 
 
 def check_audio(audio: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from lt.audio.io import mix_channels
+from lt.audio.soundfont_file import find_presets
 from lt.audio.soundfont_modulators import at_full_velocity
 from lt.config import SpectralConfig
 from lt.labels import note_number_to_hz
@@ -50,18 +52,19 @@ def embedded_font() -> Path:
     return font
 
 
-def check_font(path: Path) -> None:
-    """Check that an unknown font can be loaded, in another process: the synthesiser follows damaged
-    tables wherever they point.
+def check_font(path: Path, bank: int, program: int) -> None:
+    """Check that a preset of an unknown font can be rendered, in another process: the synthesiser
+    follows damaged tables wherever they point.
 
     Raises:
         ValueError: it crashed. Other faults of a font are reported when it is rendered.
     """
     code = (
         "import sys; from pathlib import Path; from lt.audio.soundfont import SoundFont; "
-        "SoundFont(Path(sys.argv[1])).render_note(0, 60, 100, 0.1)"
+        "font, bank, program = Path(sys.argv[1]), *map(int, sys.argv[2:]); "
+        "SoundFont(font, bank=bank).render_note(program, 60, 100, 0.1)"
     )
-    command = [sys.executable, "-c", code, str(path.absolute())]
+    command = [sys.executable, "-c", code, str(path.absolute()), str(bank), str(program)]
     process = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True)
     if process.returncode < 0:
         raise ValueError(f"{path} is damaged: loading it crashes the synthesiser")
@@ -75,11 +78,13 @@ class SoundFont:
         path: an .sf2 or .sf3 file.
         sample_rate: of the rendered audio, in hertz.
         brightness: how much velocity changes the brightness, 0-1.
+        bank: of its presets, 0-128 (128: drum kits).
     """
 
     path: Path
     sample_rate: int = SpectralConfig.sample_rate
     brightness: float = 1.0
+    bank: int = 0
 
     @cached_property
     def _synthesiser(self) -> tuple[Any, int]:
@@ -141,22 +146,23 @@ class SoundFont:
         synthesiser, font = self._synthesiser
         synthesiser.sounds_off()
         self._generate(FADE_OUT_SECONDS)  # whatever sounded before
-        if synthesiser.program_select(0, font, 0, program) is False:
-            raise ValueError(f"{self.path}: no program {program}")
+        if synthesiser.sfpreset_name(font, self.bank, program) is None:
+            find_presets(self.path, self.bank, {program: "asked for"})
+        synthesiser.program_select(0, font, self.bank, program)
         synthesiser.pitchbend(0, WHEEL_CENTRE + round(bend * WHEEL_CENTRE / WHEEL_SEMITONES))
         synthesiser.noteon(0, key, velocity)
         held = self._generate(seconds)
         synthesiser.noteoff(0, key)
-        return np.concatenate([held, self._generate(release_seconds)])
+        return mix_channels(np.concatenate([held, self._generate(release_seconds)]))
 
     def _generate(self, seconds: float) -> np.ndarray:
-        """The synthesiser's next samples, both channels averaged."""
+        """The synthesiser's next samples (samples, 2)."""
         n_samples = round(seconds * self.sample_rate)
         if not n_samples:
-            return np.zeros(0, np.float32)
+            return np.zeros((0, 2), np.float32)
         synthesiser, _ = self._synthesiser
         stereo = np.frombuffer(bytes(synthesiser.generate_simple(n_samples)), dtype=np.float32)
-        return stereo.reshape(-1, 2).mean(axis=1)
+        return stereo.reshape(-1, 2)
 
     def _darken(self, audio: np.ndarray, note_number: int, velocity: int) -> np.ndarray:
         """First-order low-pass whose cutoff rises with velocity."""
@@ -184,6 +190,6 @@ class SoundFont:
 
 
 @lru_cache(maxsize=2)
-def open_font(path: Path, sample_rate: int, brightness: float) -> SoundFont:
+def open_font(path: Path, sample_rate: int, brightness: float, bank: int = 0) -> SoundFont:
     """A font, loaded once for all who render it."""
-    return SoundFont(path, sample_rate, brightness)
+    return SoundFont(path, sample_rate, brightness, bank)

@@ -85,9 +85,10 @@ def build_from_manifest(
 ) -> BuildSummary:
     """Build a data set from the notes of a manifest; see `build_data_set`."""
     _check_outputs(manifest, output)
-    fonts = {n.location.path for n in manifest.notes if isinstance(n.location, FontNote)}
-    for font in sorted(fonts - {embedded_font()}):
-        check_font(font)
+    fonts = {n.location.path: n.location for n in manifest.notes if type(n.location) is FontNote}
+    fonts.pop(embedded_font(), None)
+    for font, note in fonts.items():
+        check_font(font, note.bank, note.program)
     front_end = config.front_end
     with cache_folder(output) as folder:
         jobs = make_jobs(manifest.notes, folder, front_end)

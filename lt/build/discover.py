@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
+from lt.audio.soundfont_file import find_presets
 from lt.build.aligned_midi import index_midi
 from lt.build.annotations import (
     CSV_COLUMNS,
@@ -188,27 +189,37 @@ def _find_csv(folder: Folder) -> str:
 
 def index_font(path: Path, config: BuildConfig) -> Manifest:
     """Index a font: every note of the instruments' ranges at every dynamic, in the order
-    instrument, note, dynamic.
+    instrument, note, dynamic. Notes that it has no sample for are skipped.
 
     Raises:
-        ValueError: an instrument has no program.
+        OSError, ValueError: the font cannot be read, or lacks an instrument's program.
     """
-    seconds = config.note_seconds, config.release_seconds
-    notes = [
-        SourceNote(
-            f"{path.name}:{instrument.program}:{number}:{velocity}",
-            path.name,
-            FontNote(path, instrument.program, velocity, *seconds, config.brightness),
-            name,
-            number,
-            dynamics,
-            path.name,
-        )
-        for name, instrument in map(parse_instrument, dict.fromkeys(config.instruments or EMBEDDED))
-        for number in range(instrument.lowest, instrument.highest + 1)
-        for dynamics, velocity in enumerate(DYNAMICS_VELOCITIES)
-    ]
-    return Manifest(tuple(notes))
+    asked = [parse_instrument(text) for text in dict.fromkeys(config.instruments or EMBEDDED)]
+    presets = find_presets(path, config.bank, {about.program: name for name, about in asked})
+    notes: list[SourceNote] = []
+    skipped: list[Skipped] = []
+    for name, about in asked:
+        for number in range(about.lowest, about.highest + 1):
+            for dynamics, velocity in enumerate(DYNAMICS_VELOCITIES):
+                place = FontNote(
+                    path,
+                    config.bank,
+                    about.program,
+                    velocity,
+                    config.note_seconds,
+                    config.release_seconds,
+                    config.brightness,
+                )
+                bank = f"{config.bank}:" * (config.bank > 0)
+                source = f"{path.name}:{bank}{about.program}:{number}:{velocity}"
+                note = SourceNote(
+                    source, path.name, place, name, number, dynamics, collection=path.name
+                )
+                if presets[about.program].can_render(number, velocity):
+                    notes.append(note)
+                else:
+                    skipped.append(note.skipped("the font has no sample for it"))
+    return Manifest(tuple(notes), tuple(skipped))
 
 
 def parse_instrument(text: str) -> tuple[str, GeneralMidiInstrument]:

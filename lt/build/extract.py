@@ -152,7 +152,8 @@ def _open_data_set(path: Path, mtime_ns: int) -> DataSet:
 def render(note: SourceNote, sample_rate: int) -> np.ndarray:
     """Audio (samples,) of a font's note. Raises as `lt.audio.soundfont.SoundFont.render_note`."""
     location = note.location
-    return open_font(location.path, sample_rate, location.brightness).render_note(
+    font = open_font(location.path, sample_rate, location.brightness, location.bank)
+    return font.render_note(
         location.program,
         note.note_number,
         location.velocity,

@@ -45,6 +45,7 @@ class FontNote:
     """A note that a sound font renders; times in seconds."""
 
     path: Path
+    bank: int
     program: int
     velocity: int
     seconds: float

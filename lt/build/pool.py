@@ -61,7 +61,7 @@ def make_jobs(notes: Sequence[SourceNote], folder: Path, config: SpectralConfig)
     for note in notes:
         key: tuple[object, ...] = note.collection, note.location.path
         if isinstance(note.location, FontNote):
-            key += note.location.program, note.note_number
+            key += note.location.bank, note.location.program, note.note_number
         elif isinstance(note.location, DataSetNote):
             key += (note.location.index // DATA_SET_NOTES,)
         groups.setdefault(key, []).append(note)

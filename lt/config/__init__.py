@@ -6,7 +6,7 @@ method are fields made by `constant`, with unit and origin. Imports nothing heav
 fast.
 
     fields        `flag` and `constant`
-    front_end     SpectralConfig
+    front_end     SpectralConfig, SoundFileConfig
     build         BuildConfig, TrimConfig, NoteTimesConfig
     augmentation  AugmentationConfig
     training      RunConfig and its presets
@@ -38,7 +38,7 @@ from lt.config.fields import (
     scalar_type,
     settings_from_dict,
 )
-from lt.config.front_end import SpectralConfig, front_end_from_dict
+from lt.config.front_end import SoundFileConfig, SpectralConfig, front_end_from_dict
 from lt.config.play import (
     FRAMES_PER_PATH,
     FRAMES_PER_SYMBOL,
@@ -90,6 +90,7 @@ __all__ = [
     "SOUND_MODES",
     "SYMBOL_MODES",
     "Settings",
+    "SoundFileConfig",
     "SpectralConfig",
     "SynthesisConfig",
     "TrajectoryConfig",

@@ -38,6 +38,9 @@ class BuildConfig:
     dynamics: tuple[str, ...] = flag(
         ("pp", "p", "mf", "f", "ff"), "dynamics to keep", kind="dynamics", at_least=1
     )
+    bank: int = flag(
+        0, "fonts: bank of the programs; 128: drum kits, whose keys are no pitches", kind="[0, 128]"
+    )
     note_seconds: float = flag(2.0, "fonts: how long notes are held", kind="[0.1, 60]")
     release_seconds: float = flag(
         2.0, "longest release after a note-off; it ends where it is silent", kind="[0, 60]"

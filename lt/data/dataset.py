@@ -16,7 +16,7 @@ bytes, so that `magnitudes` is mapped from disk by offset and may be larger than
     onset        (notes,) float32         seconds from the begin of the note's first frame
     release      (notes,) float32         note-off, likewise; inf where the note is not released
                                           within its frames
-    sources      (notes,) str             a file, or font:program:number:velocity
+    sources      (notes,) str             a file, or font:[bank:]program:number:velocity
     peaks        (frames,) float32        the largest magnitude of each model frame
     settings     () str                   JSON: format, version, front end, class names, how it was
                                           built, fingerprint

@@ -1,9 +1,9 @@
 """Original audio of a data set's note: read again from its file, or rendered again from its font.
 
 A data set stores the names of its sources (`collection/folder/file.wav`, `...@onset` for a note
-within a file, `font.sf2:program:number:velocity`) but no folders. Sources are searched in the given
-folders, beside the data set, and in the working folder. The audio found is compared with the note's
-frames, so that another file of that name is not mistaken for it.
+within a file, `font.sf2:[bank:]program:number:velocity`) but no folders. Sources are searched in
+the given folders, beside the data set, and in the working folder. The audio found is compared with
+the note's frames, so that another file of that name is not mistaken for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lt.data.dataset import DataSet
 
 MAX_ENERGY_DIFFERENCE = 0.05  # of the frames' energy: the end may have been cut elsewhere
 SEARCH_SECONDS = 0.3  # of silence at the beginning of a recording, beyond what was kept
-_FONT = re.compile(r"(.+\.sf[23]):(\d+):(\d+):(\d+)\Z", re.DOTALL)  # names may hold line breaks
+_FONT = re.compile(r"(.+\.sf[23]):(?:(\d+):)?(\d+):(\d+):(\d+)\Z", re.DOTALL)  # any name
 _RECORDING = re.compile(r"(.+?)(?:@(\d+\.\d+))?\Z", re.DOTALL)
 
 
@@ -43,7 +43,8 @@ def note_audio(data: DataSet, note: int, folders: Sequence[Path] = ()) -> np.nda
         if font := _FONT.match(source):
             name, *numbers = font.groups()
             font = _find(data, name, folders, [embedded_font()])
-            audio = from_sample(_render(data, font, *map(int, numbers)), -_lead(data, note))
+            numbers = (int(number or 0) for number in numbers)
+            audio = from_sample(_render(data, font, *numbers), -_lead(data, note))
         else:
             audio = _read(data, note, source, folders)
         audio = audio[: int(data.lengths[note]) * data.config.frame_hop]
@@ -68,10 +69,12 @@ def _find(data: DataSet, name: str, folders: Sequence[Path], others: Sequence[Pa
     raise FileNotFoundError(f"no file of the source {name}")
 
 
-def _render(data: DataSet, font: Path, program: int, number: int, velocity: int) -> np.ndarray:
+def _render(
+    data: DataSet, font: Path, bank: int, program: int, number: int, velocity: int
+) -> np.ndarray:
     settings = data.settings["built_from"]
     seconds = float(settings["note_seconds"]), float(settings["release_seconds"])
-    opened = open_font(font, data.config.sample_rate, float(settings["brightness"]))
+    opened = open_font(font, data.config.sample_rate, float(settings["brightness"]), bank)
     return high_pass(opened.render_note(program, number, velocity, *seconds), data.config)
 
 

@@ -4,69 +4,14 @@ import struct
 
 import numpy as np
 import pytest
+from font_helpers import RATE, chunk, font
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lt.audio.soundfont import SoundFont, embedded_font
 from lt.audio.soundfont_modulators import CUTOFF, ENVELOPE_TO_CUTOFF, at_full_velocity
 
-RATE, VELOCITY, FALLING_VELOCITY, KEY = 22050, 0x0002, 0x0102, 0x0003
-
-
-def chunk(name, content):
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-
-
-def font(instrument=(), preset=(), shared=(), modulators=(), preset_modulators=()):
-    """A font of one preset, whose one instrument loops a saw; generators as (kind, amount),
-    modulators as (source, target, amount); `shared` generators and `modulators` stand in the
-    instrument's global zone.
-    """
-    saw = np.tile(np.linspace(-9000, 9000, 100).astype("<i2"), 20).tobytes() + bytes(92)
-
-    def generators(*rows):
-        return b"".join(struct.pack("<Hh", *row) for row in (*rows, (0, 0)))
-
-    def modulated(*rows):
-        return b"".join(struct.pack("<HHhHH", *row, 0, 0) for row in (*rows, (0, 0, 0)))
-
-    presets = (
-        struct.pack("<20sHHHIII", name, 0, 0, at, 0, 0, 0)
-        for name, at in ((b"Saw", 0), (b"EOP", 1))
-    )
-    pdta = [
-        (b"phdr", b"".join(presets)),
-        (b"pbag", struct.pack("<4H", 0, 0, len(preset) + 1, len(preset_modulators))),
-        (b"pmod", modulated(*preset_modulators)),
-        (b"pgen", generators(*preset, (41, 0))),
-        (b"inst", struct.pack("<20sH", b"Saw", 0) + struct.pack("<20sH", b"EOI", 2)),
-        (
-            b"ibag",
-            struct.pack(
-                "<6H",
-                0,
-                0,
-                len(shared),
-                len(modulators),
-                len(shared) + len(instrument) + 2,
-                len(modulators),
-            ),
-        ),
-        (b"imod", modulated(*modulators)),
-        (b"igen", generators(*shared, *instrument, (54, 1), (53, 0))),
-        (
-            b"shdr",
-            struct.pack("<20sIIIIIBbHH", b"saw", 0, 2000, 0, 2000, RATE, 57, 0, 0, 1)
-            + struct.pack("<20sIIIIIBbHH", b"EOS", 0, 0, 0, 0, 0, 0, 0, 0, 0),
-        ),
-    ]
-    return chunk(
-        b"RIFF",
-        b"sfbk"
-        + chunk(b"LIST", b"INFO" + chunk(b"ifil", struct.pack("<HH", 2, 1)))
-        + chunk(b"LIST", b"sdta" + chunk(b"smpl", saw))
-        + chunk(b"LIST", b"pdta" + b"".join(chunk(*each) for each in pdta)),
-    )
+VELOCITY, FALLING_VELOCITY, KEY = 0x0002, 0x0102, 0x0003
 
 
 def brightness(content, folder):

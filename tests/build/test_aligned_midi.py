@@ -11,7 +11,7 @@ from builder_helpers import (
 )
 
 from lt.build.discover import index_sources
-from lt.config import BuildConfig
+from lt.config import BuildConfig, TrimConfig
 from lt.data.dataset import read_data_set
 from lt.midi import Note, Track, write_midi
 
@@ -34,7 +34,7 @@ def test_aligned_midi_is_cut_into_its_notes(tmp_path):
     write_midi(root / "mid" / "x-lined.mid", [Track("", 0, tuple(notes))])
     output = build_at(root, tmp_path)
     assert set(labels_of(output).values()) == {("Flute", 4, 9, 2), ("Flute", 5, 0, 4)}
-    assert read_data_set(output).lengths.tolist() == [16, 16]
+    assert read_data_set(output).lengths.tolist() == 2 * [TrimConfig.lead_frames + 16]
     statuses = statuses_of(output)
     assert "no MIDI" in statuses["flute set/Recordings/alone.wav"][1]
     assert statuses["flute set/mid/x-lined.mid"][0] == "index"

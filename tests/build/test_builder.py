@@ -16,6 +16,7 @@ from builder_helpers import (
     statuses_of,
     tone,
 )
+from font_helpers import font
 
 import lt
 from lt.audio.soundfont import embedded_font
@@ -23,6 +24,7 @@ from lt.build.builder import font_manifest
 from lt.build.embedded_set import EMBEDDED
 from lt.config import SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
+from lt.data.originals import note_audio
 from lt.labels import DYNAMICS_NAMES
 from lt.midi import INSTRUMENTS
 from lt.progress import silent
@@ -214,6 +216,34 @@ def test_a_font_that_crashes_the_synthesiser_is_named(tmp_path):
     (tmp_path / "bad.sf2").write_bytes(font)
     code, _, stderr = run(tmp_path / "bad.sf2", "--output", tmp_path / "x.npz")
     assert code == 1 and "bad.sf2" in stderr and not (tmp_path / "x.npz").exists()
+
+
+@pytest.mark.parametrize("dry_run", (0, 1))
+def test_a_program_that_a_font_lacks_is_named_before_anything_is_rendered(tmp_path, dry_run):
+    (tmp_path / "x.sf2").write_bytes(font(presets=((0, 73, b"Fl"), (8, 40, b"Vn"))))
+    asked = ("--instruments", "Flute", "Violin", "--dry_run", dry_run)
+    code, stdout, stderr = run(tmp_path / "x.sf2", *asked, "--output", tmp_path / "x.npz")
+    assert (code, stdout) == (1, "") and stderr.count("\n") == 1
+    assert "no program 40 (Violin) in bank 0; it has 40 Vn in bank 8 (--bank 8)" in stderr
+    assert os.listdir(tmp_path) == ["x.sf2"]
+
+
+def test_another_bank_is_built_and_its_notes_found_again(tmp_path):
+    (tmp_path / "x.sf2").write_bytes(font(presets=((8, 73, b"Fl"),)))
+    code, _, stderr = run(
+        *(tmp_path / "x.sf2", "--output", tmp_path / "x.npz", "--bank", 8, "--note_seconds", 0.3),
+        *("--instruments", "Flute", "--lowest", "A4", "--highest", "A4", "--dynamics", "mf"),
+    )
+    data = read_data_set(tmp_path / "x.npz")
+    assert code == 0 and data.notes.sources.tolist() == ["x.sf2:8:73:69:64"]
+    assert note_audio(data, 0, [tmp_path]) is not None
+
+
+def test_a_dry_run_promises_no_note_that_a_font_has_no_sample_for(tmp_path):
+    (tmp_path / "x.sf2").write_bytes(font(instrument=((43, 60 | 64 << 8),)))
+    code, stdout, _ = run(tmp_path / "x.sf2", "--dry_run", 1, "--instruments", "Flute:0")
+    assert code == 0 and "Flute: 35 notes" in stdout  # 59 to 65: neighbours are bent
+    assert "skipped 180: the font has no sample for it" in stdout
 
 
 def test_the_help_is_quick():

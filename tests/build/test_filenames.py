@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lt.build.discover import index_sources
 from lt.build.filenames import parse_philharmonia, parse_tinysol
 from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
-from lt.config import BuildConfig
+from lt.config import BuildConfig, TrimConfig
 from lt.data.dataset import read_data_set
 from lt.labels import DYNAMICS_NAMES, PITCH_NAMES, note_name_to_number
 
@@ -155,9 +155,9 @@ def test_philharmonia_with_everything_that_goes_wrong(tmp_path):
     assert len(set(data.notes.group[:2].tolist())) == 1 and len(set(data.notes.group.tolist())) == 2
     first, second = (data.peaks[data.starts[n] : data.starts[n + 1]].max() for n in (0, 1))
     assert first / second == pytest.approx(3, rel=0.02)  # the level is kept
-    assert (
-        0.4 + 0.28 < data.lengths[0] * data.config.frame_seconds < 0.4 + 0.40
-    )  # 0.15 s on either side
+    frame = data.config.frame_seconds
+    kept = TrimConfig.lead_frames * frame + 0.4 + TrimConfig.pad_seconds
+    assert data.lengths[0] * frame == pytest.approx(kept, abs=2 * frame)
 
 
 @pytest.mark.parametrize(
