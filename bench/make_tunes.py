@@ -98,8 +98,10 @@ def audio_of(note: SourceNote) -> np.ndarray:
     if not isinstance(location, Recording):
         raise ValueError(f"{location.path} is a data set, which holds no sound")
     begin = round(location.onset * SAMPLE_RATE)
-    end = None if location.offset is None else round(location.offset * SAMPLE_RATE)
-    audio = read_audio(location.path)[begin:end]
+    last = location.until if location.offset is None else location.offset
+    end = None if last is None else round(last * SAMPLE_RATE)
+    audio = read_audio(location.path, SAMPLE_RATE / location.playback.speed)[begin:end]
+    audio = audio * np.float32(location.playback.gain)
     if not audio.any():
         raise ValueError(f"{note.source} is silent")
     return audio

@@ -19,6 +19,7 @@ import math
 import os
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,6 +159,13 @@ def plain(content: object) -> object:
     if hasattr(content, "tolist"):
         return plain(content.tolist())
     raise ValueError(f"{type(content).__name__} cannot be written as JSON")
+
+
+def same_form(name: str) -> str:
+    """A name in the composed Unicode form (NFC), in which names are compared: macOS and some
+    archives decompose letters (`é` is then `e` and an accent).
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def unique_names(names: Iterable[str]) -> list[str]:

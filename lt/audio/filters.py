@@ -60,13 +60,16 @@ def high_pass(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
     return np.concatenate(list(high_pass_blocks([audio], config)))
 
 
-def read_high_passed(path: Path, config: SpectralConfig) -> np.ndarray:
+def read_high_passed(path: Path, config: SpectralConfig, speed: float = 1.0) -> np.ndarray:
     """Read a sound file whole, filtered -> (samples,) at the front end's rate.
 
+    Args:
+        speed: at which it is played; 2: an octave higher, in half the time.
     Raises:
         as `lt.audio.io.read_audio`.
     """
-    return np.concatenate(list(high_pass_blocks(stream_audio(path, config.sample_rate), config)))
+    blocks = stream_audio(path, config.sample_rate / speed)
+    return np.concatenate(list(high_pass_blocks(blocks, config)))
 
 
 def _reflected(audio: np.ndarray, before: int, after: int) -> np.ndarray:

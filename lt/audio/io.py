@@ -29,7 +29,7 @@ LARGEST_SAMPLE = 1e4  # 80 dB above full scale, which no recording reaches
 READABLE = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
 
 
-def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+def read_audio(path: str | Path, sample_rate: float = SAMPLE_RATE) -> np.ndarray:
     """Read a sound file whole, average its channels and resample it.
 
     Returns:
@@ -50,7 +50,7 @@ def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 def stream_audio(
-    path: str | Path, sample_rate: int = SAMPLE_RATE, block_seconds: float = 10.0
+    path: str | Path, sample_rate: float = SAMPLE_RATE, block_seconds: float = 10.0
 ) -> Iterator[np.ndarray]:
     """Read a sound file block by block: (samples,) float32 arrays of about `block_seconds`.
 
@@ -65,6 +65,12 @@ def audio_seconds(path: str | Path) -> float:
     """Duration by the file's header. Raises as `read_audio`."""
     with _open(Path(path)) as file:
         return file.frames / file.samplerate
+
+
+def file_sample_rate(path: str | Path) -> int:
+    """Samples a second of a sound file, by its header. Raises as `read_audio`."""
+    with _open(Path(path)) as file:
+        return file.samplerate
 
 
 def needs_conversion(path: str | Path, sample_rate: int = SAMPLE_RATE) -> bool:
@@ -99,7 +105,7 @@ def _system_name(path: Path) -> Path | bytes:
 
 
 def _resampled(
-    file: soundfile.SoundFile, name: str, sample_rate: int, block: int
+    file: soundfile.SoundFile, name: str, sample_rate: float, block: int
 ) -> Iterator[np.ndarray]:
     """Mono blocks of an open file at `sample_rate`, as many samples as `read_audio` states."""
     resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")

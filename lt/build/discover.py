@@ -1,7 +1,8 @@
 """Indexing of sources: which kind a path is, and the manifest of the notes of several sources.
 
-A source is a sound font, a folder (with a CSV, good-sounds' index, aligned MIDI, or file names like
-those of TinySOL or the Philharmonia), or another data set file. Nothing here reads audio.
+A source is a sound font, an SFZ instrument, a folder (with a CSV, SFZ instruments, good-sounds'
+index, aligned MIDI, or file names that carry the labels), or another data set file. Nothing here
+reads audio.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from lt.build.annotations import (
 )
 from lt.build.embedded_set import EMBEDDED
 from lt.build.filenames import (
+    LAYER_NAME,
     PHILHARMONIA_NAME,
     TINYSOL_NAME,
+    index_layers,
     index_philharmonia,
     index_tinysol,
 )
@@ -39,6 +42,8 @@ from lt.build.notes import (
     SourceNote,
     joined,
 )
+from lt.build.sfz import SUFFIX as SFZ
+from lt.build.sfz import find_instruments, index_sfz
 from lt.build.vocabulary import instrument_name, note_number_of
 from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
@@ -48,11 +53,14 @@ from lt.labels import octave_pitch_to_note_number
 from lt.midi import DYNAMICS_VELOCITIES, INSTRUMENTS, GeneralMidiInstrument
 
 FONTS = (".sf2", ".sf3")
+IN_FOLDER = (".csv", SFZ)  # files that name others beside them
 INDEXERS = {
     "csv": lambda indexer: index_csv(indexer, _find_csv(indexer.folder)),
+    "sfz": lambda indexer: index_sfz(indexer, find_instruments(indexer.folder.files)),
     "tinysol": index_tinysol,
     "orchideasol": index_tinysol,
     "philharmonia": index_philharmonia,
+    "layers": index_layers,
     "good-sounds": index_good_sounds,
     "midi": index_midi,
 }
@@ -73,7 +81,7 @@ def index_sources(sources: Sequence[Path], config: BuildConfig) -> Manifest:
             raise FileNotFoundError(f"no file or folder at {source}")
     absolute = [Path(os.path.abspath(source)) for source in sources]
     collections = unique_names(
-        (path.parent if path.suffix.lower() == ".csv" else path).name for path in absolute
+        (path.parent if path.suffix.lower() in IN_FOLDER else path).name for path in absolute
     )
     manifests = [
         _index_source(source, collection, config)
@@ -118,8 +126,11 @@ def _index_source(source: Path, collection: str, config: BuildConfig) -> Manifes
             return index_font(source, config)
         if suffix == ".npz" and kind in ("auto", "set"):
             return index_data_set(source, collection, config)
-        if suffix == ".csv" and kind in ("auto", "csv"):
-            return index_csv(Indexer(Folder.of(source.parent, collection), config), source.name)
+        if suffix in IN_FOLDER and kind in ("auto", suffix[1:]):
+            indexer = Indexer(Folder.of(source.parent, collection), config)
+            if suffix == SFZ:
+                return index_sfz(indexer, [source.name])
+            return index_csv(indexer, source.name)
     else:
         folder = Folder.of(source, collection)
         if kind.startswith(MIRDATA):
@@ -128,7 +139,7 @@ def _index_source(source: Path, collection: str, config: BuildConfig) -> Manifes
         if kind in INDEXERS:
             return INDEXERS[kind](Indexer(folder, config))
     raise ValueError(
-        f"{source} is no source of kind {kind} (expected a folder, .sf2, .sf3, .csv or .npz)"
+        f"{source} is no source of kind {kind} (expected a folder, .sf2, .sf3, .sfz, .csv or .npz)"
     )
 
 
@@ -146,7 +157,9 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
         return "csv"
     except ValueError as error:
         no_csv = error
-    patterns = {"tinysol": TINYSOL_NAME, "philharmonia": PHILHARMONIA_NAME}
+    if find_instruments(folder.files):
+        return "sfz"
+    patterns = {"tinysol": TINYSOL_NAME, "philharmonia": PHILHARMONIA_NAME, "layers": LAYER_NAME}
     counts = {
         kind: sum(bool(pattern.fullmatch(Path(file).stem)) for file in folder.sounds())
         for kind, pattern in patterns.items()

@@ -72,14 +72,16 @@ class NoteAudio:
 
 
 def extract(notes: Sequence[SourceNote], config: SpectralConfig) -> Features:
-    """Features of notes whose audio is in one file.
+    """Features of notes whose audio is in one file, played at one speed.
 
     Raises:
         ValueError, OSError: the file cannot be read.
         ImportError: tinysoundfont, which renders fonts, is not installed.
     """
     location = notes[0].location
-    whole = read_high_passed(location.path, config) if type(location) is Recording else None
+    whole = None
+    if type(location) is Recording:
+        whole = read_high_passed(location.path, config, location.playback.speed)
     blocks, extracted = [], []
     for note in notes:
         if isinstance(note.location, DataSetNote):
@@ -179,10 +181,13 @@ def _cut(whole: np.ndarray, note: SourceNote, config: SpectralConfig) -> NoteAud
     begin = round(location.onset * rate)
     if begin >= len(whole):
         return NoteAudio(whole[:0], reason="it begins after the end of its file")
+    if location.playback.gain_db:
+        whole = whole * np.float32(location.playback.gain)
     end, note_off = len(whole), np.nan
+    if location.until is not None:
+        end = min(round(location.until * rate), len(whole))
     if location.offset is not None:
         note_off = max(round(location.offset * rate) - begin, 0)
-        end = min(round(location.until * rate), len(whole))
         end = begin + next_attack(whole[begin:end], note_off, rate)
         end = begin + end_of_release(whole[begin:end], note_off, rate)
     audio = whole[begin:end]

@@ -1,7 +1,8 @@
-"""Published collections of single notes whose file names carry the labels.
+"""Collections of single notes whose file names carry the labels.
 
 TinySOL and OrchideaSOL: `<Family>/<Instrument>/ordinario/Fl-ord-C4-mf-N-T14d.wav`, folds in
-TinySOL_metadata.csv. Philharmonia: `flute_As4_05_forte_normal.mp3`.
+TinySOL_metadata.csv. Philharmonia: `flute_As4_05_forte_normal.mp3`. Sampled instruments: by note
+and velocity layer, `D#4v8.mp3`.
 
 A parser of names returns a `NoteDescription`, or raises ValueError with the reason why the file is
 not used.
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from lt.build.notes import Indexer, Manifest, NoteDescription
 from lt.data.pairs import not_a_sound
+from lt.labels import DYNAMICS_NAMES
+from lt.midi import velocity_to_dynamics
 
 TINYSOL_METADATA = "TinySOL_metadata.csv"
 MAX_FOLDS = 1_000_000
@@ -23,6 +26,11 @@ TINYSOL_NAME = re.compile(
     r"([A-Za-z]+(?:\+[A-Za-z]+)*)-([A-Za-z_+.]+)-([A-G][#b]?-?\d+)-([a-z]+)-([^-]+)-([^-]+)"
 )
 PHILHARMONIA_NAME = re.compile(r"([a-z][a-z -]*)_([A-G]s?\d+)_([^_]+)_([^_]+)_([^_]+)")
+LAYER_NAME = re.compile(
+    r"(?:(?P<instrument>.+?)[ _-]+)?(?P<note>[A-Ga-g](?:#|b|s)?-?\d)[ _-]?v(?:el)?(?P<layer>\d{1,3})"
+    r"(?:[ _-]*rr\d+)?"
+)
+MOST_LAYERS = 32  # of sampled instruments; greater numbers are MIDI velocities
 _PLAIN_ARTICULATIONS = ("normal", "arco-normal")
 
 
@@ -121,3 +129,32 @@ def parse_philharmonia(file: str) -> NoteDescription:
     if articulation not in _PLAIN_ARTICULATIONS:
         raise ValueError("an articulation other than normal")
     return NoteDescription(instrument, note, dynamics)
+
+
+# --- sampled instruments --------------------------------------------------------------------------
+
+
+def index_layers(indexer: Indexer) -> Manifest:
+    """Index a folder of samples named by note and velocity layer (`Piano A4v8.wav`, `D#4v8.mp3`).
+
+    Layers divide the dynamics evenly, from 0 or 1 to the highest number in the folder; where that
+    is above MOST_LAYERS, the numbers are MIDI velocities.
+    """
+    matches = (LAYER_NAME.fullmatch(Path(file).stem) for file in indexer.folder.files)
+    numbers = [int(match["layer"]) for match in matches if match]
+    first, last = min([1, *numbers]), max([1, *numbers])
+
+    def parse(file: str) -> NoteDescription:
+        match = LAYER_NAME.fullmatch(Path(file).stem)
+        if not match:
+            raise ValueError("its name is not NOTEvLAYER (D#4v8)")
+        number = int(match["layer"])
+        if number > 127:
+            raise ValueError(f"no velocity is {number}")
+        dynamics = (2 * (number - first) + 1) * len(DYNAMICS_NAMES) // (2 * (last + 1 - first))
+        if last > MOST_LAYERS:
+            dynamics = int(velocity_to_dynamics(max(number, 1)))
+        instrument = match["instrument"] or indexer.instrument(file)
+        return NoteDescription(instrument, match["note"], DYNAMICS_NAMES[dynamics])
+
+    return index_names(indexer, parse)

@@ -16,7 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lt.build.vocabulary import dynamics_class, instrument_name, note_number_of
+from lt.build.vocabulary import (
+    dynamics_class,
+    instrument_in,
+    instrument_name,
+    note_number_of,
+)
 from lt.config import BuildConfig
 from lt.data.pairs import Folder, not_a_sound
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
@@ -25,19 +30,44 @@ LATEST_SECONDS = 1e6  # the latest onset a note can have
 
 
 @dataclass(frozen=True)
+class Playback:
+    """How a sampler plays a sample: `cents` higher, by playing it faster, and `gain_db` louder.
+
+    `str` gives what the name of a source ends with, such as `~+100.0c-6.02dB`.
+    """
+
+    cents: float = 0.0
+    gain_db: float = 0.0
+
+    @property
+    def speed(self) -> float:
+        """2: an octave higher, in half the time."""
+        return 2 ** (self.cents / 1200)
+
+    @property
+    def gain(self) -> float:
+        """Factor of the samples."""
+        return 10 ** (self.gain_db / 20)
+
+    def __str__(self) -> str:
+        return f"~{self.cents:+.1f}c{self.gain_db:+.2f}dB" if self != Playback() else ""
+
+
+@dataclass(frozen=True)
 class Recording:
-    """A part of a sound file, in seconds.
+    """A part of a sound file, in seconds (as it is played).
 
     Attributes:
         onset: where the note begins, at the earliest.
-        offset: its note-off; None: not known, and the note lasts to the end of the file.
-        until: the latest end of its release, at or after `offset`.
+        offset: its note-off; None: not known, and the note lasts until `until`.
+        until: the latest end of its release, at or after `offset`; None: the end of the file.
     """
 
     path: Path
     onset: float = 0.0
     offset: float | None = None
     until: float | None = None
+    playback: Playback = Playback()
 
 
 @dataclass(frozen=True)
@@ -175,6 +205,17 @@ class Indexer:
             reason = prefix + str(error).replace(str(self.folder.root / file), "the file")
             self.skipped.append(Skipped(self.folder.name(file), reason))
 
+    def instrument(self, file: str, default: str = "") -> str:
+        """Instrument of a file that names none itself: as configured, or by its path.
+
+        Raises:
+            ValueError: neither names one, and there is no `default`.
+        """
+        found = self.config.instrument or instrument_in(self.folder.name(file)) or default
+        if not found:
+            raise ValueError("no instrument is named; name it: --instrument Flute")
+        return found
+
     def add(
         self,
         file: str,
@@ -183,9 +224,10 @@ class Indexer:
         onset: float = 0.0,
         offset: float | None = None,
         until: float = np.inf,
+        playback: Playback = Playback(),  # noqa: B008
     ) -> None:
-        """Add a note of a file, from `onset` to `offset` in seconds; its release ends before
-        `until`.
+        """Add a note of a file, from `onset` to `offset` in seconds; it, or its release, ends
+        before `until`.
 
         Raises:
             ValueError: a word of the description is not understood.
@@ -194,10 +236,11 @@ class Indexer:
         if offset is not None:
             until = max(offset, min(until, offset + self.config.release_seconds))
         place = f"@{onset:.3f}" if onset > 0 or offset is not None else ""
+        end = None if np.isinf(until) else until
         note = SourceNote(
-            name + place,
+            f"{name}{place}{playback}",
             name,
-            Recording(self.folder.root / file, onset, offset, None if offset is None else until),
+            Recording(self.folder.root / file, onset, offset, end, playback),
             instrument_name(description.instrument or self.config.instrument),
             note_number_of(description.note),
             dynamics_class(description.dynamics, self.config.default_dynamics),
@@ -261,15 +304,20 @@ def _distinct(notes: Iterable[SourceNote]) -> tuple[list[SourceNote], list[Skipp
 
 
 def _of_one_recording(notes: Iterable[SourceNote]) -> list[list[SourceNote]]:
-    """Notes of one file grouped where the shorter one shares more than half of its time."""
+    """Notes of one file, played alike, grouped where the shorter one shares more than half of its
+    time.
+    """
     groups: list[list[SourceNote]] = []
     latest = shortest = 0.0
-    for note in sorted(notes, key=lambda note: (note.file, note.location.onset)):
-        onset = note.location.onset
-        end = LATEST_SECONDS if note.location.offset is None else note.location.offset
+    for note in sorted(notes, key=lambda note: (*_played(note), note.location.onset)):
+        onset, end = note.location.onset, LATEST_SECONDS
+        if note.location.offset is not None:
+            end = note.location.offset
+        elif note.location.until is not None:
+            end = note.location.until
         shared = min(latest, end) - onset
-        same_file = groups and groups[-1][0].file == note.file
-        if same_file and shared > min(shortest, end - onset) / 2:
+        alike = groups and _played(groups[-1][0]) == _played(note)
+        if alike and shared > min(shortest, end - onset) / 2:
             groups[-1].append(note)
             latest = max(latest, end)
             shortest = min(shortest, end - onset)
@@ -278,6 +326,12 @@ def _of_one_recording(notes: Iterable[SourceNote]) -> list[list[SourceNote]]:
             latest = end
             shortest = end - onset
     return groups
+
+
+def _played(note: SourceNote) -> tuple[str, float, float]:
+    """What recordings of one file have in common that sound alike."""
+    playback = note.location.playback
+    return note.file, playback.cents, playback.gain_db
 
 
 # --- selecting ------------------------------------------------------------------------------------

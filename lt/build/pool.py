@@ -56,7 +56,9 @@ class Job:
 
 
 def make_jobs(notes: Sequence[SourceNote], folder: Path, config: SpectralConfig) -> list[Job]:
-    """Group notes by file (of fonts by program and note number), in order of first appearance."""
+    """Group notes by file and speed (of fonts by program and note number), in order of first
+    appearance.
+    """
     groups: dict[object, list[SourceNote]] = {}
     for note in notes:
         key: tuple[object, ...] = note.collection, note.location.path
@@ -64,6 +66,8 @@ def make_jobs(notes: Sequence[SourceNote], folder: Path, config: SpectralConfig)
             key += note.location.bank, note.location.program, note.note_number
         elif isinstance(note.location, DataSetNote):
             key += (note.location.index // DATA_SET_NOTES,)
+        else:
+            key += (note.location.playback.cents,)
         groups.setdefault(key, []).append(note)
     paths = {note.location.path for note in notes}
     status = {path: os.stat(path) for path in paths if path.exists()}  # else extract reports it

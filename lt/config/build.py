@@ -23,8 +23,8 @@ class BuildConfig:
 
     kind: str = flag(
         "auto",
-        "of the sources: auto font set csv tinysol orchideasol philharmonia good-sounds midi, or "
-        "mirdata:LOADER",
+        "of the sources: auto font set csv sfz tinysol orchideasol philharmonia layers "
+        "good-sounds midi, or mirdata:LOADER",
         kind="source kind",
     )
     instruments: tuple[str, ...] = flag(
@@ -40,6 +40,12 @@ class BuildConfig:
     )
     bank: int = flag(
         0, "fonts: bank of the programs; 128: drum kits, whose keys are no pitches", kind="[0, 128]"
+    )
+    stretch: float = flag(
+        12.0,
+        "SFZ: most semitones between a key and the recorded one that it is made from; 0: recorded "
+        "keys only",
+        kind="[0, 127]",
     )
     note_seconds: float = flag(2.0, "fonts: how long notes are held", kind="[0.1, 60]")
     release_seconds: float = flag(

@@ -1,9 +1,10 @@
 """Original audio of a data set's note: read again from its file, or rendered again from its font.
 
-A data set stores the names of its sources (`collection/folder/file.wav`, `...@onset` for a note
-within a file, `font.sf2:[bank:]program:number:velocity`) but no folders. Sources are searched in
-the given folders, beside the data set, and in the working folder. The audio found is compared with
-the note's frames, so that another file of that name is not mistaken for it.
+A data set stores the names of its sources, but no folders: `collection/folder/file.wav`,
+`...@onset` for a note within a file, `...~+100.0c-6.02dB` for a sample that is played higher and
+softer, `font.sf2:[bank:]program:number:velocity`. Sources are searched in the given folders, beside
+the data set, and in the working folder. The audio found is compared with the note's frames, so that
+another file of that name is not mistaken for it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from lt.data.dataset import DataSet
 MAX_ENERGY_DIFFERENCE = 0.05  # of the frames' energy: the end may have been cut elsewhere
 SEARCH_SECONDS = 0.3  # of silence at the beginning of a recording, beyond what was kept
 _FONT = re.compile(r"(.+\.sf[23]):(?:(\d+):)?(\d+):(\d+):(\d+)\Z", re.DOTALL)  # any name
-_RECORDING = re.compile(r"(.+?)(?:@(\d+\.\d+))?\Z", re.DOTALL)
+_RECORDING = re.compile(r"(.+?)(?:@(\d+\.\d+))?(?:~([+-]\d+\.\d)c([+-]\d+\.\d\d)dB)?\Z", re.DOTALL)
 
 
 def note_audio(data: DataSet, note: int, folders: Sequence[Path] = ()) -> np.ndarray | None:
@@ -80,11 +81,12 @@ def _render(
 
 def _read(data: DataSet, note: int, source: str, folders: Sequence[Path]) -> np.ndarray:
     """A recording from the begin of the note's first frame on."""
-    name, onset = _RECORDING.match(source).groups()
+    name, onset, cents, gain_db = _RECORDING.match(source).groups()
     path = _find(data, name, folders)
     if path.suffix.lower() not in READABLE:
         raise ValueError(f"{path} is not a sound file")
-    audio = _read_whole(path, data.config)
+    audio = _read_whole(path, data.config, 2 ** (float(cents or 0) / 1200))
+    audio = audio * np.float32(10 ** (float(gain_db or 0) / 20))
     rate = data.config.sample_rate
     begin = 0
     if onset is not None:
@@ -105,9 +107,9 @@ def _lead(data: DataSet, note: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _read_whole(path: Path, config: SpectralConfig) -> np.ndarray:
+def _read_whole(path: Path, config: SpectralConfig, speed: float) -> np.ndarray:
     """A whole file, kept for the other notes in it."""
-    return read_high_passed(path, config)
+    return read_high_passed(path, config, speed)
 
 
 def _matches(data: DataSet, note: int, audio: np.ndarray) -> bool:

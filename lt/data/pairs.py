@@ -8,9 +8,11 @@ import os
 import stat
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from lt.audio.io import READABLE
+from lt.files import same_form
 
 MIDI_SUFFIXES = (".mid", ".midi", ".rmi", ".kar")
 
@@ -65,6 +67,42 @@ def _is_file_or_link(path: str) -> bool:
 
 def _raise(error: OSError) -> None:
     raise error
+
+
+def find_file(root: Path, name: str) -> str:
+    """A file by a name that another program wrote, relative to `root`: with the separators of
+    Windows, in another Unicode form (macOS decomposes letters) or, where none is named so, in
+    another case.
+
+    Returns:
+        The path as the disk has it, with / between folders; the name itself where there is none.
+    """
+    path = Path(os.path.normpath(name.replace("\\", "/")))
+    if not (root / path).is_file():
+        found = Path()
+        for part in path.parts:
+            found /= part if (root / found / part).exists() else _entry(root / found, part)
+        if (root / found).is_file():
+            path = found
+    return path.as_posix()
+
+
+def _entry(folder: Path, name: str) -> str:
+    """The entry of a folder that is called `name` but for its Unicode form or its case."""
+    try:
+        by_form, by_case = _entries(str(folder), os.stat(folder).st_mtime_ns)
+    except OSError:
+        return name
+    name = same_form(name)
+    return by_form.get(name) or by_case.get(name.casefold()) or name
+
+
+@lru_cache(maxsize=64)
+def _entries(folder: str, mtime_ns: int) -> tuple[dict[str, str], dict[str, str]]:
+    """The entries of a folder, by their names in one form, and without case."""
+    names = sorted(os.listdir(folder), reverse=True)
+    by_form = {same_form(name): name for name in names}
+    return by_form, {form.casefold(): name for form, name in by_form.items()}
 
 
 def not_a_sound(file: str) -> str:

@@ -173,3 +173,54 @@ def test_folds_that_cannot_be_read_are_an_error_that_names_the_file(tmp_path, co
     (tmp_path / "s" / "TinySOL_metadata.csv").write_bytes(content)
     with pytest.raises(ValueError, match="TinySOL_metadata.csv"):
         index_sources([tmp_path / "s"], BuildConfig(kind="tinysol"))
+
+
+# --- sampled instruments --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "numbers, dynamics",
+    [
+        ((4, 8, 10, 13), (1, 2, 3, 4)),
+        ((1, 2, 3, 4, 5), (0, 1, 2, 3, 4)),
+        ((1, 16), (0, 4)),
+        ((0, 1), (1, 3)),
+        ((1,), (2,)),
+        ((13, 39, 64, 90, 115), (0, 1, 2, 3, 4)),  # MIDI velocities
+    ],
+)
+def test_layers_divide_the_dynamics_evenly(tmp_path, numbers, dynamics):
+    for number in numbers:
+        tone(tmp_path / "Grand Piano" / f"D#4v{number}.wav", "D#4")
+    notes = index_sources([tmp_path / "Grand Piano"], BuildConfig()).notes
+    assert {note.note_number for note in notes} == {63}
+    assert {note.instrument for note in notes} == {"Piano"}
+    found = {note.file.partition("v")[2]: note.dynamics for note in notes}
+    assert found == {f"{number}.wav": d for number, d in zip(numbers, dynamics)}
+
+
+@pytest.mark.parametrize(
+    "name, label",
+    [
+        ("Bb3v1.wav", ("Flute", 58)),
+        ("Cs4-v1_rr2.wav", ("Flute", 61)),
+        ("Upright Bass_E2_vel1.flac", ("Upright-Bass", 40)),
+        ("bb3v1.wav", ("Flute", 58)),
+        ("A4v200.wav", None),
+        ("A4.wav", None),
+    ],
+)
+def test_layer_names(tmp_path, name, label):
+    tone(tmp_path / "s" / "flute" / "A4v1.wav", "A4")
+    tone(tmp_path / "s" / "flute" / name, "A4")
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    found = {Path(note.file).name: (note.instrument, note.note_number) for note in manifest.notes}
+    assert found.get(name) == label and len(manifest.notes) + len(manifest.skipped) == 2
+
+
+def test_layers_of_no_named_instrument_ask_for_its_name(tmp_path):
+    tone(tmp_path / "s" / "A4v1.wav", "A4")
+    manifest = index_sources([tmp_path / "s"], BuildConfig())
+    assert not manifest.notes and "--instrument Flute" in manifest.skipped[0].reason
+    (note,) = index_sources([tmp_path / "s"], BuildConfig(instrument="Harp")).notes
+    assert note.instrument == "Harp"
