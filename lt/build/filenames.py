@@ -27,8 +27,8 @@ TINYSOL_NAME = re.compile(
 )
 PHILHARMONIA_NAME = re.compile(r"([a-z][a-z -]*)_([A-G]s?\d+)_([^_]+)_([^_]+)_([^_]+)")
 LAYER_NAME = re.compile(
-    r"(?:(?P<instrument>.+?)[ _-]+)?(?P<note>[A-Ga-g](?:#|b|s)?-?\d)[ _-]?v(?:el)?(?P<layer>\d{1,3})"
-    r"(?:[ _-]*rr\d+)?"
+    r"(?:(?P<instrument>.+?)[ _-]+)?(?P<note>[A-Ga-g](?:#|b|s)?-?\d)[ _-]?v(?:el)?"
+    r"(?P<layer>\d{1,3})(?:[ _-]*rr\d+)?"
 )
 MOST_LAYERS = 32  # of sampled instruments; greater numbers are MIDI velocities
 _PLAIN_ARTICULATIONS = ("normal", "arco-normal")
