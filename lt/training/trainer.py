@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from lt.audio.features import Scaler
-from lt.config import RunConfig, fields_with
+from lt.config import RunConfig, SynthesisConfig, fields_with
 from lt.data.augment import Augmentation
 from lt.data.dataset import DataSet
 from lt.data.mixing import FramePool, Mixer, NoteMixer, random_combinations
@@ -37,9 +37,6 @@ from lt.training.step import STEP_TERMS, TrainingStep
 from lt.training.validation import Evaluation, Examples, evaluate, examples, step_inputs
 
 PLAYED_FRACTION = 0.5  # symbols to play, of the batch
-# Posterior standard deviations of the latents of symbols to play, as `SynthesisConfig.spread`:
-# posteriors of neighbouring ages and dynamics overlap, and whole samples blur a note's course.
-PLAYED_SPREAD = 0.3
 SCALER_FRAMES = 20_000  # at most so many training frames fit the scaler
 
 
@@ -194,7 +191,9 @@ class Trainer:
 
     def _played(self, n_rows: int, fraction: float, epoch: int, step: int) -> dict[str, Any]:
         """Fields of the inputs for symbols to play: this worker's part of a global batch that goes
-        with one of `n_rows`, of which the worker has a `fraction`.
+        with one of `n_rows`, of which the worker has a `fraction`. Their latents are sampled as
+        synthesis does: posteriors of neighbouring ages and dynamics overlap, and whole samples would
+        blur a note's course.
         """
         seed, n_played = self.config.seed, math.ceil(n_rows * PLAYED_FRACTION)
         own = self.workers.rows(n_played)
@@ -210,7 +209,7 @@ class Trainer:
             "played_classes": batch.classes,
             "played_target": self.settings.decoder_scaler.apply_to_subframes(batch.target),
             "played_noise": tuple(
-                tuple(PLAYED_SPREAD * layer[own] for layer in noise) for noise in noises
+                tuple(SynthesisConfig.spread * layer[own] for layer in noise) for noise in noises
             ),
             "played_weight": weight,
         }
