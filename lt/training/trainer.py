@@ -191,8 +191,8 @@ class Trainer:
 
     def _played(self, n_rows: int, fraction: float, epoch: int, step: int) -> dict[str, Any]:
         """Fields of the inputs for symbols to play: this worker's part of a global batch that goes
-        with one of `n_rows`, of which the worker has a `fraction`. Their latents are sampled as
-        synthesis does: posteriors of neighbouring ages and dynamics overlap, and whole samples would
+        with one of `n_rows`, of which the worker has a `fraction`. Latents are sampled as synthesis
+        samples them: posteriors of neighbouring ages and dynamics overlap, and whole samples would
         blur a note's course.
         """
         seed, n_played = self.config.seed, math.ceil(n_rows * PLAYED_FRACTION)
