@@ -9,6 +9,7 @@ from builder_helpers import (
     statuses_of,
     tone,
 )
+from midi_helpers import control, midi_bytes, off, on, track_chunk
 
 from lt.build.discover import index_sources
 from lt.config import BuildConfig, TrimConfig
@@ -38,6 +39,25 @@ def test_aligned_midi_is_cut_into_its_notes(tmp_path):
     statuses = statuses_of(output)
     assert "no MIDI" in statuses["flute set/Recordings/alone.wav"][1]
     assert statuses["flute set/mid/x-lined.mid"][0] == "index"
+
+
+def test_notes_that_the_pedal_holds_are_single_until_the_next_begins(tmp_path):
+    """Short keys under a pedal: only the first sounds alone, until the second."""
+    tone(tmp_path / "s" / "piano.wav", "C3", seconds=2.0)
+    keys = [(192 * place, 192 * place + 144, 48 + place) for place in range(1, 5)]
+    messages = [(tick, on(key)) for tick, _, key in keys] + [
+        (end, off(key)) for _, end, key in keys
+    ]
+    pedal = [(0, control(64, 127)), (1500, control(64, 0))]
+    track = track_chunk(*sorted(messages + pedal))
+    (tmp_path / "s" / "piano.mid").write_bytes(midi_bytes(track))
+    manifest = index_sources([tmp_path / "s"], BuildConfig(kind="midi"))
+    [location] = [note.location for note in manifest.notes]
+    assert (location.onset, location.offset, location.until) == (0.2, 0.4, 0.4)
+    assert sum("together" in skip.reason for skip in manifest.skipped) == 3
+    manifest = index_sources([tmp_path / "s"], BuildConfig(kind="midi", pedal=0))
+    offsets = [note.location.offset for note in manifest.notes]
+    assert offsets == [0.35, 0.55, 0.75, 0.95]
 
 
 def test_midi_without_notes_is_said_to_be_so(tmp_path):

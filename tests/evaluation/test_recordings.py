@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
+from midi_helpers import control, midi_bytes, off, on, track_chunk
 from playing_helpers import make_run
 
 from lt.audio.features import audio_to_magnitudes
@@ -228,6 +229,14 @@ def test_drums_and_notes_of_no_length_are_counted(tmp_path):
         "1 note of no length, taken as one tick long",
     )
     assert not reference.velocities_differ
+
+
+def test_pedals_lengthen_the_notes_of_a_reference(tmp_path):
+    messages = [(0, control(64, 127)), (0, on(60)), (480, off(60)), (1920, control(64, 0))]
+    (tmp_path / "a.mid").write_bytes(midi_bytes(track_chunk(*messages)))
+    for pedal, offset in ((True, 2.0), (False, 0.5)):
+        [note] = read_reference(tmp_path / "a.mid", FLUTE, pedal).tracks[0].notes
+        assert note.offset == offset
 
 
 def test_tracks_go_to_the_instruments_that_they_are_named_after(tmp_path):

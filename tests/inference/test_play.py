@@ -10,6 +10,7 @@ import mido
 import numpy as np
 import pytest
 import torch
+from midi_helpers import control, midi_bytes, off, on, track_chunk
 from playing_helpers import RATE, level_db, make_run, organ
 
 from lt.audio.features import audio_to_magnitudes
@@ -302,6 +303,21 @@ def test_merged_tracks_and_drums_are_said(tmp_path, caplog):
         "2 tracks merged into one for Flute: 'left' (program 3), 'right' (program 0)" in caplog.text
     )
     assert "1 drum note left out" in caplog.text
+
+
+@pytest.mark.parametrize("pedal, seconds", [(1, 0.6), (0, 0.2)])
+def test_the_pedal_lengthens_what_is_played_and_other_controllers_are_named(
+    tmp_path, caplog, pedal, seconds
+):
+    caplog.set_level("INFO", logger="lt")
+    down, up = control(64, 127), control(64, 0)
+    bend = bytes([0xE0, 0, 80])
+    messages = [(0, down), (0, bend), (0, on(69, 200)), (192, off(69)), (576, up)]
+    (tmp_path / "in.mid").write_bytes(midi_bytes(track_chunk(*messages)))
+    sound = play_midi(organ(), tmp_path / "in.mid", tmp_path / "out", replace(QUICK, pedal=pedal))
+    assert 0 <= len(read_audio(sound.sound)) / RATE - seconds < 0.1
+    assert "in.mid: not rendered: pitch bend" in caplog.text
+    assert "in.mid: 1 data byte over 127 taken as 127" in caplog.text
 
 
 @pytest.mark.parametrize("seconds", [0.005, pytest.param(600.0, marks=pytest.mark.long)])
