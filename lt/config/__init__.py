@@ -12,14 +12,14 @@ fast.
     training      RunConfig and its presets
     decoder       DecoderConfig: the thresholds of note decoding
     synthesis     SynthesisConfig, TrajectoryConfig
-    evaluation    AnalysisConfig, CrossConfig
+    evaluation    AnalysisConfig, CrossConfig, AlignmentConfig
     play          PlayOptions
 """
 
 from lt.config.augmentation import AugmentationConfig
 from lt.config.build import BuildConfig, NoteTimesConfig, TrimConfig
 from lt.config.decoder import DecoderConfig
-from lt.config.evaluation import AnalysisConfig, CrossConfig
+from lt.config.evaluation import AlignmentConfig, AnalysisConfig, CrossConfig
 from lt.config.fields import (
     COUNT,
     CUDA_HELP,
@@ -61,6 +61,7 @@ from lt.config.training import (
 
 __all__ = [
     "AUGMENTED",
+    "AlignmentConfig",
     "AnalysisConfig",
     "AugmentationConfig",
     "BuildConfig",

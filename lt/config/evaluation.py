@@ -10,6 +10,7 @@ from lt.config.fields import (
     PEDAL_HELP,
     SEED_HELP,
     check_flags,
+    constant,
     flag,
     short_repr,
 )
@@ -86,6 +87,9 @@ class CrossConfig:
         kind="switch",
     )
     pedal: int = flag(1, PEDAL_HELP, kind="switch")
+    align: int = flag(
+        0, "1: shift each MIDI to where it fits its recording; 0: say by how much", kind="switch"
+    )
     griffinlim_iters: int = flag(
         SynthesisConfig.n_iter, "iterations of phase retrieval", kind=NOT_NEGATIVE
     )
@@ -93,3 +97,25 @@ class CrossConfig:
         0, "recordings processed at once; 0: as many as there are cores", kind=NOT_NEGATIVE
     )
     seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """Constants of the search for a shift, transposition or tempo at which a reference fits its
+    recording (`lt.evaluation.alignment`).
+    """
+
+    least_gain: float = constant(0.1, "note F1", "set by hand: more than tunes of one model differ")
+    least_f1: float = constant(
+        0.5, "note F1", "set by hand: 100 pairs of random melodies reach 0.36"
+    )
+    simplicity: float = constant(0.05, "note F1 that a simpler change may lack", "set by hand")
+    least_notes: int = constant(5, "notes", "set by hand: fewer fit each other by chance")
+    tolerance: float = constant(0.05, "s", "MIREX: onsets so close match")
+    longest_shift: float = constant(60.0, "s", "set by hand: longer than a count-in or applause")
+    most_semitones: int = constant(24, "semitones", "set by hand: two octaves, errors of the model")
+    most_stretch: float = constant(1.5, "ratio of tempi", "set by hand")
+    first_notes: int = constant(
+        48, "notes", "set by hand: so many of the reference show the tempo, refined over all"
+    )
+    most_notes: int = constant(2000, "notes", "memory of their pairs: 4 MB")

@@ -17,6 +17,7 @@ import numpy as np
 
 from lt.audio.io import needs_conversion
 from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
+from lt.evaluation.alignment import Fit
 from lt.files import unique_stems
 from lt.inference.tracks import match_tracks
 from lt.labels import LabelSpace, NoteLabels
@@ -62,6 +63,11 @@ class Reference:
     def velocities_differ(self) -> bool:
         """False for files without information on dynamics."""
         return len({note.velocity for note in self.notes}) > 1
+
+    def moved(self, fit: Fit) -> Reference:
+        """The reference with its notes moved."""
+        tracks = tuple(replace(track, notes=fit.apply(track.notes)) for track in self.tracks)
+        return replace(self, notes=fit.apply(self.notes), tracks=tracks)
 
     def classes(
         self, space: LabelSpace, n_frames: int, frame_seconds: float

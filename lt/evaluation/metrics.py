@@ -189,8 +189,8 @@ def note_scores(reference: Sequence[Note], estimated: Sequence[Note]) -> NoteSco
     """
     if not reference or not estimated:
         return NoteScores(0.0, 0.0, 0.0, 0.0)
-    right = len(_matches(reference, estimated, None))
-    with_offsets = len(_matches(reference, estimated, OFFSET_RATIO))
+    right = len(matched_notes(reference, estimated))
+    with_offsets = len(matched_notes(reference, estimated, OFFSET_RATIO))
     n_notes = len(reference) + len(estimated)
     return NoteScores(
         right / len(estimated),
@@ -206,7 +206,7 @@ def unmatched_notes(
     """The reference notes without a match, and the estimated ones; matched as by `note_scores`,
     whatever their offsets.
     """
-    pairs = _matches(reference, estimated, None)
+    pairs = matched_notes(reference, estimated)
     found = {index for index, _ in pairs}
     right = {index for _, index in pairs}
     return (
@@ -215,12 +215,12 @@ def unmatched_notes(
     )
 
 
-def _matches(
-    reference: Sequence[Note], estimated: Sequence[Note], offset_ratio: float | None
+def matched_notes(
+    reference: Sequence[Note], estimated: Sequence[Note], offset_ratio: float | None = None
 ) -> list[tuple[int, int]]:
-    """Pairs of indices of the notes that mir_eval matches. It compares all pairs of notes, which
-    takes gigabytes for an hour's thousands; so it gets them in portions between which no match is
-    possible.
+    """Pairs of indices of the notes that mir_eval matches, by onset and pitch, and with a ratio by
+    offset too. It compares all pairs of notes, which takes gigabytes for an hour's thousands; so it
+    gets them in portions between which no match is possible.
     """
     from mir_eval.transcription import match_notes
 

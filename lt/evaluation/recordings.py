@@ -22,6 +22,7 @@ from lt.audio.io import to_peak, write_audio
 from lt.audio.tuning import tune
 from lt.config import CrossConfig, DecoderConfig, SynthesisConfig
 from lt.data.mixing import Batch
+from lt.evaluation.alignment import Fit, find_fit
 from lt.evaluation.figures import Rolls, plot_comparison
 from lt.evaluation.ground_truth import Pair, Reference, compare_lengths, read_reference
 from lt.evaluation.metrics import (
@@ -41,6 +42,7 @@ from lt.inference.posteriors import (
     write_labels_csv,
 )
 from lt.inference.synthesis import events_to_audio, subframes_to_audio, tracks_to_events
+from lt.messages import counted
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.models.baselines import PcaClassifier
 from lt.models.runs import Run
@@ -113,7 +115,8 @@ def evaluate_recording(
     tracks, spectra = _transcribe(run, pair, folder / "transcriptions", decoder)
     seconds = len(spectra.magnitudes) * run.front_end.frame_seconds
     notes = tuple(sorted(note for track in tracks for note in track.notes))
-    remarks = [*reference.remarks, *compare_lengths(reference, seconds)]
+    reference, alignment = _aligned(reference, notes, config)
+    remarks = [*reference.remarks, *alignment, *compare_lengths(reference, seconds)]
     predictions = _predict(run, classifier, pair.stem, spectra, reference, config.seed)
     if config.resynthesize:
         _write_reconstruction(run, spectra, config, folder / f"reconstructions/{pair.stem}.wav")
@@ -131,6 +134,25 @@ def evaluate_recording(
         tuple(NoteResult.of(r.notes, e.notes) for r, e in zip(reference.tracks, tracks)),
         tuple(remarks),
     )
+
+
+def _aligned(
+    reference: Reference, notes: Sequence[Note], config: CrossConfig
+) -> tuple[Reference, list[str]]:
+    """A reference shifted as `config.align` says, and remarks on how it fits the notes of the
+    transcription better than as it is.
+    """
+    fit = find_fit(reference.notes, notes)
+    if fit is None:
+        return reference, []
+    if not (fit.same_tempo and fit.shift):
+        return reference, [f"the MIDI fits the recording {fit}"]
+    if not config.align:
+        return reference, [f"the MIDI fits the recording {fit} (--align 1 shifts it)"]
+    moved = reference.moved(Fit(fit.shift))
+    n_before = len(reference.notes) - len(moved.notes)
+    left_out = f"; {counted(n_before, 'note')} before it left out" * (n_before > 0)
+    return moved, [f"the MIDI is shifted, as it fits the recording {fit}{left_out}"]
 
 
 def _transcribe(

@@ -342,3 +342,25 @@ def test_names_with_dollars_are_drawn(run, tmp_path):
     pair = recorded(tmp_path, stem="Take_$5_to_$10")
     evaluate_recording(run, None, pair, tmp_path / "out", replace(QUICK, plot=1, resynthesize=0))
     assert (tmp_path / "out/plots/Take_$5_to_$10.png").stat().st_size > 10_000
+
+
+# --- references that do not fit -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("align", [0, 1])
+def test_a_midi_that_is_shifted_is_said_and_with_align_shifted_back(
+    tmp_path, monkeypatch, run, align
+):
+    played = [
+        Note(0.1 + 0.3 * place, 0.3 + 0.3 * place, key, 64)
+        for place, key in enumerate((69, 71, 64, 62, 67, 70))
+    ]
+    late = tuple(replace(n, onset=n.onset + 0.5, offset=n.offset + 0.5) for n in played)
+    pair = recorded(tmp_path, late, seconds=3.0)
+    tracks = [Track("Flute", 73, tuple(played))]
+    monkeypatch.setattr("lt.evaluation.recordings.posteriors_to_tracks", lambda *_: tracks)
+    config = replace(QUICK, align=align, resynthesize=0)
+    result = evaluate_recording(run, None, pair, tmp_path / "out", config)
+    [remark] = [remark for remark in result.remarks if "shifted by -0.50 s" in remark]
+    assert ("--align 1" in remark) != align and "note F1 0.00 before, 1.00 after" in remark
+    assert result.notes.scores.f1 == result.instruments[0].scores.f1 == float(align)
