@@ -9,24 +9,28 @@ Names: `audio: (samples,)` float32 with full scale at 1; `sample_rate` in hertz.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
-from lt.config import SoundFileConfig, SpectralConfig
+from lt.audio.containers import open_sound, seconds_cut_off, system_name
+from lt.config import SoundFileConfig, SpectralConfig, TrimConfig
 from lt.files import atomic_path
+
+logger = logging.getLogger(__name__)
 
 CONFIG = SoundFileConfig()
 SAMPLE_RATE = SpectralConfig.sample_rate
 LOWEST_RATE = 1000  # hertz; below, a file of some kilobytes would take hours to process
 HIGHEST_RATE = 1_000_000  # hertz; above, a block of some seconds would fill the memory
 LARGEST_SAMPLE = 1e4  # 80 dB above full scale, which no recording reaches
-READABLE = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".aif")
 
 
 def read_audio(path: str | Path, sample_rate: float = SAMPLE_RATE) -> np.ndarray:
@@ -56,9 +60,15 @@ def stream_audio(
 
     The blocks put together are the result of `read_audio`. The file is opened by this call, so an
     unreadable one raises here, as `read_audio` does; bad samples raise when their block is reached.
+    A file that was cut off, or whose channels cancel one another, is logged.
     """
-    file = _open(Path(path))
-    return _resampled(file, str(path), sample_rate, max(1, round(block_seconds * file.samplerate)))
+    path = Path(path)
+    channel = _heard_channel(_compared_blocks(path))
+    if channel is not None:
+        logger.warning("%s: its channels cancel one another; one is heard", path)
+    file = _open(path)
+    block = max(1, round(block_seconds * file.samplerate))
+    return _resampled(file, path, sample_rate, block, channel)
 
 
 def audio_seconds(path: str | Path) -> float:
@@ -80,16 +90,7 @@ def needs_conversion(path: str | Path, sample_rate: int = SAMPLE_RATE) -> bool:
 
 
 def _open(path: Path) -> soundfile.SoundFile:
-    if path.stat().st_size == 0:  # also of pipes, which would block
-        raise ValueError(f"the sound file {path} is empty (0 bytes); give another")
-    open(path, "rb").close()  # libsndfile does not say why a file cannot be opened
-    try:
-        file = soundfile.SoundFile(_system_name(path))
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw file
-        raise ValueError(
-            f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): "
-            f"{getattr(error, 'error_string', 'no header')}"
-        ) from None
+    file = open_sound(path)
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
         file.close()
         raise ValueError(
@@ -99,45 +100,60 @@ def _open(path: Path) -> soundfile.SoundFile:
     return file
 
 
-def _system_name(path: Path) -> Path | bytes:
-    """A path as the system has it: names of files need not be text."""
-    return os.fsencode(path) if os.name == "posix" else path
+def _compared_blocks(path: Path) -> Iterator[np.ndarray]:
+    """The first blocks of a file (samples, channels) in which there is sound."""
+    with _open(path) as file, suppress(soundfile.LibsndfileError):  # raised when it is read
+        n_left = CONFIG.compared_seconds if file.channels > 1 else 0
+        while n_left > 0 and len(block := file.read(file.samplerate, "float32", always_2d=True)):
+            if TrimConfig.silent_peak <= np.abs(block).max() <= LARGEST_SAMPLE:
+                yield block
+                n_left -= 1  # a block is a second
 
 
 def _resampled(
-    file: soundfile.SoundFile, name: str, sample_rate: float, block: int
+    file: soundfile.SoundFile, path: Path, sample_rate: float, block: int, channel: int | None
 ) -> Iterator[np.ndarray]:
     """Mono blocks of an open file at `sample_rate`, as many samples as `read_audio` states."""
     resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
     n_read = n_given = 0
-    for mono in _mono_blocks(file, name, block):
+    for mono in _mono_blocks(file, path, block, channel):
         resampled = mono if file.samplerate == sample_rate else resampler.resample_chunk(mono)
         n_read += len(mono)
         n_given += len(resampled)
         if len(resampled):
             yield resampled
     if not n_read:
-        raise ValueError(f"the sound file {name} holds no samples; give another")
+        raise ValueError(f"the sound file {path} holds no samples; give another")
     tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
     n_left = max(1, math.ceil(n_read * sample_rate / file.samplerate)) - n_given
     if n_left > 0:  # the resampler may round its length down: less than a sample is missing
         yield np.pad(tail[:n_left], (0, max(0, n_left - len(tail))))
 
 
-def _mono_blocks(file: soundfile.SoundFile, name: str, block: int) -> Iterator[np.ndarray]:
-    """The samples of an open file, channels averaged, checked; closes the file."""
+def _mono_blocks(
+    file: soundfile.SoundFile, path: Path, block: int, channel: int | None
+) -> Iterator[np.ndarray]:
+    """The samples of an open file, checked: one channel, or the average of all; closes the file."""
+    n_read = 0
     try:
         with file:
             while len(samples := file.read(block, dtype="float32", always_2d=True)):
-                mono = samples.mean(axis=1, dtype=np.float32)
+                mono = _mono(samples, channel)
                 if not _peak(mono) <= LARGEST_SAMPLE:
                     raise ValueError(
-                        f"the sound file {name} holds NaN, infinite or far too large samples "
+                        f"the sound file {path} holds NaN, infinite or far too large samples "
                         f"(a peak of {_peak(mono):.0e} where full scale is 1); export it again"
                     )
+                n_read += len(samples)
                 yield mono
+            missing = seconds_cut_off(file) + (file.frames - n_read) / file.samplerate
+            if missing > CONFIG.least_cut_off:
+                there = n_read / file.samplerate
+                logger.warning(
+                    "%s was cut off: %.1f of %.1f s are there", path, there, there + missing
+                )
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"the sound file {name} is damaged: {error.error_string}") from None
+        raise ValueError(f"the sound file {path} is damaged: {error.error_string}") from None
 
 
 def mix_channels(samples: np.ndarray) -> np.ndarray:
@@ -148,8 +164,7 @@ def mix_channels(samples: np.ndarray) -> np.ndarray:
     Returns:
         (samples,) float32.
     """
-    channel = _heard_channel([samples])
-    return _mono(samples, channel)
+    return _mono(samples, _heard_channel([samples]))
 
 
 def _mono(samples: np.ndarray, channel: int | None) -> np.ndarray:
@@ -167,7 +182,7 @@ def _heard_channel(blocks: Iterable[np.ndarray]) -> int | None:
     for block in blocks:
         own = own + np.square(block, dtype=np.float64).sum(axis=0)
         average += np.square(block.mean(axis=1, dtype=np.float64)).sum()
-    power = np.mean(own)
+    power = np.mean(own)  # nothing was compared: 0 is not below 0
     return int(np.argmax(own)) if average < power * 10 ** (CONFIG.cancelled_db / 10) else None
 
 
@@ -226,7 +241,7 @@ def write_audio(
         raise ValueError(f"the sound for {path} passes full scale (peak {_peak(audio):.2f})")
     with atomic_path(path) as temporary:
         try:
-            soundfile.write(_system_name(temporary), audio, sample_rate, "PCM_24", format=format)
+            soundfile.write(system_name(temporary), audio, sample_rate, "PCM_24", format=format)
         except soundfile.LibsndfileError as error:  # it does not give the system's reason
             raise OSError(
                 f"{path} cannot be written (is the disk full?): {error.error_string}"

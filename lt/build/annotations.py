@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +19,11 @@ from typing import Any
 
 from lt.build.filenames import MAX_FOLDS, refuse_special_file
 from lt.build.notes import LATEST_SECONDS, Indexer, Manifest, NoteDescription
+from lt.data.pairs import find_file
+from lt.files import same_form
 
 CSV_COLUMNS = ("file", "instrument", "note", "dynamics")
+CSV_TIMES = ("onset", "offset")
 GOOD_SOUNDS = (("sounds.json", "takes.json"), ("database.sqlite",))
 NOT_IN_FOLDER = "in the index, but not in the folder"
 
@@ -30,7 +32,8 @@ NOT_IN_FOLDER = "in the index, but not in the folder"
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV (`,` or `;`) with the columns CSV_COLUMNS, each with its line number in `line`.
+    """Rows of a CSV (`,`, or `;` and decimal commas) with the columns CSV_COLUMNS, each with its
+    line number in `line`.
 
     Raises:
         ValueError: a column is missing, or the file is not regular or not UTF-8.
@@ -47,6 +50,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             for row in reader:  # values beyond the last column are in a list under the key None
                 values = {name: (value or "").strip() for name, value in row.items() if name}
+                if delimiter == ";":  # as spreadsheets write where 0,5 is a half
+                    values |= {name: values.get(name, "").replace(",", ".") for name in CSV_TIMES}
                 rows.append(values | {"line": str(reader.line_num)})
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no CSV in UTF-8 ({error})") from error
@@ -62,7 +67,7 @@ def index_csv(indexer: Indexer, index_file: str) -> Manifest:
     """Index a folder by its CSV; file names are relative to the CSV."""
     for row in read_csv(indexer.folder.root / index_file):
         relative = Path(index_file).parent / row["file"].replace("\\", "/")
-        file = Path(os.path.normpath(relative)).as_posix()
+        file = find_file(indexer.folder.root, str(relative))
         with indexer.skipping(file, f"line {row['line']}: "):
             _add_csv_row(indexer, file, row)
     return indexer.manifest([index_file], "not named in the CSV")
@@ -110,7 +115,7 @@ def index_good_sounds(indexer: Indexer) -> Manifest:
     folder = indexer.folder
     files = defaultdict(list)  # by name, without folders
     for file in folder.files:
-        files[Path(file).name].append(file)
+        files[same_form(Path(file).name)].append(file)
     index_files = next(
         ([files[name][0] for name in names] for names in GOOD_SOUNDS if all(map(files.get, names))),
         None,
@@ -133,8 +138,9 @@ def index_good_sounds(indexer: Indexer) -> Manifest:
     ) as error:
         raise ValueError(f"{paths[0]} is no index of good-sounds, or damaged ({error})") from error
     for path, sound in recordings:
-        ending = "/" + path.lstrip("/")
-        found = [file for file in files[Path(path).name] if ("/" + file).endswith(ending)]
+        ending = same_form("/" + path.lstrip("/"))
+        named = files[same_form(Path(path).name)]
+        found = [file for file in named if same_form("/" + file).endswith(ending)]
         file = found[0] if found else path
         with indexer.skipping(file):
             if not found:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lt.build.notes import Indexer, Manifest, NoteDescription
-from lt.data.pairs import not_a_sound
+from lt.files import same_form
 from lt.labels import DYNAMICS_NAMES
 from lt.midi import velocity_to_dynamics
 
@@ -44,9 +44,9 @@ def index_names(
     for file in indexer.folder.files:
         if file not in index_files:
             with indexer.skipping(file):
-                if reason := not_a_sound(file):
+                if reason := indexer.folder.why_no_sound(file):
                     raise ValueError(reason)
-                indexer.add(file, parse(file), (folds or {}).get(Path(file).name, -1))
+                indexer.add(file, parse(file), (folds or {}).get(same_form(Path(file).name), -1))
     return indexer.manifest(index_files)
 
 
@@ -93,7 +93,8 @@ def _read_folds(path: Path) -> dict[str, int]:
     refuse_special_file(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
-            folds = {Path(row["Path"]).name: int(row["Fold"]) for row in csv.DictReader(stream)}
+            rows = csv.DictReader(stream)
+            folds = {same_form(Path(row["Path"]).name): int(row["Fold"]) for row in rows}
         if not all(0 <= fold < MAX_FOLDS for fold in folds.values()):
             raise ValueError("fold out of range")
         return folds

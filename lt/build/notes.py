@@ -23,7 +23,8 @@ from lt.build.vocabulary import (
     note_number_of,
 )
 from lt.config import BuildConfig
-from lt.data.pairs import Folder, not_a_sound
+from lt.data.pairs import Folder
+from lt.files import same_form
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
 
 LATEST_SECONDS = 1e6  # the latest onset a note can have
@@ -258,11 +259,12 @@ class Indexer:
         notes, contradictory = _distinct(_before_the_next(self.notes))
         skipped = [*self.skipped, *contradictory]
         name = self.folder.name
-        listed = {entry.file for entry in (*notes, *skipped)} | set(map(name, index_files))
+        listed = {*(entry.file for entry in (*notes, *skipped)), *map(name, index_files)}
+        listed = set(map(same_form, listed))
         skipped += [
-            Skipped(name(file), not_a_sound(file) or unlisted)
+            Skipped(name(file), self.folder.why_no_sound(file) or unlisted)
             for file in self.folder.files
-            if name(file) not in listed
+            if same_form(name(file)) not in listed
         ]
         return Manifest(
             tuple(notes),

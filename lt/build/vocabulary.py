@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lt.files import same_form
 from lt.labels import (
     DYNAMICS_NAMES,
     FIRST_NOTE_NUMBER,
@@ -73,7 +74,7 @@ def instrument_name(text: str) -> str:
     Raises:
         ValueError: there is no letter in it.
     """
-    words = re.findall(r"[^\W_]+", text)
+    words = re.findall(r"[^\W_]+", same_form(text))
     if not any(word[0].isalpha() for word in words):
         raise ValueError(f"'{text}' is no name of an instrument")
     joined = "-".join(word if word[0].isupper() else word.capitalize() for word in words)

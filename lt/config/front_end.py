@@ -108,3 +108,18 @@ class SoundFileConfig:
         unit="s of sound in which channels are compared",
         origin="set by hand: a microphone is inverted from the first note on",
     )
+    least_cut_off: float = constant(
+        0.05,
+        unit="s that a file is shorter than its header says, before it is said",
+        origin="headers of compressed files are wrong by up to two of their frames",
+    )
+    decoding_seconds: float = constant(
+        600.0,
+        unit="s that ffmpeg may take",
+        origin="set by hand: ten hours of sound at 60 times real time",
+    )
+    largest_bytes: int = constant(
+        8 * 2**30,
+        unit="bytes of a temporary file, of what comes through a pipe or ffmpeg",
+        origin="set by hand: six hours of stereo at 48 kHz in 32 bits",
+    )

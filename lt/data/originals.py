@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lt.audio.containers import READABLE
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass, read_high_passed
-from lt.audio.io import READABLE
 from lt.audio.soundfont import embedded_font, open_font
 from lt.audio.trim import find_note, from_sample
 from lt.config import SpectralConfig

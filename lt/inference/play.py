@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lt.audio.containers import READABLE
 from lt.audio.features import audio_to_magnitudes
-from lt.audio.io import READABLE, to_peak, write_audio
+from lt.audio.io import to_peak, write_audio
 from lt.config import FRAMES_PER_PATH, FRAMES_PER_SYMBOL, PlayOptions, SynthesisConfig
 from lt.files import refuse_overwriting_inputs, write_bytes
 from lt.inference.decoding import (

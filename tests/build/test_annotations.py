@@ -4,6 +4,7 @@ import json
 import sqlite3
 import sys
 import types
+import unicodedata
 
 import numpy as np
 import pytest
@@ -51,6 +52,28 @@ def test_a_folder_with_a_csv(tmp_path):
         and "H4" in statuses["mine/unnamed.wav"][1]
     )
     assert statuses["mine/labels.csv"][0] == "index"
+
+
+def test_decimal_commas_are_read_where_semicolons_separate(tmp_path):
+    root = tmp_path / "s"
+    tone(root / "a.wav", "A4", seconds=1.5)
+    rows = ["a.wav;Flute;A4;mf;0,25;0,75", "a.wav;Flute;A4;f;0.9;1,4"]
+    write_csv(root, rows, "file;instrument;note;dynamics;onset;offset")
+    notes = index_sources([root], BuildConfig()).notes
+    times = [(note.location.onset, note.location.offset) for note in notes]
+    assert times == [(0.25, 0.75), (0.9, 1.4)]
+    write_csv(root, ['a.wav,Flute,A4,mf,"0,25","0,75"'])
+    manifest = index_sources([root], BuildConfig())
+    assert not manifest.notes and "'0,25' is no onset" in manifest.skipped[0].reason
+
+
+def test_a_csv_may_name_files_in_another_unicode_form(tmp_path):
+    root = tmp_path / "s"
+    tone(root / unicodedata.normalize("NFD", "flûte à bec é.wav"), "A4")
+    row = unicodedata.normalize("NFC", "flûte à bec é.wav,Flûte,A4,mf,,")
+    write_csv(root, [row])
+    (note,) = index_sources([root], BuildConfig(instruments=("Flu\u0302te",))).notes
+    assert note.instrument == "Fl\u00fbte"
 
 
 def test_a_csv_without_a_column_is_an_error(tmp_path):

@@ -15,14 +15,16 @@ from lt.config import BuildConfig
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
-def test_pipes_are_no_files_and_links_to_folders_are_listed(tmp_path):
+def test_pipes_are_no_files_and_linked_folders_are_followed(tmp_path):
     tone(tmp_path / "s" / "flute_A4_1_forte_normal.wav", "A4")
     for name in ("index.csv", "a.mid", "b.wav"):
         os.mkfifo(tmp_path / "s" / name)
-    (tmp_path / "more").mkdir()
+    tone(tmp_path / "more" / "flute_B4_1_forte_normal.wav", "B4")
     (tmp_path / "s" / "linked").symlink_to(tmp_path / "more")
+    (tmp_path / "s" / "loop").symlink_to(tmp_path / "s")
     manifest = index_sources([tmp_path / "s"], BuildConfig())
-    assert len(manifest.notes) == 1 and [skip.file for skip in manifest.skipped] == ["s/linked"]
+    assert [note.note_number for note in manifest.notes] == [69, 71]
+    assert [(skip.file, skip.reason[:6]) for skip in manifest.skipped] == [("s/loop", "a link")]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
