@@ -26,7 +26,7 @@ LARGEST_DATA = 127
 MICROSECONDS_PER_BEAT = 500_000  # until the first tempo of a file: 120 beats per minute
 FRAMES_PER_SECOND = {24: 24.0, 25: 25.0, 29: 30 / 1.001, 30: 30.0}  # of SMPTE time
 LONGEST_PREFIX = 1024  # bytes before the header; MacBinary has 128
-LONGEST_NUMBER = 4  # bytes of a number of variable length
+LONGEST_NUMBER = 5  # bytes of a number of variable length; four by the standard
 
 ONE_BYTE = (0xC0, 0xD0)  # channel messages with one data byte, the others have two
 N_SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # system messages, which do not belong in files

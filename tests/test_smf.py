@@ -136,6 +136,12 @@ def test_time_in_frames_has_no_tempo(tmp_path, frames, seconds):
     np.testing.assert_allclose(note.offset, 10 * seconds)
 
 
+def test_days_are_read_though_the_standard_ends_before(tmp_path):
+    tune = track_chunk((0, on(60)), (2**30, off(60)))
+    [note] = read(tmp_path, midi_bytes(tune)).tracks[0].notes
+    np.testing.assert_allclose(note.offset, 2**30 / 960)
+
+
 def test_channels_of_two_ports_are_different(tmp_path):
     first = track_chunk((0, program(73)), (0, on(60)), (9, off(60)))
     second = track_chunk((0, b"\xff\x21\x01\x01"), (0, on(60)), (9, off(60)))
