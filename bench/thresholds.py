@@ -76,9 +76,11 @@ def figures(examples: list[Example], config: DecoderConfig) -> list[float]:
     return [pooled[name] for name in FIGURES]
 
 
-def neighbours(name: str) -> tuple[float, float]:
-    """A lower and a higher value of a field."""
+def neighbours(name: str) -> tuple:
+    """A lower and a higher value of a field, of the field's type."""
     default = getattr(DecoderConfig, name)
+    if isinstance(default, tuple):
+        return tuple(tuple(value * factor for value in default) for factor in (1 - STEP, 1 + STEP))
     low, high = VALUES.get(name, sorted((default * (1 - STEP), default * (1 + STEP))))
     return type(default)(low), type(default)(high)
 
@@ -119,7 +121,7 @@ def main(model: Path, sets: tuple[Path, ...], fields: tuple[str, ...]) -> None:
     print_row("onsets clear of noise", [list(map(clear, own)) for own in examples], config)
     for name in fields:
         for value in neighbours(name):
-            print_row(f"{name} {value:g}", examples, replace(config, **{name: value}))
+            print_row(f"{name} {value}", examples, replace(config, **{name: value}))
 
 
 if __name__ == "__main__":

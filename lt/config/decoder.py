@@ -67,11 +67,10 @@ class DecoderConfig:
     half_rise: float = constant(  # of its later magnitude that a ringing band has at the onset
         0.45, "1", "chosen by hand; 0.56 gains 0.014 note F1 (bench/thresholds.py)"
     )
-    # Repeated notes.
-    rise_db: float = constant(8.0, "dB", _SWEPT)
-    stroke_db: float = constant(6.0, "dB", _SWEPT)
-    stroke: float = constant(0.02, "s", _SWEPT)
-    rise: float = constant(0.08, "s", _SWEPT)  # in which the level rises by rise_db
+    # Strokes and repeated notes.
+    stroke: float = constant(0.02, "s", _SWEPT)  # in which the level rises where a note is struck:
+    stroke_db: float = constant(6.0, "dB", _SWEPT)  # within a note, which is repeated
+    struck_db: float = constant(4.0, "dB", _SWEPT)  # where another note begins
     near_db: float = constant(12.0, "dB", _SWEPT)  # below the note's peak; less is an echo
     shortest_repeat: float = constant(0.08, "s", _SWEPT)
     # Level of one instrument in a mixture.

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lt.config import DecoderConfig
-from lt.inference.onsets import Onset, OnsetDetector, Region
+from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.labels import (
     DEFAULT_DYNAMICS,
@@ -92,7 +92,8 @@ def posteriors_to_notes(
     detector = OnsetDetector(posteriors, instrument, others, config)
     regions = detector.join_decays(decode_regions(detector))
     onsets = refine_onsets(regions, detector)
-    notes = [_note(region, detector) for region in refine_offsets(regions, onsets, detector)]
+    regions = detector.without_echoes(refine_offsets(regions, onsets, detector))
+    notes = [_note(region, detector) for region in regions]
     return [
         note for note in _in_one_voice(notes) if note.offset - note.onset >= config.shortest_note
     ]
@@ -215,30 +216,33 @@ def _most_probable_notes(posteriors: Posteriors, instrument: int) -> np.ndarray:
 # --- 2. and 3. when they begin and end ------------------------------------------------------------
 
 
-def refine_onsets(regions: Sequence[Region], detector: OnsetDetector) -> list[Onset]:
-    """The onset of each region's note."""
+def refine_onsets(regions: Sequence[Region], detector: OnsetDetector) -> list[int]:
+    """The first frame of each region's note."""
     before = [Region(SILENCE, 0, 0), *regions]
     return [detector.onset(region, previous) for region, previous in zip(regions, before)]
 
 
 def refine_offsets(
-    regions: Sequence[Region], onsets: Sequence[Onset], detector: OnsetDetector
+    regions: Sequence[Region], onsets: Sequence[int], detector: OnsetDetector
 ) -> list[Region]:
     """The exact frames of each note: its onset until its offset, repeated notes separated."""
     posteriors, config = detector.posteriors, detector.config
     shortest = config.shortest_note / posteriors.step
     notes: list[Region] = []
-    following = [*onsets[1:], Onset(len(posteriors), False)]
+    following = [*onsets[1:], len(posteriors)]
     for region, onset, next_onset in zip(regions, onsets, following):
         level_db = detector.level_db(region)
         clear_db = level_db if detector.others else posteriors.clear_db
         # alone, a note may sound on after its last segment that is heard as its number
-        end = min(region.end, next_onset.frame) if detector.others else next_onset.frame
-        end = max(onset.frame + 1, region.start + 1, end)
-        repeats = [region.start + frame for frame in detector.repeats(clear_db[region.start : end])]
-        starts = [onset.frame, *(frame for frame in repeats if frame - onset.frame >= shortest)]
+        end = min(region.end, next_onset) if detector.others else next_onset
+        end = max(onset + 1, region.start + 1, end)
+        first, *repeats = (
+            region.start + frame for frame in detector.strokes(clear_db[region.start : end])
+        )
+        first = onset if first == region.start else max(first, onset)
+        starts = [first, *(frame for frame in repeats if frame - first >= shortest)]
         for start, until in zip(starts, [*starts[1:], end]):
-            begin = start if start == onset.frame else detector.attack(level_db, start, until)
+            begin = start if start == onset else detector.attack(level_db, start, until)
             # in the first frames of the region the previous note may still sound
             alone = min(region.start + detector.frames(config.novelty_lag), until - 1)
             offset = detector.offset(level_db, max(begin, alone), max(until, begin + 1))

@@ -4,7 +4,9 @@ A recording is divided into segments at spectral changes, level dips and silence
 (`OnsetDetector.segment_starts`). Within a segment there is one note, one chord or silence, so its
 frames can be classified together; frames near a change, in which two notes overlap, get little
 weight. Once the notes of the segments are known, the onset of each is searched in the level of the
-sound, or, where the previous note masks it, in the bands that are new (`OnsetDetector.onset`).
+sound, or, where the previous note masks it, in the bands that are new (`OnsetDetector.onset`). Its
+offset is where it is released, which is told from the sound of a room by how far the level falls in
+the recording (`OnsetDetector.offset`).
 Bands of low notes ring for up to a quarter of a second, equally before and after an onset: a band
 passes half of its later magnitude when its note begins.
 
@@ -41,14 +43,6 @@ class Region:
     note_number: int
     start: int
     end: int
-
-
-@dataclass(frozen=True)
-class Onset:
-    """The first frame of a note; `masked` if the previous note may go on sounding above it."""
-
-    frame: int
-    masked: bool
 
 
 @dataclass(frozen=True)
@@ -121,34 +115,30 @@ class OnsetDetector:
         floored = np.maximum(level_db, level_db.max() - self.config.level_range)
         return find_peaks(-floored, prominence=self.config.dip_prominence)[0]
 
-    def repeats(self, level_db: np.ndarray) -> list[int]:
-        """Frames at which the note of level_db is repeated: the level rises quickly, or out of a
-        deep dip, and near to its peak. That of a tremolo rises slowly, that of an echo less.
+    def strokes(self, level_db: np.ndarray) -> list[int]:
+        """Frames at which the note of level_db begins, 0 as a rule, and is repeated: the level
+        rises quickly and near to its peak. That of a tremolo rises slowly, that of an echo less.
+        What is quieter before is not the note yet.
         """
         config = self.config
-        rise, stroke = self.frames(config.rise), self.frames(config.stroke)
-        attack = self.frames(config.attack)
-        later = np.concatenate([level_db[stroke:], np.full(min(stroke, len(level_db)), -np.inf)])
-        strokes, _ = find_peaks(later - level_db, height=config.stroke_db, distance=rise)
-        deep = [
-            dip
-            for dip in self._dips(level_db)
-            if level_db[dip : dip + rise].max() >= level_db[dip] + config.rise_db
-        ]
+        within, attack = self.frames(config.stroke), self.frames(config.attack)
+        shortest, near = self.frames(config.shortest_repeat), level_db.max() - config.near_db
+        rises = level_db[within:] - level_db[:-within]
         found = [0]
-        for start in np.union1d(strokes, deep).astype(int):
-            distance = min(start - found[-1], len(level_db) - start)
-            if distance < self.frames(config.shortest_repeat):
+        for start in find_peaks(rises, height=config.stroke_db, distance=shortest)[0].tolist():
+            late = min(start - found[-1], len(level_db) - start) >= shortest
+            if not late or level_db[start : start + attack].max() < near:
                 continue
-            peaks = level_db[found[-1] : start].max(), level_db[start : start + attack].max()
-            if min(peaks) >= level_db.max() - config.near_db:
-                found.append(int(start))
-        return found[1:]
+            if level_db[found[-1] : start].max() >= near:
+                found.append(start)
+            elif start < attack:
+                found = [start]
+        return found
 
     # --- onsets and offsets -----------------------------------------------------------------------
 
-    def onset(self, region: Region, previous: Region) -> Onset:
-        """The onset of a region's note.
+    def onset(self, region: Region, previous: Region) -> int:
+        """The first frame of a region's note.
 
         Args:
             region: the note's frames.
@@ -160,16 +150,31 @@ class OnsetDetector:
         lead = max(previous.end, start - self.frames(config.quiet))
         quiet = np.flatnonzero(level_db[lead:start] <= peak - config.quiet_db)
         if len(quiet):
-            return Onset(self.attack(level_db, lead + int(quiet[-1]), end), False)
+            return self.attack(level_db, lead + int(quiet[-1]), end)
         dip = self._dip(level_db, start)
         if dip is not None and end - dip > 1:
-            return Onset(self.attack(level_db, dip, end), False)
+            return self.attack(level_db, dip, end)
         back = max(0, start - self.frames(config.search_before))
         if back == start or level_db[back:start].max() < peak - config.rest_db:
             first = max(0, start - self.frames(config.search_before / 2))
-            return Onset(first + _first(level_db[first:end] >= peak + self.onset_db), False)
+            return first + _first(level_db[first:end] >= peak + self.onset_db)
+        stroke = self._stroke(level_db, start, end)
+        if stroke is not None:
+            return stroke
         before = previous.end if previous.end < start else previous.start
-        return Onset(self.attack(level_db, self._new_bands(start, end, before), end), True)
+        return self.attack(level_db, self._new_bands(start, end, before), end)
+
+    def _stroke(self, level_db: np.ndarray, start: int, end: int) -> int | None:
+        """The frame near `start` at which the level rises quickly to the note's, if it does."""
+        stroke = self.frames(self.config.stroke)
+        first = max(0, start - self.frames(self.config.search_before))
+        around = level_db[first : min(end, start + self.frames(self.config.search_after))]
+        around = np.maximum(around, self._attack_peak(level_db, start, end) + self.config.offset_db)
+        rises = around[stroke:] - around[:-stroke]
+        if not len(rises) or rises.max() < self.config.struck_db:
+            return None
+        at = int(rises.argmax())
+        return first + at + int(np.diff(around[at : at + stroke + 1]).argmax()) + 1
 
     def attack(self, level_db: np.ndarray, start: int, end: int) -> int:
         """The first frame in [start, end) within `onset_db` of the attack's peak."""
@@ -184,9 +189,9 @@ class OnsetDetector:
         released ends `faded_db` below its peak, if nothing begins before.
         """
         config = self.config
-        before_next = max(start, end - self.frames(config.search_before))
-        foot = before_next + int(level_db[before_next:end].argmin())  # of the next attack
-        own = level_db[start : foot + 1]
+        before_next = level_db[max(start, end - self.frames(config.search_before)) : end]
+        rise = _first(before_next[::-1] <= before_next.min() + config.struck_db)
+        own = level_db[start : end - rise]  # without the rise to the next note
         own = np.maximum(own, own.max() + config.faded_db + config.offset_db)
         audible = len(own) - _first(own[::-1] >= own.max() + config.faded_db)
         attack_peak = own[: self.frames(config.attack)].max()
@@ -268,6 +273,21 @@ class OnsetDetector:
 
     def _rows(self, start: int, end: int) -> np.ndarray:
         return self.spectra[start:end].astype(np.float32)
+
+    def without_echoes(self, notes: Sequence[Region]) -> list[Region]:
+        """Notes without those that are `quiet_db` softer than the one shortly before: what a room,
+        or the instrument itself, sounds on with.
+        """
+        reach = self.frames(self.config.overlap)
+        kept: list[Region] = []
+        for note in notes:
+            before = kept[-1] if kept and note.start - kept[-1].end <= reach else note
+            if self._peak(note) > self._peak(before) - self.config.quiet_db:
+                kept.append(note)
+        return kept
+
+    def _peak(self, note: Region) -> float:
+        return float(self.posteriors.clear_db[note.start : note.end].max(initial=-np.inf))
 
     # --- the level of a note ----------------------------------------------------------------------
 
