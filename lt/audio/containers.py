@@ -51,8 +51,14 @@ def open_sound(path: Path) -> soundfile.SoundFile:
         ValueError: it is empty or no sound file; or ffmpeg, which it needs, is not installed.
     """
     status = os.stat(path)
-    piped = stat.S_ISFIFO(status.st_mode)
-    file = _read_pipe(str(path), status.st_dev, status.st_ino) if piped else open(path, "rb")
+    if stat.S_ISFIFO(status.st_mode):
+        return _open(path, _read_pipe(str(path), status.st_dev, status.st_ino), status, piped=True)
+    with open(path, "rb") as file:  # it gives the system's reason why it cannot be opened
+        return _open(path, file, status, piped=False)
+
+
+def _open(path: Path, file: BinaryIO, status: os.stat_result, piped: bool) -> soundfile.SoundFile:
+    """Open, for libsndfile, an open file: by its name, its content, or decoded by ffmpeg."""
     if not os.fstat(file.fileno()).st_size:
         raise ValueError(f"the sound file {path} is empty (0 bytes); give another")
     content = _content(file)
@@ -60,20 +66,15 @@ def open_sound(path: Path) -> soundfile.SoundFile:
     if field is not None:
         content[field : field + 4] = b"\xff\xff\xff\xff"
     try:
-        # TypeError: a headerless .raw file
-        whole = content if piped or field is not None else system_name(path)
-        return soundfile.SoundFile(whole)
-    except (soundfile.LibsndfileError, TypeError) as error:
-        if path.suffix.lower() in THROUGH_FFMPEG or _SIGNATURES.match(content[:16]):
-            key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-            return soundfile.SoundFile(_content(_decoded(str(path), key, file if piped else None)))
-        raise ValueError(
-            f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): "
-            f"{getattr(error, 'error_string', 'no header')}"
-        ) from None
-    finally:
-        if not piped:
-            file.close()
+        return soundfile.SoundFile(content if piped or field is not None else system_name(path))
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a headerless .raw file
+        why = getattr(error, "error_string", "no header")
+    if path.suffix.lower() in THROUGH_FFMPEG or _SIGNATURES.match(content[:16]):
+        key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return soundfile.SoundFile(_content(_decoded(str(path), key, file if piped else None)))
+    raise ValueError(
+        f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): {why}"
+    )
 
 
 def seconds_cut_off(file: soundfile.SoundFile) -> float:

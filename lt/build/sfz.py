@@ -100,15 +100,14 @@ class SfzText:
                 if directive["file"] is None:
                     self._definitions[directive["name"]] = self._expanded(directive["value"])
                 else:
-                    file = find_file(self.root, self._expanded(directive["file"]))
-                    self.read(file, depth + 1)
+                    included = find_file(self.root, self._expanded(directive["file"]))
+                    self.read(included, depth + 1)
             self._add(line[position:])
 
     def _add(self, line: str) -> None:
         """Read headers and opcodes of a part of a line; a value ends where the next one begins."""
-        header_or_text = _HEADER.split(self._expanded(line))
-        for index, part in enumerate(header_or_text):
-            if index % 2:
+        for index, part in enumerate(_HEADER.split(self._expanded(line))):
+            if index % 2:  # the name of a header
                 self._open(part.lower())
                 continue
             found = list(_OPCODE.finditer(part))
