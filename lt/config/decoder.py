@@ -69,8 +69,10 @@ class DecoderConfig:
     )
     # Strokes and repeated notes.
     stroke: float = constant(0.02, "s", _SWEPT)  # in which the level rises where a note is struck:
-    stroke_db: float = constant(6.0, "dB", _SWEPT)  # within a note, which is repeated
+    stroke_db: float = constant(7.0, "dB", _SWEPT)  # within a note, which is repeated
     struck_db: float = constant(4.0, "dB", _SWEPT)  # where another note begins
+    rise_db: float = constant(8.0, "dB", _SWEPT)  # out of a dip of dip_prominence
+    rise: float = constant(0.08, "s", _SWEPT)  # in which the level rises by rise_db
     near_db: float = constant(12.0, "dB", _SWEPT)  # below the note's peak; less is an echo
     shortest_repeat: float = constant(0.08, "s", _SWEPT)
     # Level of one instrument in a mixture.

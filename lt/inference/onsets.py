@@ -117,15 +117,22 @@ class OnsetDetector:
 
     def strokes(self, level_db: np.ndarray) -> list[int]:
         """Frames at which the note of level_db begins, 0 as a rule, and is repeated: the level
-        rises quickly and near to its peak. That of a tremolo rises slowly, that of an echo less.
-        What is quieter before is not the note yet.
+        rises quickly, or out of a deep dip, and near to its peak. That of a tremolo rises slowly,
+        that of an echo less. What is quieter before is not the note yet.
         """
         config = self.config
         within, attack = self.frames(config.stroke), self.frames(config.attack)
         shortest, near = self.frames(config.shortest_repeat), level_db.max() - config.near_db
         rises = level_db[within:] - level_db[:-within]
+        strokes = find_peaks(rises, height=config.stroke_db, distance=shortest)[0]
+        rise = self.frames(config.rise)
+        deep = [
+            dip
+            for dip in self._dips(level_db)
+            if level_db[dip : dip + rise].max() >= level_db[dip] + config.rise_db
+        ]
         found = [0]
-        for start in find_peaks(rises, height=config.stroke_db, distance=shortest)[0].tolist():
+        for start in np.union1d(strokes, deep).astype(int).tolist():
             late = min(start - found[-1], len(level_db) - start) >= shortest
             if not late or level_db[start : start + attack].max() < near:
                 continue
