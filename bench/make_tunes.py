@@ -3,13 +3,15 @@
 
     python3 bench/make_tunes.py FLUTE_NOTES --half even --output SET_DIR
     python3 bench/make_tunes.py FONT.sf2 --instruments Violin --output SET_DIR
+    python3 bench/make_tunes.py FONT.sf2 --velocities 20 120 --output SET_DIR
     python3 bench/generalisation.py --rows robust --recordings SET_DIR
 
 Thresholds and settings are chosen on them. SOURCE is what `python3 -m lt.builders` takes, except
 data sets, which hold no sound. SET_DIR is laid out as the Cantos flute set. Notes are used as they
 were recorded, low-frequency noise included; melodies move by less than an octave at a time, and are
 detached, legato, ring into the next note, or are played in a room, of which their labels know
-nothing.
+nothing. With `--velocities` a font plays each note with a velocity of its own instead of those of
+the five dynamics.
 
 The labels do not depend on the thresholds of note decoding. The onset of a rendered note is its
 note-on, that of a recorded note the steepest rise of its amplitude in the first 0.25 s of the
@@ -156,10 +158,29 @@ def cut_by(note: Note, following: Note) -> Note:
     return replace(note, offset=min(note.offset, following.onset))
 
 
+def at_velocity(note: SourceNote, velocity: int) -> SourceNote:
+    """A font's note with another velocity.
+
+    Raises:
+        ValueError: a recorded note.
+    """
+    if not isinstance(note.location, FontNote):
+        raise ValueError(f"{note.source} is a recording, whose velocity is what it is")
+    return replace(note, location=replace(note.location, velocity=velocity))
+
+
 def make_tune(
-    sources: list[SourceNote], style: Style, rng: np.random.Generator
+    sources: list[SourceNote],
+    style: Style,
+    rng: np.random.Generator,
+    velocities: tuple[int, ...] = (),
 ) -> tuple[np.ndarray, list[Note]]:
-    """Audio (samples,) and notes of one melody."""
+    """Audio (samples,) and notes of one melody.
+
+    Args:
+        velocities: lowest and highest, between which each note's is drawn; none: those of the
+            dynamics.
+    """
     number = sources[rng.integers(len(sources))].note_number
     onset = round(0.5 * SAMPLE_RATE)
     placed: list[tuple[int, np.ndarray]] = []
@@ -168,10 +189,13 @@ def make_tune(
         near = [note for note in sources if abs(note.note_number - number) <= WIDEST_STEP]
         source = near[rng.integers(len(near))]
         number = source.note_number
+        velocity = int(dynamics_to_velocity(source.dynamics))
+        if velocities:
+            velocity = int(rng.integers(velocities[0], velocities[-1] + 1))
+            source = at_velocity(source, velocity)
         excerpt = excerpt_of(source, rng.uniform(*SECONDS), style.fade_seconds)
         duration = excerpt.offset - excerpt.onset
         placed.append((onset - excerpt.onset, excerpt.audio))
-        velocity = int(dynamics_to_velocity(source.dynamics))
         note = Note(onset / SAMPLE_RATE, (onset + duration) / SAMPLE_RATE, number, velocity)
         notes = [*(cut_by(earlier, note) for earlier in notes), note]
         rest = rng.uniform(*REST_SECONDS) if rng.random() < REST_PROBABILITY else 0.0
@@ -212,6 +236,14 @@ def notes_of(sources: tuple[SourceNote, ...], instrument: str, half: str) -> lis
     type=click.Choice(list(STYLES)),
     at_least=1,
 )
+@cli.option(
+    "--velocities",
+    help="lowest and highest; a font's notes are played with velocities drawn between them",
+    default=(),
+    type=cli.interval("[1, 127]"),
+    at_least=2,
+    at_most=2,
+)
 @cli.option("--n_tunes", help="tunes in all", default=12, type=cli.interval("[1, inf)"))
 @cli.option("--seed", help="fixes the tunes", default=0, type=cli.interval("[0, inf)"))
 def main(
@@ -220,6 +252,7 @@ def main(
     instruments: tuple[str, ...],
     half: str,
     styles: tuple[str, ...],
+    velocities: tuple[int, ...],
     n_tunes: int,
     seed: int,
 ) -> None:
@@ -238,7 +271,8 @@ def main(
     for index in range(n_tunes):
         name = names[index % len(names)]
         style = styles[index // len(names) % len(styles)]
-        audio, notes = make_tune(notes_of(sources, name, half), STYLES[style], rng)
+        own = notes_of(sources, name, half)
+        audio, notes = make_tune(own, STYLES[style], rng, velocities)
         stem = f"{name}-{index:02d}-{style}"
         program = INSTRUMENTS[name].program if name in INSTRUMENTS else 0
         write_audio(recordings / f"{stem}.wav", audio)

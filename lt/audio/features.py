@@ -20,6 +20,7 @@ from functools import lru_cache
 import torch
 
 from lt.config import SpectralConfig
+from lt.labels import SEMITONES
 from nsgt_wrap import NSGT, NSGTDesign, frames_to_coefficients, griffin_lim
 
 FEATURES = ("absolute", "relative")
@@ -80,6 +81,15 @@ def amplitude_to_db(amplitude: torch.Tensor) -> torch.Tensor:
 def db_to_amplitude(db: torch.Tensor) -> torch.Tensor:
     """The inverse of `amplitude_to_db`."""
     return torch.pow(10.0, db / 20.0)
+
+
+def semitone_bands(magnitudes: torch.Tensor, config: SpectralConfig) -> torch.Tensor:
+    """Magnitudes (..., bins) -> (..., bands): the root of the power within each semitone from
+    `fmin` up; bins of a semitone that is not whole are left out.
+    """
+    width = config.bins_per_octave // SEMITONES
+    whole = magnitudes[..., : magnitudes.shape[-1] // width * width]
+    return whole.unflatten(-1, (-1, width)).square().sum(dim=-1).sqrt()
 
 
 @dataclass(frozen=True)

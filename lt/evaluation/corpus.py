@@ -3,8 +3,8 @@
     results.json results.csv       the scores
     transcriptions/ ...            what `lt.evaluation.recordings` writes for each recording
 
-Frames are pooled over the recordings, note scores are means over them. Several recordings are
-evaluated at once, each by a process on one core.
+Frames and velocities are pooled over the recordings, note scores are means over them. Several
+recordings are evaluated at once, each by a process on one core.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lt.config import CrossConfig, DecoderConfig
 from lt.devices import cpu_count
 from lt.evaluation.baselines import stored_classifier
 from lt.evaluation.ground_truth import Pair, count_converted
-from lt.evaluation.metrics import pooled_note_figures
+from lt.evaluation.metrics import pooled_note_figures, velocity_figures
 from lt.evaluation.recordings import (
     OUTPUTS,
     NoteResult,
@@ -239,4 +239,5 @@ def _note_scores(results: Iterable[NoteResult | None]) -> list[Score]:
     if not known:
         return []
     figures = pooled_note_figures([own.scores for own in known], [own.counts for own in known])
+    figures |= velocity_figures(own.velocities for own in known)
     return [Score(measure, value, modality="notes") for measure, value in figures.items()]

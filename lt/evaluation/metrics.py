@@ -215,6 +215,32 @@ def unmatched_notes(
     )
 
 
+def matched_velocities(reference: Sequence[Note], estimated: Sequence[Note]) -> np.ndarray:
+    """(matches, 2) velocities of reference and estimate, of the notes that `note_scores` matches
+    whatever their offsets.
+    """
+    pairs = matched_notes(reference, estimated) if reference and estimated else []
+    velocities = [(reference[i].velocity, estimated[j].velocity) for i, j in pairs]
+    return np.array(velocities, int).reshape(-1, 2)
+
+
+def velocity_figures(matched: Iterable[np.ndarray]) -> dict[str, float]:
+    """Mean absolute error of velocity over the matched notes of all files, and that of the best
+    constant, the median of their true velocities; none without a match.
+
+    Args:
+        matched: of each file, from `matched_velocities`.
+    """
+    pooled = np.concatenate(list(matched))
+    if not len(pooled):
+        return {}
+    truth, estimated = pooled.T
+    return {
+        "velocity_error": float(np.abs(truth - estimated).mean()),
+        "velocity_constant": float(np.abs(truth - np.median(truth)).mean()),
+    }
+
+
 def matched_notes(
     reference: Sequence[Note], estimated: Sequence[Note], offset_ratio: float | None = None
 ) -> list[tuple[int, int]]:

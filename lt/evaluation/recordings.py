@@ -29,6 +29,7 @@ from lt.evaluation.metrics import (
     FrameCounts,
     NoteScores,
     frame_counts,
+    matched_velocities,
     note_scores,
     unmatched_notes,
 )
@@ -66,15 +67,20 @@ JOINED_BATCHES = 64  # small arrays, kept for long among large ones, would leave
 
 @dataclass(frozen=True)
 class NoteResult:
-    """Scores of transcribed notes."""
+    """Scores of transcribed notes; `velocities: (matches, 2)` of reference and estimate."""
 
     scores: NoteScores
     counts: FrameCounts
+    velocities: np.ndarray
 
     @classmethod
     def of(cls, reference: Sequence[Note], estimated: Sequence[Note]) -> NoteResult:
         """Compare estimated notes with the reference."""
-        return cls(note_scores(reference, estimated), frame_counts(reference, estimated))
+        return cls(
+            note_scores(reference, estimated),
+            frame_counts(reference, estimated),
+            matched_velocities(reference, estimated),
+        )
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ MEASURES = {
     "frame_note": "frames: note",
     "frame_pitch_class": "frames: pitch class",
     "frame_false_alarm": "frames: false alarms",
+    "velocity_error": "velocity: error",
+    "velocity_constant": "of a constant",
 }
 EXPLANATIONS = {
     "reconstruction, transfer": "Through the modality's own latent, and through the other's: "
@@ -61,6 +63,8 @@ EXPLANATIONS = {
     "instruments.",
     "note": "Octave and pitch both right. Octave errors are sounding frames with the right pitch "
     "class in another octave.",
+    "velocity": "Mean absolute error over the matched notes of all files, and that of the best "
+    "constant, the median of their true velocities.",
     "classifier": "Principal components, as many as the latent has dimensions, and a multilayer "
     "perceptron.",
     "majority": "Always the class that is commonest in the training part.",

@@ -3,7 +3,8 @@
 Three passes for each instrument. First the recording is divided into segments, and a hidden Markov
 model (Viterbi decoding) finds the most probable sequence of notes and silence through them
 (`decode_regions`). Then the onset of each note is refined (`refine_onsets`). Then repeated notes
-are separated and offsets are refined (`refine_offsets`).
+are separated and offsets are refined (`refine_offsets`). Velocities are those of
+`lt.inference.velocities`.
 
 Segments are found in the level after the high-pass, since low-frequency noise would fill rests and
 dips. Onsets and offsets are read from the level of the whole sound, because aligned references are
@@ -15,7 +16,7 @@ Thresholds are fields of `lt.config.DecoderConfig`. Frames are those of the fine
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,14 +26,14 @@ from scipy.sparse import csr_array
 from lt.config import DecoderConfig
 from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
+from lt.inference.velocities import note_velocities
 from lt.labels import (
-    DEFAULT_DYNAMICS,
     DEFAULT_OCTAVE,
     N_CLASSES,
     SILENCE,
     octave_pitch_to_note_number,
 )
-from lt.midi import INSTRUMENTS, Note, Track, dynamics_to_velocity
+from lt.midi import INSTRUMENTS, Note, Track
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
@@ -93,26 +94,16 @@ def posteriors_to_notes(
     regions = detector.join_decays(decode_regions(detector))
     onsets = refine_onsets(regions, detector)
     regions = detector.without_echoes(refine_offsets(regions, onsets, detector))
-    notes = [_note(region, detector) for region in regions]
-    return [
-        note for note in _in_one_voice(notes) if note.offset - note.onset >= config.shortest_note
-    ]
+    velocities = note_velocities(regions, detector)
+    step = posteriors.step
+    notes = _in_one_voice(
+        Note(region.start * step, region.end * step, region.note_number, int(velocity))
+        for region, velocity in zip(regions, velocities)
+    )
+    return [note for note in notes if note.offset - note.onset >= config.shortest_note]
 
 
-def _note(region: Region, detector: OnsetDetector) -> Note:
-    """A region as a note in seconds, its velocity by the most frequent dynamics."""
-    posteriors = detector.posteriors
-    dynamics = DEFAULT_DYNAMICS
-    groups = posteriors.groups(detector.instrument)
-    if "dynamics" in groups:
-        frames = posteriors.model_frames[region.start : region.end]
-        classes = groups["dynamics"][frames, : N_CLASSES["dynamics"]].argmax(axis=1)
-        dynamics = int(np.bincount(classes).argmax())
-    onset, offset = region.start * posteriors.step, region.end * posteriors.step
-    return Note(onset, offset, region.note_number, int(dynamics_to_velocity(dynamics)))
-
-
-def _in_one_voice(notes: Sequence[Note]) -> list[Note]:
+def _in_one_voice(notes: Iterable[Note]) -> list[Note]:
     """Notes in order, each cut where the next begins."""
     notes = sorted(notes)
     onsets = [*(note.onset for note in notes[1:]), np.inf]

@@ -341,20 +341,23 @@ class OnsetDetector:
         return np.square(self.posteriors.bands[frames, bands].astype(np.float32)).sum(axis=1)
 
     def _own_bands(self, region: Region) -> np.ndarray:
-        """Bands of the note's partials that no simultaneous note of another instrument excites; all
-        of its bands if there are none such.
-        """
+        """Bands of the note's partials that no other instrument excites."""
         config = self.config
-        free = own = self._partial_bands(
-            region.note_number, config.n_partials, config.lowest_partial_hz
-        )
+        own = self._partial_bands(region.note_number, config.n_partials, config.lowest_partial_hz)
+        return self.free_bands(own, region)
+
+    def free_bands(self, bands: np.ndarray, region: Region) -> np.ndarray:
+        """Those of `bands: (n,)` that no note of another instrument excites during the region; all
+        if there are none such.
+        """
+        config, free = self.config, bands
         first = max(0, region.start - self.frames(config.search_before))
         for numbers in self.others:
             present, counts = np.unique(numbers[first : region.end], return_counts=True)
             long_enough = counts >= self.frames(config.shortest_other)
             for number in present[long_enough & (present != SILENCE)]:
                 free = np.setdiff1d(free, self._excited_bands(number))
-        return free if len(free) else own
+        return free if len(free) else bands
 
     def _excited_bands(self, note_number: int) -> np.ndarray:
         """Bands of a note's partials, and the bands beside them, to which partials spread."""

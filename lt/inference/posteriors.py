@@ -30,13 +30,14 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.nn.functional import avg_pool1d, pad
 
-from lt.audio.features import nsgt
+from lt.audio.features import nsgt, semitone_bands
 from lt.audio.filters import high_pass_blocks
 from lt.audio.io import audio_seconds, check_audio, stream_audio
 from lt.audio.tuning import estimate_tuning, tune
 from lt.config import SpectralConfig
 from lt.files import write_csv
-from lt.labels import REST, SEMITONES, SILENCE, LabelSpace, number_to_note_name
+from lt.inference.symbol_spectra import SymbolSpectra, symbol_spectra
+from lt.labels import REST, SILENCE, LabelSpace, number_to_note_name
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
@@ -65,6 +66,8 @@ class Posteriors:
         bands: (fine frames, bands) float16, magnitudes of semitone-wide bands from `fmin` hertz up,
             each the mean over the duration of a model frame.
         fmin: lower edge of the first band in hertz.
+        symbols: spectra of each instrument's symbols, with which velocities are found; none where
+            there are none (see `symbol_spectra`).
     """
 
     space: LabelSpace
@@ -75,6 +78,7 @@ class Posteriors:
     clear_db: np.ndarray
     bands: np.ndarray
     fmin: float
+    symbols: tuple[SymbolSpectra, ...] = ()
 
     def __len__(self) -> int:
         """Number of fine frames."""
@@ -175,6 +179,7 @@ def analyse_audio(
         _level_db(transformed.clear_power, stride(config), len(bands)),
         bands,
         config.fmin,
+        symbol_spectra(run),
     )
     return RecordingAnalysis(spectra, posteriors)
 
@@ -338,10 +343,8 @@ def _semitone_bands(coefficients: Tensor, config: SpectralConfig) -> np.ndarray:
     each semitone, of means over the duration of a model frame.
     """
     means = avg_pool1d(coefficients, config.frame_hop // config.hop, stride(config))
-    width = config.bins_per_octave // SEMITONES
-    whole = means[: len(means) // width * width].unflatten(0, (-1, width))
-    bands = whole.square().sum(dim=1).sqrt().clamp_max(torch.finfo(torch.half).max)
-    return bands.half().T.contiguous().cpu().numpy()
+    bands = semitone_bands(means.T, config).clamp_max(torch.finfo(torch.half).max)
+    return bands.half().contiguous().cpu().numpy()
 
 
 def _mean_power(audio: np.ndarray, hop: int) -> np.ndarray:

@@ -159,3 +159,14 @@ def test_tunes_are_not_laid_among_others(notes, tmp_path):
     result = lay(notes, "--output", tmp_path / "set")
     assert result.exit_code == 1 and "is there already" in result.stderr
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["mine.txt"]
+
+
+def test_a_font_plays_velocities_between_the_bounds_and_a_recording_has_its_own(notes, tmp_path):
+    font = embedded_font()
+    flags = ("--n_tunes", 1, "--velocities", 20, 120, "--output")
+    assert lay(font, *flags, tmp_path / "set").exit_code == 0
+    ((_, played),) = set_at(tmp_path / "set").values()
+    velocities = [note.velocity for note in played]
+    assert min(velocities) >= 20 and max(velocities) <= 120 and len(set(velocities)) > 12
+    result = lay(notes, *flags, tmp_path / "recorded")
+    assert isinstance(result.exception, ValueError) or "is a recording" in result.output

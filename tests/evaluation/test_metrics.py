@@ -3,6 +3,7 @@ must hold of any.
 """
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import mir_eval
@@ -259,6 +260,18 @@ def test_figures_are_pooled_as_the_contract_says():
         counts[0].sounding + counts[1].sounding
     )  # pooled
     assert figures["frame_false_alarm"] == 0
+
+
+def test_velocity_errors_are_pooled_over_the_matched_notes_of_all_files():
+    notes = tune(0, n_notes=4)
+    truth = [replace(note, velocity=v) for note, v in zip(notes, (20, 60, 60, 100))]
+    louder = [replace(note, velocity=note.velocity + 10) for note in truth]
+    matched = [metrics.matched_velocities(truth, played) for played in (louder, truth[:2], [])]
+    assert [len(own) for own in matched] == [4, 2, 0]
+    figures = metrics.velocity_figures(matched)
+    assert figures["velocity_error"] == pytest.approx(40 / 6)
+    assert figures["velocity_constant"] == pytest.approx((40 + 0 + 0 + 40 + 40 + 0) / 6)
+    assert metrics.velocity_figures(matched[2:]) == {}
 
 
 def test_a_perfect_transcription_scores_one_and_nothing_scores_zero():

@@ -19,7 +19,13 @@ from playing_helpers import make_run
 
 from lt.audio.soundfont import SoundFont, embedded_font
 from lt.config import DecoderConfig
-from lt.evaluation.metrics import frame_counts, note_scores, pooled_note_figures
+from lt.evaluation.metrics import (
+    frame_counts,
+    matched_velocities,
+    note_scores,
+    pooled_note_figures,
+    velocity_figures,
+)
 from lt.midi import INSTRUMENTS, Note, Track, read_midi, write_midi
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +128,7 @@ def test_everything_is_written_and_the_note_scores_are_those_of_the_files(cantos
     ]
     expected = pooled_note_figures(
         [note_scores(*both) for both in notes], [frame_counts(*both) for both in notes]
-    )
+    ) | velocity_figures(matched_velocities(*both) for both in notes)
     assert scores["overall"]["notes"] == pytest.approx(expected, abs=1e-4)
     assert scores["settings"]["decoder"] == dataclasses.asdict(DecoderConfig())
     assert scores["settings"]["synthesis"]["n_iter"] == 2
