@@ -51,8 +51,8 @@ class DecoderConfig:
     )
     offset_db: float = constant(-20.0, "dB", _CONVENTION)  # at most, of the level before a release
     faded_db: float = constant(-34.0, "dB", "of a note that dies away: a fiftieth of the peak")
-    release_times: tuple[float, ...] = constant((0.03, 0.06, 0.12), "s", _SWEPT)  # of a release
-    release_fit: float = constant(0.3, "s", _SWEPT)  # the level before is a line for so long
+    release_times: tuple[float, ...] = constant((0.03, 0.06, 0.12), "s", _BY_HAND)  # of a release
+    release_fit: float = constant(0.3, "s", _BY_HAND)  # the level before is a line for so long
     attack: float = constant(0.3, "s", _SWEPT)  # in which a note reaches its peak
     rest_db: float = constant(14.0, "dB", _SWEPT)  # below the attack: there was a rest before
     quiet_db: float = constant(30.0, "dB", _SWEPT)  # below the attack: all that follows is attack
@@ -68,9 +68,11 @@ class DecoderConfig:
         0.45, "1", "chosen by hand; 0.56 gains 0.014 note F1 (bench/thresholds.py)"
     )
     # Strokes and repeated notes.
-    stroke: float = constant(0.02, "s", _SWEPT)  # in which the level rises where a note is struck:
-    stroke_db: float = constant(7.0, "dB", _SWEPT)  # within a note, which is repeated
-    struck_db: float = constant(4.0, "dB", _SWEPT)  # where another note begins
+    stroke: float = constant(
+        0.02, "s", _BY_HAND
+    )  # in which the level rises where a note is struck:
+    stroke_db: float = constant(7.0, "dB", _BY_HAND)  # within a note, which is repeated
+    struck_db: float = constant(4.0, "dB", _BY_HAND)  # where another note begins
     rise_db: float = constant(8.0, "dB", _SWEPT)  # out of a dip of dip_prominence
     rise: float = constant(0.08, "s", _SWEPT)  # in which the level rises by rise_db
     near_db: float = constant(12.0, "dB", _SWEPT)  # below the note's peak; less is an echo

@@ -165,21 +165,22 @@ class OnsetDetector:
         if back == start or level_db[back:start].max() < peak - config.rest_db:
             first = max(0, start - self.frames(config.search_before / 2))
             return first + _first(level_db[first:end] >= peak + self.onset_db)
-        stroke = self._stroke(level_db, start, end)
-        if stroke is not None:
-            return stroke
         before = previous.end if previous.end < start else previous.start
-        return self.attack(level_db, self._new_bands(start, end, before), end)
+        onset = self.attack(level_db, self._new_bands(start, end, before), end)
+        return self._stroke(level_db, onset, start, end)
 
-    def _stroke(self, level_db: np.ndarray, start: int, end: int) -> int | None:
-        """The frame near `start` at which the level rises quickly to the note's, if it does."""
+    def _stroke(self, level_db: np.ndarray, onset: int, start: int, end: int) -> int:
+        """The frame after the `onset` of a note's bands at which the level rises quickly to the
+        note's, if it does: low bands ring before a stroke as after it.
+        """
         stroke = self.frames(self.config.stroke)
-        first = max(0, start - self.frames(self.config.search_before))
-        around = level_db[first : min(end, start + self.frames(self.config.search_after))]
+        first = max(0, onset - stroke)
+        last = max(onset, start) + self.frames(self.config.search_after)
+        around = level_db[first : min(end, last)]
         around = np.maximum(around, self._attack_peak(level_db, start, end) + self.config.offset_db)
         rises = around[stroke:] - around[:-stroke]
         if not len(rises) or rises.max() < self.config.struck_db:
-            return None
+            return onset
         at = int(rises.argmax())
         return first + at + int(np.diff(around[at : at + stroke + 1]).argmax()) + 1
 
