@@ -68,6 +68,9 @@ class DecoderConfig:
         0.45, "1", "chosen by hand; 0.56 gains 0.014 note F1 (bench/thresholds.py)"
     )
     # Strokes and repeated notes.
+    decay_db: float = constant(  # while a note is held, of an instrument that is struck
+        12.0, "dB", "the embedded piano falls by 27, its flute, violin and trumpet by 3 at most"
+    )
     stroke: float = constant(
         0.02, "s", _BY_HAND
     )  # in which the level rises where a note is struck:

@@ -66,6 +66,14 @@ class OnsetDetector:
         return self.config.onset_db_in_mixture if self.others else self.config.onset_db
 
     @cached_property
+    def is_struck(self) -> bool:
+        """Whether the instrument's notes decay while they are held, as the model learnt them: where
+        their level rises, they are struck. Those of others may swell or tremble by themselves.
+        """
+        symbols = self.posteriors.symbols
+        return bool(symbols) and symbols[self.instrument].decay_db >= self.config.decay_db
+
+    @cached_property
     def spectra(self) -> np.ndarray:
         """(frames, features) whose direction changes with the note: semitone bands; in a mixture,
         where loud instruments mask the changes of soft ones, the instrument's own posteriors.
@@ -117,14 +125,16 @@ class OnsetDetector:
 
     def strokes(self, level_db: np.ndarray) -> list[int]:
         """Frames at which the note of level_db begins, 0 as a rule, and is repeated: the level
-        rises quickly, or out of a deep dip, and near to its peak. That of a tremolo rises slowly,
-        that of an echo less. What is quieter before is not the note yet.
+        rises out of a deep dip, or quickly where the instrument is struck, and near to its peak.
+        That of a tremolo rises less, and that of an echo. What is quieter before is not the note
+        yet.
         """
         config = self.config
         within, attack = self.frames(config.stroke), self.frames(config.attack)
         shortest, near = self.frames(config.shortest_repeat), level_db.max() - config.near_db
         rises = level_db[within:] - level_db[:-within]
-        strokes = find_peaks(rises, height=config.stroke_db, distance=shortest)[0]
+        lowest = config.stroke_db if self.is_struck else np.inf
+        strokes = find_peaks(rises, height=lowest, distance=shortest)[0]
         rise = self.frames(config.rise)
         deep = [
             dip
@@ -167,7 +177,7 @@ class OnsetDetector:
             return first + _first(level_db[first:end] >= peak + self.onset_db)
         before = previous.end if previous.end < start else previous.start
         onset = self.attack(level_db, self._new_bands(start, end, before), end)
-        return self._stroke(level_db, onset, start, end)
+        return self._stroke(level_db, onset, start, end) if self.is_struck else onset
 
     def _stroke(self, level_db: np.ndarray, onset: int, start: int, end: int) -> int:
         """The frame after the `onset` of a note's bands at which the level rises quickly to the

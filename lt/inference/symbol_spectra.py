@@ -7,7 +7,7 @@ has learnt at each dynamic, from the onset on, so that notes of a recording can 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -34,6 +34,15 @@ class SymbolSpectra:
     velocities: np.ndarray
     times: np.ndarray
     bands: np.ndarray
+
+    @cached_property
+    def decay_db(self) -> float:
+        """Decibels by which a held note falls from its peak to the last moment; the median of all
+        keys and dynamics.
+        """
+        power = np.square(self.bands.astype(np.float64)).sum(axis=-1)
+        ratio = power.max(axis=-1) / np.maximum(power[:, :, -1], np.finfo(float).tiny)
+        return float(np.median(10 * np.log10(np.maximum(ratio, 1.0))))
 
 
 @lru_cache(maxsize=4)

@@ -19,6 +19,7 @@ from lt.inference.note_decoding import (
 )
 from lt.inference.onsets import OnsetDetector, Region, partial_bands
 from lt.inference.posteriors import Posteriors
+from lt.inference.symbol_spectra import SymbolSpectra
 from lt.labels import N_CLASSES, LabelSpace, NoteLabels
 from lt.midi import Note, notes_to_labels
 
@@ -26,6 +27,13 @@ RATE = 22050
 STEP = 128 / RATE
 FRAME = 704 / RATE
 CONFIG = DecoderConfig()
+# of an instrument whose notes fall by 20 dB while they are held
+STRUCK = SymbolSpectra(
+    np.array([69]),
+    np.array([30, 100]),
+    np.array([0.0, 1.0]),
+    np.array([1.0, 0.1])[:, None] * np.ones((1, 2, 1, 102)),
+)
 
 
 def certain(notes, seconds, space=LabelSpace(instruments=("Flute",)), certainty=0.9):
@@ -57,10 +65,10 @@ def uniform(space, n_frames, bands):
     return Posteriors(space, groups, FRAME, STEP, level_db, level_db, bands, 30.0)
 
 
-def detector(bands, level_db):
+def detector(bands, level_db, symbols=()):
     """An OnsetDetector of a single instrument with these bands and level."""
     posteriors = uniform(LabelSpace(instruments=("Flute",)), len(level_db), bands)
-    return OnsetDetector(replace(posteriors, level_db=level_db, clear_db=level_db))
+    return OnsetDetector(replace(posteriors, level_db=level_db, clear_db=level_db, symbols=symbols))
 
 
 @st.composite
@@ -229,8 +237,8 @@ def test_a_string_is_struck_where_the_level_rises_though_low_bands_ring_before()
     bands = np.zeros((2 * begins, 102), np.float32)
     bands[: begins + frames(0.06), 12], bands[begins - frames(0.06) :, 14] = 0.1, 0.1
     region = Region(44, begins - frames(0.05), 2 * begins)
-    onset = detector(bands, level_db).onset(region, Region(42, 0, region.start))
-    assert onset == pytest.approx(begins, abs=1)
+    struck = detector(bands, level_db, (STRUCK,))
+    assert struck.onset(region, Region(42, 0, region.start)) == pytest.approx(begins, abs=1)
 
 
 @pytest.mark.parametrize("softer_db, rest, n_notes", [(35, 0.2, 1), (35, 0.8, 2), (20, 0.2, 2)])
@@ -320,9 +328,18 @@ def test_a_string_that_still_sounds_is_struck_again_where_its_level_rises_quickl
     decays = -20 - 20 * (times - 0.2)
     again = np.clip((times - 0.7) / seconds, 0, 1) * 10
     level_db = np.where((times >= 0.2) & (times < 1.18), decays + again, -80)
-    heard = posteriors_to_notes(replace(posteriors, level_db=level_db, clear_db=level_db))
-    assert len(heard) == count
+    blown = replace(posteriors, level_db=level_db, clear_db=level_db)
+    heard = posteriors_to_notes(replace(blown, symbols=(STRUCK,)))
+    assert len(heard) == count and len(posteriors_to_notes(blown)) == 1
     assert count == 1 or heard[1].onset == pytest.approx(0.7, abs=0.02)
+
+
+def test_an_instrument_is_struck_if_the_notes_that_were_learnt_decay():
+    bands, level_db = np.ones((100, 102)), np.zeros(100)
+    held = replace(STRUCK, bands=np.ones_like(STRUCK.bands))
+    assert STRUCK.decay_db == pytest.approx(20) and held.decay_db == 0
+    assert detector(bands, level_db, (STRUCK,)).is_struck
+    assert not detector(bands, level_db, (held,)).is_struck
 
 
 def test_rumble_does_not_fill_the_dip_between_two_strokes():
