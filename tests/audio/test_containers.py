@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import shutil
 import stat
 import struct
@@ -173,9 +174,11 @@ def test_other_channels_are_averaged(tmp_path, caplog, gains):
 def stand_in(folder, monkeypatch, lines):
     """A program called ffmpeg that runs `lines` of Python and keeps its arguments in `called`."""
     folder.mkdir()
-    program = folder / "ffmpeg"
-    head = f"#!{sys.executable}\nimport sys, time\nopen({str(folder / 'called')!r}, 'a').write("
-    program.write_text(head + "' '.join(sys.argv[1:]) + '\\n')\n" + lines)
+    program, script = folder / "ffmpeg", folder / "ffmpeg.py"
+    head = f"import sys, time\nopen({str(folder / 'called')!r}, 'a').write("
+    script.write_text(head + "' '.join(sys.argv[1:]) + '\\n')\n" + lines)
+    # not in the first line: there the path of an interpreter cannot have a space
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "{script}" "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder / "called"
