@@ -71,9 +71,7 @@ class DecoderConfig:
     decay_db: float = constant(  # while a note is held, of an instrument that is struck
         12.0, "dB", "the embedded piano falls by 27, its flute, violin and trumpet by 3 at most"
     )
-    stroke: float = constant(
-        0.02, "s", _BY_HAND
-    )  # in which the level rises where a note is struck:
+    stroke: float = constant(0.02, "s", _BY_HAND)  # in which the level rises by:
     stroke_db: float = constant(7.0, "dB", _BY_HAND)  # within a note, which is repeated
     struck_db: float = constant(4.0, "dB", _BY_HAND)  # where another note begins
     rise_db: float = constant(8.0, "dB", _SWEPT)  # out of a dip of dip_prominence

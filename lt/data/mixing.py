@@ -234,7 +234,8 @@ class Mixer:
         steps, detuning = self.augmentation.shifts(numbers, rng)
         shift = shift + steps
         augmented = self._shifted(clean.mean(dim=1), shift + detuning)
-        others = [subframes.mean(dim=1).roll(steps, dims=0) for steps in (1, 2)]
+        frames = subframes.mean(dim=1)
+        others = [frames.roll(steps, dims=0) for steps in (1, 2)]
         augmented = self.augmentation.add_ringing(augmented, others[0], rng)
         augmented = self.augmentation.add_reverb(augmented, others, rng)
         augmented = self.augmentation.change_timbre(augmented, rng)

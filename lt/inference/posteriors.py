@@ -66,8 +66,8 @@ class Posteriors:
         bands: (fine frames, bands) float16, magnitudes of semitone-wide bands from `fmin` hertz up,
             each the mean over the duration of a model frame.
         fmin: lower edge of the first band in hertz.
-        symbols: spectra of each instrument's symbols, with which velocities are found; none where
-            there are none (see `symbol_spectra`).
+        symbols: spectra of each instrument's symbols, which tell velocities and whether it is
+            struck; none where there are none (see `symbol_spectra`).
     """
 
     space: LabelSpace

@@ -111,6 +111,9 @@ def test_silence_stays_silent_but_for_noise():
     assert (quiet.add_noise(silence, rng()) == 0).all()
     noisy = augmentation(noise_floor=1.0).add_noise(silence, rng())
     assert torch.isfinite(noisy).all() and (noisy > 0).all()
+    alone = augmentation(noise_floor=1.0).add_noise(torch.zeros(500, 410), rng())
+    level_db = 20 * torch.log10(alone.mean(dim=1))
+    assert float(level_db.median()) > -50, "noise alone is as loud as breath beneath a loud note"
 
 
 def test_tails_of_other_notes_are_softer_than_the_note_and_not_added_to_rests():

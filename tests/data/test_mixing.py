@@ -182,10 +182,22 @@ def note_numbers(batch):
     return 12 * (octave + 1) + pitch
 
 
-def test_augmentations_leave_target_and_labels_clean(data):
+@pytest.mark.parametrize(
+    "strength",
+    [
+        {"detune": 0.3},
+        {"equalise": 6.0},
+        {"tilt": 12.0},
+        {"noise_floor": 1.0},
+        {"ring": 1.0},
+        {"reverb": 1.0},
+        {"gain": 3.0},
+    ],
+    ids=lambda strength: next(iter(strength)),
+)
+def test_an_augmentation_changes_the_encoders_input_alone(data, strength):
     plain = mixer(data)
-    strengths = dict(detune=0.3, equalise=6.0, tilt=12.0, noise_floor=1.0, gain=3.0)
-    augmented = mixer(data, augment=1, **strengths)
+    augmented = mixer(data, augment=1, **strength)
     order = plain.order(0, 1)[:40]
     before, after = plain.batch(order, 0, 1, 0), augmented.batch(order, 0, 1, 0)
     assert torch.equal(before.target, after.target) and torch.equal(before.classes, after.classes)
