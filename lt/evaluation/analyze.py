@@ -28,6 +28,7 @@ from lt.evaluation.baselines import (
 from lt.evaluation.context import EvaluationContext, open_context
 from lt.evaluation.examples import Example, make_examples, synthesis_config
 from lt.evaluation.figures import plot_confusion, plot_example, plot_latent, plot_units
+from lt.evaluation.note_dynamics import note_dynamics_scores
 from lt.evaluation.report import Media, Report, SoundExample, write_report
 from lt.evaluation.results import EXPLANATIONS, Results, headline, select, tables, write_results
 from lt.evaluation.scoring import (
@@ -114,7 +115,8 @@ def evaluate_with_baselines(
     """The scores of the model and its baselines that `config` asks for, and the predictions."""
     networks = trained_baselines(context, config, progress)
     evaluation = evaluate_partition(context, config, networks, progress)
-    scores = evaluation.scores
+    of_notes = note_dynamics_scores(context, config.partition, bool(config.evaluate_classifier))
+    scores = evaluation.scores + of_notes
     if not config.make_losses:
         scores = select(scores, scope="baselines")
     if config.evaluate_classifier:

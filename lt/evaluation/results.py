@@ -7,8 +7,8 @@ leave this module, so that all three forms show the same digits; `<measure>_sd`,
 deviation over passes, is shown as `mean ± sd`.
 
 Names: `modality` is signal, symbol or notes; `path` is reconstruction (through the modality's own
-latent) or transfer (through the other's); `label` is octave, pitch, dynamics or note (octave and
-pitch together).
+latent) or transfer (through the other's); `label` is octave, pitch, dynamics, dynamics_of_notes or
+note (octave and pitch together).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from lt.labels import CLASS_NAMES, LABELS
 DIGITS = 4  # behind the point, in every form
 PATHS = ("reconstruction", "transfer")
 NOTE = "note"  # octave and pitch together
+NOTE_DYNAMICS = "dynamics_of_notes"  # of whole notes, from their level
 MEASURES = {
     "log_likelihood": "log-likelihood (nats/frame)",
     "isd": "Itakura-Saito divergence",
@@ -67,6 +68,8 @@ EXPLANATIONS = {
     "constant, the median of their true velocities.",
     "classifier": "Principal components, as many as the latent has dimensions, and a multilayer "
     "perceptron.",
+    NOTE_DYNAMICS: "Of whole notes: the dynamics at which the model decodes the note's level. "
+    "Baseline forest: a random forest on (level, spectral centroid, key) of the training notes.",
     "majority": "Always the class that is commonest in the training part.",
     "pyin": "pYIN on the notes' own sound, rounded to the nearest note; silence where it finds no "
     "pitch.",
@@ -76,7 +79,7 @@ CSV_COLUMNS = ("scope", "name", "modality", "way", "label", "measure", "value") 
 ORDER = {  # of the rows of a table
     "modality": ("signal", "symbol", "notes"),
     "path": PATHS,
-    "label": (*LABELS, NOTE),
+    "label": (*LABELS, NOTE_DYNAMICS, NOTE),
     "measure": tuple(MEASURES),
 }
 Value = float | int | list[list[int]]

@@ -69,31 +69,66 @@ def _frequent_velocity(region: Region, detector: OnsetDetector) -> int:
     return int(dynamics_to_velocity(dynamics))
 
 
+def nearest_dynamics(
+    heard: np.ndarray,
+    seconds: np.ndarray,
+    note_number: int,
+    symbols: SymbolSpectra,
+    fmin: float,
+    config: DecoderConfig = DecoderConfig(),
+) -> int:
+    """The index into the dynamics of `symbols` whose level, the mean over partials, is nearest to a
+    note's, for sound at the gain of the training data. Arguments as `excess_of_dynamics`.
+    """
+    excess_db, audible = excess_of_dynamics(heard, seconds, note_number, symbols, fmin, config)
+    return int(np.abs(excess_db[:, audible].mean(axis=1)).argmin())
+
+
 # --- levels of partials ---------------------------------------------------------------------------
 
 
 def _excess_db(region: Region, detector: OnsetDetector, symbols: SymbolSpectra) -> np.ndarray:
     """(velocities, partials) levels of a note above the model's, medians over its frames."""
     posteriors, config = detector.posteriors, detector.config
-    key = int(np.abs(symbols.note_numbers - region.note_number).argmin())
-    own, expected = (
-        partial_bands(number, posteriors.fmin, posteriors.bands.shape[1], config.n_partials)
-        for number in (region.note_number, int(symbols.note_numbers[key]))
-    )
-    shared = min(len(own), len(expected))  # the uppermost may be above all bands
-    own, expected = own[:shared], expected[:shared]
-    heard = posteriors.bands[region.start : max(region.end, region.start + 1), own]
-    heard_db = _levels_db(heard)
-    ages = np.arange(len(heard)) * posteriors.step
-    moments = interpolation(symbols.times, ages.clip(symbols.times[0], symbols.times[-1]))
-    expected_db = moments @ _levels_db(symbols.bands[key][:, :, expected])
-    audible = _audible(heard_db, config) | _audible(expected_db, config).any(axis=0)
+    heard = posteriors.bands[region.start : max(region.end, region.start + 1)]
+    seconds = np.arange(len(heard)) * posteriors.step
+    number, fmin = region.note_number, posteriors.fmin
+    at_dynamics, audible = excess_of_dynamics(heard, seconds, number, symbols, fmin, config)
+    own = partial_bands(number, fmin, heard.shape[1], config.n_partials)[: len(audible)]
     free = audible & np.isin(own, detector.free_bands(own, region))
     excess_db = np.full((len(VELOCITIES), config.n_partials), np.nan)
     between = interpolation(np.log(symbols.velocities), np.log(VELOCITIES))
-    excess_db[:, :shared] = between @ np.median(heard_db - expected_db, axis=1)
-    excess_db[:, :shared][:, ~(free if free.any() else audible)] = np.nan
+    excess_db[:, : len(own)] = between @ at_dynamics
+    excess_db[:, : len(own)][:, ~(free if free.any() else audible)] = np.nan
     return excess_db
+
+
+def excess_of_dynamics(
+    heard: np.ndarray,
+    seconds: np.ndarray,
+    note_number: int,
+    symbols: SymbolSpectra,
+    fmin: float,
+    config: DecoderConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Levels in decibels of a note's partials above those that the model expects of each dynamic,
+    medians over frames: (dynamics, partials), and (partials,) bool, which of them are audible.
+
+    Args:
+        heard: (frames, bands) magnitudes of the note in semitone bands from `fmin` hertz up.
+        seconds: (frames,) of each frame since the onset.
+    """
+    key = int(np.abs(symbols.note_numbers - note_number).argmin())
+    own, expected = (
+        partial_bands(number, fmin, heard.shape[1], config.n_partials)
+        for number in (note_number, int(symbols.note_numbers[key]))
+    )
+    shared = min(len(own), len(expected))  # the uppermost may be above all bands
+    heard_db = _levels_db(heard[:, own[:shared]])
+    moments = interpolation(symbols.times, seconds.clip(symbols.times[0], symbols.times[-1]))
+    expected_db = moments @ _levels_db(symbols.bands[key][:, :, expected[:shared]])
+    audible = _audible(heard_db, config) | _audible(expected_db, config).any(axis=0)
+    return np.median(heard_db - expected_db, axis=1), audible
 
 
 def _levels_db(magnitudes: np.ndarray) -> np.ndarray:

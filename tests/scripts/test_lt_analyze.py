@@ -144,6 +144,7 @@ def test_the_shape_is_the_contracts(results):
         "classifier",
         "conv_classifier",
         "conv_synth",
+        "forest",
         "majority",
         "pyin",
     }
