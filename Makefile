@@ -1,3 +1,4 @@
+# make help       this text
 # make setup      a virtual environment in .venv with everything, and the commands lt-train ...;
 #                 a second run installs nothing
 # make demo       build a data set, train, transcribe and play, in a few minutes
@@ -26,7 +27,10 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test test-long lint bench results synthesis clean
+.PHONY: help setup demo test test-long lint bench results synthesis clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 setup: $(STAMP)
 

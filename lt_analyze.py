@@ -16,7 +16,8 @@ python3 lt_analyze.py -m saves/flute__Flute saves/piano__Piano -o comparison --n
 
 @cli.command(
     "Evaluate trained models on notes that they were not trained on, beside simpler methods.\n\n"
-    "Prints a table for each model, and one that compares them; writes results, figures, sound "
+    "Prints a table for each model, and one that compares them, with means over models that differ "
+    "in seed or fold alone, and paired differences; writes results, figures, sound "
     "examples and report.html into the output folder.",
     example=EXAMPLE,
 )
@@ -38,7 +39,7 @@ python3 lt_analyze.py -m saves/flute__Flute saves/piano__Piano -o comparison --n
 @cli.option(
     "-o",
     "--output",
-    help="results folder; for several models, it gets one folder for each",
+    help="results folder; for several models, one for each, and comparison.csv",
     type=cli.PATH,
     default_text="MODEL/analysis",
 )
@@ -63,23 +64,27 @@ def main(
     config = AnalysisConfig(**flags)
     from lt.devices import device
     from lt.evaluation.analyze import analyse_run
-    from lt.evaluation.results import Results, comparison, text
+    from lt.evaluation.comparison import comparison, grouped, write_comparison
+    from lt.evaluation.results import Results, text
     from lt.files import unique_names
-    from lt.models.runs import load_run
+    from lt.models.runs import RunSettings, load_run
 
     names = unique_names(path.resolve().name for path in models)
     found = device(cuda)
 
-    def evaluate(index: int) -> tuple[str, Results]:
+    def evaluate(index: int) -> tuple[str, RunSettings, Results]:
         folder = output / names[index] if output and len(models) > 1 else output
         run = load_run(models[index], device=found)
         results = analyse_run(run, folder, dbroot, sources, config, cli.progress)
         click.echo(text(results) + "\n")
-        return names[index], results
+        return names[index], run.settings, results
 
     done = cli.for_each(range(len(models)), evaluate)
     if len(done) > 1:
-        click.echo(comparison([results for _, results in done], [name for name, _ in done]))
+        groups = grouped(done)
+        click.echo(comparison(groups))
+        first = models[names.index(done[0][0])]
+        write_comparison((output or first / "analysis") / "comparison.csv", groups)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ EXAMPLE = """python3 lt_midi.py --models saves/flute__Flute \\
 
 @cli.command(
     "Transcribe recordings with trained models, and compare the result with aligned MIDI.\n\n"
-    "Prints a table for each model; writes transcriptions (MIDI and CSV), results, sound and "
-    "figures into the output folder. STEM.wav goes with STEM-lined.mid or STEM.mid.",
+    "Prints a table for each model, and one that compares them; writes transcriptions "
+    "(MIDI and CSV), results, sound and figures into the output folder. STEM.wav goes with "
+    "STEM-lined.mid or STEM.mid.",
     example=EXAMPLE,
 )
 @cli.option(
+    "-m",
     "--models",
     help="folders that lt_train.py wrote",
     type=cli.PATH,
@@ -29,8 +31,9 @@ EXAMPLE = """python3 lt_midi.py --models saves/flute__Flute \\
     at_least=1,
 )
 @cli.option(
+    "-o",
     "--output",
-    help="results folder; for several models, it gets one folder for each",
+    help="results folder; for several models, one for each, and comparison.csv",
     type=cli.PATH,
     default_text="MODEL/midi_results",
 )
@@ -58,11 +61,12 @@ def main(
 ) -> None:
     config = CrossConfig(**flags)
     from lt.devices import device
+    from lt.evaluation.comparison import comparison, grouped, write_comparison
     from lt.evaluation.corpus import evaluate_corpus
     from lt.evaluation.ground_truth import find_pairs
-    from lt.evaluation.results import Results, comparison, text
+    from lt.evaluation.results import Results, text
     from lt.files import unique_names
-    from lt.models.runs import load_run
+    from lt.models.runs import RunSettings, load_run
 
     names = unique_names(path.resolve().name for path in models)
     found = device(cuda)
@@ -72,7 +76,7 @@ def main(
     ]
     pairs = find_pairs(dataroot, midiroot, folders)
 
-    def evaluate(index: int) -> tuple[str, Results | None]:
+    def evaluate(index: int) -> tuple[str, RunSettings, Results | None]:
         run = load_run(models[index], device=found)
         corpus = evaluate_corpus(run, pairs, folders[index], config, progress=cli.progress)
 
@@ -83,11 +87,14 @@ def main(
         cli.for_each([pair.stem for pair in pairs], check)
         if corpus.results:
             click.echo(text(corpus.results) + "\n")
-        return names[index], corpus.results
+        return names[index], run.settings, corpus.results
 
-    done = [entry for entry in cli.for_each(range(len(models)), evaluate) if entry[1]]
+    done = [entry for entry in cli.for_each(range(len(models)), evaluate) if entry[2]]
     if len(done) > 1:
-        click.echo(comparison([results for _, results in done], [name for name, _ in done]))
+        groups = grouped(done)
+        click.echo(comparison(groups))
+        first = folders[names.index(done[0][0])]
+        write_comparison((output or first) / "comparison.csv", groups)
 
 
 if __name__ == "__main__":

@@ -90,14 +90,42 @@ def _checkpoint(text: str) -> int | str:
     return int(text)
 
 
-PATH = click.Path(path_type=Path, readable=False)  # a missing file is exit code 1, not 2
+def _place(value: object) -> object:
+    """A path that is there: not empty, nor the flag that follows it on the command line."""
+    if str(value) == "" or str(value).startswith("--"):
+        what = f"the flag {value}" if value else "nothing"
+        raise ValueError(f"a path is missing, there is {what} (is a shell variable not set?)")
+    return value
+
+
+def _dynamics(text: object) -> int:
+    from lt.labels import dynamics_class  # a tenth of a second, too long for --help
+
+    return dynamics_class(str(text))
+
+
+class FilePath(click.Path):
+    """A path; a missing file is exit code 1, not 2, an empty path is 2."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        try:
+            return super().convert(_place(value), param, ctx)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+PATH = FilePath(path_type=Path, readable=False)
 SWITCH = Value("0|1", interval("[0, 1]").parse)
 KINDS: dict[str, click.ParamType] = {
     "switch": SWITCH,
     "name": Value("name", _plain_name),
+    "dynamics": Value("0-4|pp-ff", _dynamics),
     "device": Value("device", cuda_index),
     "checkpoint": Value("best|last|N", _checkpoint),
     "path": PATH,
+    "place": Value("path", _place),  # kept as text
     "text": click.STRING,
 }
 
@@ -144,7 +172,8 @@ class Option(click.Option):
         """Add the values that `Command.parse_args` gathered, then continue as click does."""
         if self.name in ctx.meta[GATHERED]:
             values = ctx.meta[GATHERED][self.name]
-            if not self.at_least <= len(values) <= self.at_most:
+            fits = self.at_least <= len(values) <= self.at_most
+            if not fits and not ctx.resilient_parsing:
                 few = len(values) < self.at_least
                 bound = f"at least {self.at_least}" if few else f"at most {self.at_most}"
                 raise click.BadParameter(f"it takes {bound}, got {len(values)}.", ctx, self)
@@ -326,6 +355,7 @@ class Command(click.Command):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         name, tally = prog_name or Path(sys.argv[0]).name, Tally()
+        self._complete(name)
         handler = StderrHandler()
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
@@ -336,6 +366,14 @@ class Command(click.Command):
         finally:
             logger.removeHandler(handler)
         sys.exit(code or int(tally.failed > 0))
+
+    def _complete(self, name: str) -> None:
+        """Answer the shell that asks for completions, by the variable _NAME_COMPLETE, and exit."""
+        variable = "_" + re.sub(r"[-.]", "_", name).upper() + "_COMPLETE"
+        if instruction := os.environ.get(variable):
+            from click.shell_completion import shell_complete
+
+            sys.exit(shell_complete(self, {}, name, variable, instruction))
 
     def _exit_code(self, name: str, args: list[str], tally: Tally) -> int:
         """Run; an error becomes an exit code and one line on stderr."""

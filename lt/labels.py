@@ -54,10 +54,12 @@ CLASS_NAMES = {
     "age": AGE_NAMES,
 }
 N_CLASSES = {label: len(names) for label, names in CLASS_NAMES.items()}
+NOTE = "note"  # octave and pitch together, as a label of scores
 SILENCE = -1
 ANY_AGE = -2  # in place of an age that is not given
 DEFAULT_OCTAVE = 4  # for models without the label `octave`
 DEFAULT_DYNAMICS = 2  # mf, for models without the label `dynamics`
+MP = 2  # mp has no class of its own and counts as mf, its louder neighbour
 SEMITONES = 12  # in an octave
 FIRST_NOTE_NUMBER = 12  # C0
 LAST_NOTE_NUMBER = 119  # B8
@@ -113,6 +115,19 @@ def number_to_note_name(note_number: int) -> str:
     """MIDI note number -> scientific note name with sharps: 69 -> `A4`."""
     octave, pitch = note_number_to_octave_pitch(int(note_number))
     return f"{PITCH_NAMES[pitch]}{octave}"
+
+
+def dynamics_class(text: str) -> int:
+    """Dynamics as a sign or a class, `mf` or `2` -> 0-4; `mp` counts as `mf`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    classes = {name: index for index, name in enumerate(DYNAMICS_NAMES)} | {"mp": MP}
+    classes |= {str(index): index for index in range(len(DYNAMICS_NAMES))}
+    if text not in classes:
+        raise ValueError(f"'{text}' is no dynamic (known: {' '.join(DYNAMICS_NAMES)}, 0-4)")
+    return classes[text]
 
 
 # --- labels by name, and classes ------------------------------------------------------------------
@@ -403,12 +418,11 @@ def _parse_note(token: str, space: LabelSpace) -> NoteLabels:
         return NoteLabels.of_silence(1)
     note, separator, age = token.partition(":age=")
     name, _, dynamics = note.partition(":")
-    dynamics = dynamics or DYNAMICS_NAMES[DEFAULT_DYNAMICS]
-    if dynamics not in DYNAMICS_NAMES:
-        raise ValueError(
-            f"'{token}': '{dynamics}' is no dynamic (known: {' '.join(DYNAMICS_NAMES)})"
-        )
-    labels = NoteLabels.from_notes([note_name_to_number(name)], [DYNAMICS_NAMES.index(dynamics)])
+    try:
+        dynamics = dynamics_class(dynamics or DYNAMICS_NAMES[DEFAULT_DYNAMICS])
+    except ValueError as error:
+        raise ValueError(f"'{token}': {error}") from None
+    labels = NoteLabels.from_notes([note_name_to_number(name)], [dynamics])
     if not separator:
         return labels
     return replace(labels, age=np.array([_parse_age(age, token, space)]))

@@ -316,6 +316,37 @@ class _NoteReader:
         self.notes[note.group].append(Note(onset, offset, note.note_number, note.velocity))
 
 
+# --- quantisation ---------------------------------------------------------------------------------
+
+
+def quantise(tracks: Sequence[Track], tempo: float, division: int) -> list[Track]:
+    """Notes with onsets and offsets on a metrical grid. All are moved so that the first begins on a
+    beat; each lasts one step of the grid at least; of notes of one pitch that fall on one onset the
+    longest is kept.
+
+    Args:
+        tempo: quarter notes a minute.
+        division: steps of the grid to a whole note: 16 for sixteenths, 12 for triplets of eighths.
+    """
+    beat, step = 60 / tempo, 240 / tempo / division
+    first = min((note.onset for track in tracks for note in track.notes), default=0.0)
+    shift = round(first / beat) * beat
+
+    def on_grid(note: Note) -> Note:
+        onset, offset = (round((time - first) / step) for time in (note.onset, note.offset))
+        times = (shift + step * position for position in (onset, max(offset, onset + 1)))
+        return Note(*times, note.note_number, note.velocity)
+
+    quantised = []
+    for track in tracks:
+        longest: dict[tuple[float, int], Note] = {}
+        for note in map(on_grid, track.notes):
+            key = note.onset, note.note_number
+            longest[key] = max(longest.get(key, note), note, key=lambda own: own.offset)
+        quantised.append(replace(track, notes=tuple(sorted(longest.values()))))
+    return quantised
+
+
 # --- writing --------------------------------------------------------------------------------------
 
 

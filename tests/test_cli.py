@@ -378,3 +378,32 @@ def test_cuda_devices_by_their_names(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     found = [str(devices.device(name)) for name in (0, "cuda", 1, "cuda:1")]
     assert found == ["cuda:0", "cuda:0", "cuda:1", "cuda:1"]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--name", "x", "-m", ""], "'-m' / '--models': a path is missing, there is nothing"),
+        ("-m --name x", "it takes at least 1, got 0"),
+    ],
+)
+def test_an_empty_shell_variable_is_named_by_its_flag(arguments, words):
+    result = run(arguments)
+    assert result.exit_code == 2 and words in result.stderr
+
+
+@pytest.mark.parametrize("text", ["", "--dims"])
+def test_a_path_is_neither_empty_nor_the_next_flag(text):
+    with pytest.raises(ValueError, match="is a shell variable not set"):
+        cli.KINDS["place"].parse(text)
+
+
+def test_the_shell_completes_flags_and_choices(monkeypatch):
+    words = {"--ep": "--epochs", "--models a --ki": "--kind", "-m a b --kind ": "b"}
+    for typed, expected in words.items():
+        line = f"tool {typed}"
+        monkeypatch.setenv("_TOOL_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        result = CliRunner().invoke(tool(lambda ctx, values: None), [], prog_name="tool")
+        assert f"plain,{expected}" in result.stdout.split()

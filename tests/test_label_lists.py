@@ -34,6 +34,7 @@ def test_names_fill_the_instruments_in_order():
         (["H4"], "no note name"),
         (["-1", "0", "0"], "octave -1 is out of range"),
         (["A4:fff"], "no dynamic"),
+        (["A4:5"], "no dynamic"),
         (["A4", "4"], "mixed"),
     ],
 )
@@ -62,6 +63,11 @@ def test_transposition_moves_notes_there_and_back_and_leaves_silence():
         transpose(classes, 60, FLUTE)
     with pytest.raises(ValueError, match="octave and pitch"):
         transpose(np.zeros((1, 1, 1), int), 1, LabelSpace(labels=("pitch",)))
+
+
+@pytest.mark.parametrize("word, expected", [("mp", "mf"), ("4", "ff"), ("pp", "pp"), ("", "mf")])
+def test_dynamics_as_a_sign_or_a_class(word, expected):
+    assert (parse_symbols([f"C4:{word}"], FLUTE) == parse_symbols([f"C4:{expected}"], FLUTE)).all()
 
 
 def test_dynamics_zero_is_a_dynamic():

@@ -20,6 +20,7 @@ from lt.midi import (
     last_offset,
     notes_in_range,
     notes_to_labels,
+    quantise,
     read_midi,
     read_performance,
     write_midi,
@@ -438,3 +439,37 @@ def test_a_program_of_its_own_track_comes_before_that_of_its_channel(tmp_path):
         64: (0, False),
         65: (41, True),
     }
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=random_notes, tempo=st.sampled_from([60.0, 96.0, 187.5]), division=st.integers(1, 48))
+def test_quantised_notes_are_on_the_grid_and_near_where_they_were(drawn, tempo, division):
+    notes = tuple(sorted(Note(a / 200, (a + b) / 200, *own) for a, b, *own in drawn))
+    step, beat = 240 / tempo / division, 60 / tempo
+    (track,) = quantise([Track("Flute", 73, notes)], tempo, division)
+    shift = track.notes[0].onset - notes[0].onset
+    assert abs(shift) <= beat / 2 + 1e-9 and track.notes[0].onset >= 0
+    for note in track.notes:
+        for time in (note.onset, note.offset):
+            steps = (time - track.notes[0].onset) / step
+            assert abs(steps - round(steps)) < 1e-6
+        assert note.offset - note.onset >= step - 1e-9
+        assert any(
+            abs(note.onset - shift - own.onset) <= step / 2 + 1e-9
+            and (note.note_number, note.velocity) == (own.note_number, own.velocity)
+            for own in notes
+        )
+    (again,) = quantise([track], tempo, division)
+    assert np.allclose([n.onset for n in again.notes], [n.onset for n in track.notes])
+
+
+def test_a_quantised_melody_keeps_its_rhythm():
+    played = ((0.13, 0.61, 60), (0.66, 0.85, 62), (0.88, 1.62, 64), (0.9, 0.95, 64))
+    notes = tuple(Note(onset, offset, number, 64) for onset, offset, number in played)
+    (track,) = quantise([Track("Flute", 73, notes)], 120.0, 16)
+    assert [(n.onset, n.offset, n.note_number) for n in track.notes] == [
+        (0.0, 0.5, 60),
+        (0.5, 0.75, 62),
+        (0.75, 1.5, 64),
+    ]
+    assert quantise([Track("Flute", 73, ())], 120.0, 16)[0].notes == ()

@@ -25,12 +25,10 @@ from lt.build.notes import FontNote, Manifest, select
 from lt.build.pool import Job, cache_folder, make_jobs, read_magnitudes, run_jobs
 from lt.build.summary import BuildSummary
 from lt.config import NOTE_LABELS, BuildConfig, SpectralConfig
-from lt.data.dataset import NoteTable, write_data_set
+from lt.data.dataset import SUMMARY_SUFFIX, NoteTable, write_data_set
 from lt.files import fsync_path, refuse_overwriting_inputs
 from lt.labels import NoteLabels
 from lt.progress import Progress, silent
-
-SUMMARY_SUFFIX = ".files.csv"
 
 
 def build_data_set(

@@ -27,9 +27,11 @@ from lt.build.annotations import (
 from lt.build.embedded_set import EMBEDDED
 from lt.build.filenames import (
     LAYER_NAME,
+    NOTE_NAME,
     PHILHARMONIA_NAME,
     TINYSOL_NAME,
     index_layers,
+    index_note_names,
     index_philharmonia,
     index_tinysol,
 )
@@ -61,6 +63,7 @@ INDEXERS = {
     "orchideasol": index_tinysol,
     "philharmonia": index_philharmonia,
     "layers": index_layers,
+    "notes": index_note_names,
     "good-sounds": index_good_sounds,
     "midi": index_midi,
 }
@@ -159,9 +162,10 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
         no_csv = error
     if find_instruments(folder.files):
         return "sfz"
+    stems = [Path(file).stem for file in folder.sounds()]
     patterns = {"tinysol": TINYSOL_NAME, "philharmonia": PHILHARMONIA_NAME, "layers": LAYER_NAME}
     counts = {
-        kind: sum(bool(pattern.fullmatch(Path(file).stem)) for file in folder.sounds())
+        kind: sum(bool(pattern.fullmatch(stem)) for stem in stems)
         for kind, pattern in patterns.items()
     }
     kind = max(counts, key=counts.get)
@@ -169,6 +173,8 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
         return kind
     if config.midiroot or midi_pairs(folder, folder):
         return "midi"
+    if any(map(NOTE_NAME.fullmatch, stems)):
+        return "notes"
     if not folder.files:
         raise ValueError(f"{folder.root} holds no files")
     has_midi = any(file.lower().endswith(MIDI_SUFFIXES) for file in folder.files)

@@ -2,7 +2,8 @@
 
 TinySOL and OrchideaSOL: `<Family>/<Instrument>/ordinario/Fl-ord-C4-mf-N-T14d.wav`, folds in
 TinySOL_metadata.csv. Philharmonia: `flute_As4_05_forte_normal.mp3`. Sampled instruments: by note
-and velocity layer, `D#4v8.mp3`.
+and velocity layer, `D#4v8.mp3`. Others: a note, with an instrument before it, dynamics and the
+number of a take behind it where they are known: `C4.wav`, `cello_C4_mf_2.wav`.
 
 A parser of names returns a `NoteDescription`, or raises ValueError with the reason why the file is
 not used.
@@ -29,6 +30,10 @@ PHILHARMONIA_NAME = re.compile(r"([a-z][a-z -]*)_([A-G]s?\d+)_([^_]+)_([^_]+)_([
 LAYER_NAME = re.compile(
     r"(?:(?P<instrument>.+?)[ _-]+)?(?P<note>[A-Ga-g](?:#|b|s)?-?\d)[ _-]?v(?:el)?"
     r"(?P<layer>\d{1,3})(?:[ _-]*rr\d+)?"
+)
+NOTE_NAME = re.compile(
+    r"(?:(?P<instrument>.+?)[ _-]+)?(?P<note>[A-Ga-g](?:#|b|s)?-?\d)"
+    r"(?:[ _-]+(?P<dynamics>p{1,3}|m[pf]|f{1,3}))?(?:[ _-]+\(?\d{1,3}\)?)?"
 )
 MOST_LAYERS = 32  # of sampled instruments; greater numbers are MIDI velocities
 _PLAIN_ARTICULATIONS = ("normal", "arco-normal")
@@ -157,5 +162,21 @@ def index_layers(indexer: Indexer) -> Manifest:
             dynamics = int(velocity_to_dynamics(max(number, 1)))
         instrument = match["instrument"] or indexer.instrument(file)
         return NoteDescription(instrument, match["note"], DYNAMICS_NAMES[dynamics])
+
+    return index_names(indexer, parse)
+
+
+# --- others ---------------------------------------------------------------------------------------
+
+
+def index_note_names(indexer: Indexer) -> Manifest:
+    """Index a folder of recordings named by their notes (`C4.wav`, `cello_C4_mf_2.wav`)."""
+
+    def parse(file: str) -> NoteDescription:
+        match = NOTE_NAME.fullmatch(Path(file).stem)
+        if not match:
+            raise ValueError("its name is not NOTE or INSTRUMENT_NOTE_DYNAMICS (C4, cello_C4_mf)")
+        instrument = match["instrument"] or indexer.instrument(file)
+        return NoteDescription(instrument, match["note"], match["dynamics"] or "")
 
     return index_names(indexer, parse)

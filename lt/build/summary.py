@@ -21,13 +21,14 @@ N_EXAMPLES = 3  # files named for each reason in the printed summary
 
 
 class SummaryRow(NamedTuple):
-    """A row of the CSV: status is `used`, `skipped` or `index`."""
+    """A row of the CSV: status is `used`, `skipped` or `index`, `path` that of a used file."""
 
     file: str
     status: str
     note: str = ""
     cents: str = ""
     reason: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class BuildSummary:
                 note.source.text,
                 "" if np.isnan(note.cents) else f"{note.cents:.1f}",
                 note.reason,
+                "" if note.reason else str(note.source.location.path.absolute()),
             )
             for note in self.notes
         ]

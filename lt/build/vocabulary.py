@@ -9,18 +9,19 @@ from lt.labels import (
     DYNAMICS_NAMES,
     FIRST_NOTE_NUMBER,
     LAST_NOTE_NUMBER,
+    MP,
     note_name_to_number,
 )
 
-DYNAMICS_WORDS = {  # mp has no class of its own and counts as mf, its louder neighbour
+DYNAMICS_WORDS = {
     "ppp": 0,
     "pp": 0,
     "molto-pianissimo": 0,
     "pianissimo": 0,
     "p": 1,
     "piano": 1,
-    "mp": 2,
-    "mezzo-piano": 2,
+    "mp": MP,
+    "mezzo-piano": MP,
     "mf": 2,
     "mezzo-forte": 2,
     "f": 3,

@@ -24,7 +24,7 @@ class BuildConfig:
     kind: str = flag(
         "auto",
         "of the sources: auto font set csv sfz tinysol orchideasol philharmonia layers "
-        "good-sounds midi, or mirdata:LOADER",
+        "notes good-sounds midi, or mirdata:LOADER",
         kind="source kind",
     )
     instruments: tuple[str, ...] = flag(

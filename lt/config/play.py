@@ -34,8 +34,8 @@ class PlayOptions:
     graphs: int = flag(1, "1: draw figures", kind="switch", short="-g", modes=SOUND_MODES)
     dynamics: int | None = flag(
         None,
-        "0-4 (pp p mf f ff): replaces all dynamics",
-        kind="[0, 4]",
+        "pp p mf f ff, or 0-4: replaces all dynamics",
+        kind="dynamics",
         short="-d",
         modes=SYMBOL_MODES,
     )
@@ -90,6 +90,16 @@ class PlayOptions:
         0,
         "1: also write STEM_latents.npy, which trajectory --points plays",
         kind="switch",
+        modes=("audio",),
+    )
+    tempo: float = flag(
+        120.0, "of the MIDI, quarter notes a minute", kind="[10, 1000]", modes=("audio",)
+    )
+    quantise: int = flag(
+        0,
+        "notes of the MIDI begin and end on a grid of N to a whole note (16: sixteenths, 12: "
+        "triplets of eighths) at --tempo, the first on a beat; 0: as they were played",
+        kind="[0, 192]",
         modes=("audio",),
     )
     pedal: int = flag(1, PEDAL_HELP, kind="switch", modes=("midi",))

@@ -53,10 +53,13 @@ class RunConfig:
         DEFAULT_DATA_SET,
         "data set; absent at the default path, it is built there first",
         "Data",
+        "place",
         resumable=True,
         identity=False,
     )
-    savedir: str = flag("saves", "output directory", "Data", resumable=True, identity=False)
+    savedir: str = flag(
+        "saves", "output directory", "Data", "place", resumable=True, identity=False
+    )
     name: str = flag("scan_multi", "name of the run", "Data", "name")
     frames: tuple[int, ...] = flag(
         (10, 25),

@@ -49,6 +49,7 @@ from lt.labels import CLASS_NAMES, N_CLASSES, age_class
 
 FORMAT = "latent-transcription data set"
 VERSION = 3
+SUMMARY_SUFFIX = ".files.csv"  # of the list of files that a build writes, in place of .npz
 READABLE = (2, 3)  # 1 had low-frequency noise in its spectra
 # Relative to the loudest frame of a note. Between the two it dies away: some call these frames the
 # note, some silence, so they are used neither for training nor for evaluation.
@@ -222,6 +223,14 @@ class DataSet:
             known = ", ".join(self.notes.instruments)
             raise ValueError(f"{self.path}: no instrument '{instrument}' (it has {known})")
         return np.flatnonzero(self.notes.instrument == self.notes.instruments.index(instrument))
+
+    def named(self, instruments: Iterable[str]) -> tuple[str, ...]:
+        """Instruments under the data set's own names, found without regard to case; unknown ones
+        as they are.
+        """
+        own = {name.casefold(): name for name in reversed(self.notes.instruments)}
+        own |= {name: name for name in self.notes.instruments}
+        return tuple(own.get(name, own.get(name.casefold(), name)) for name in instruments)
 
     def frames_in_range(self, notes: np.ndarray, frames: tuple[int, ...]) -> np.ndarray:
         """Indices of the frames of `notes` within a range of each note, counted from its onset: ()

@@ -2,13 +2,15 @@
 
 A data set stores the names of its sources, but no folders: `collection/folder/file.wav`,
 `...@onset` for a note within a file, `...~+100.0c-6.02dB` for a sample that is played higher and
-softer, `font.sf2:[bank:]program:number:velocity`. Sources are searched in the given folders, beside
-the data set, and in the working folder. The audio found is compared with the note's frames, so that
-another file of that name is not mistaken for it.
+softer, `font.sf2:[bank:]program:number:velocity`. Sources are searched in the given folders, where
+the list of files that a build writes beside the data set says they were, beside the data set, and
+in the working folder. The audio found is compared with the note's frames, so that another file of
+that name is not mistaken for it.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,7 +25,7 @@ from lt.audio.filters import high_pass, read_high_passed
 from lt.audio.soundfont import embedded_font, open_font
 from lt.audio.trim import find_note, from_sample
 from lt.config import SpectralConfig
-from lt.data.dataset import DataSet
+from lt.data.dataset import SUMMARY_SUFFIX, DataSet
 
 MAX_ENERGY_DIFFERENCE = 0.05  # of the frames' energy: the end may have been cut elsewhere
 SEARCH_SECONDS = 0.3  # of silence at the beginning of a recording, beyond what was kept
@@ -62,12 +64,24 @@ def _find(data: DataSet, name: str, folders: Sequence[Path], others: Sequence[Pa
         FileNotFoundError: there is none.
     """
     inner = Path(*Path(name).parts[1:]) if len(Path(name).parts) > 1 else Path(name)
-    places = (*folders, data.path.parent, Path())
-    candidates = (folder / path for folder in places for path in (name, inner))
-    for path in (*others, *candidates):
+    given, near = (
+        [folder / path for folder in places for path in (name, inner)]
+        for places in (folders, (data.path.parent, Path()))
+    )
+    listed = _listed(data.path.with_suffix(SUMMARY_SUFFIX)).get(name)
+    for path in (*others, *given, *([listed] if listed else []), *near):
         if path.name == Path(name).name and path.is_file():
             return path
     raise FileNotFoundError(f"no file of the source {name}")
+
+
+def _listed(path: Path) -> dict[str, Path]:
+    """The files that a data set was built from and where they were; none without such a list."""
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            return {row["file"]: Path(row["path"]) for row in csv.DictReader(stream) if row["path"]}
+    except (OSError, ValueError, LookupError, TypeError, csv.Error):  # none, or of another version
+        return {}
 
 
 def _render(

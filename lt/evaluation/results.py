@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from lt.files import write_csv, write_json
-from lt.labels import CLASS_NAMES, LABELS
+from lt.labels import CLASS_NAMES, LABELS, NOTE
 
 DIGITS = 4  # behind the point, in every form
 PATHS = ("reconstruction", "transfer")
-NOTE = "note"  # octave and pitch together
 NOTE_DYNAMICS = "dynamics_of_notes"  # of whole notes, from their level
 MEASURES = {
     "log_likelihood": "log-likelihood (nats/frame)",
@@ -234,7 +233,7 @@ def tables(results: Results) -> list[Table]:
     """Signal, symbols (the baselines beside the model), notes, files, remarks, latent units,
     confusions: those for which there are scores.
     """
-    scores = _in_order(results.scores)
+    scores = in_order(results.scores)
     compared = [score for score in scores if score.scope in ("overall", "baselines")]
     groups = {
         "signal": select(compared, modality="signal"),
@@ -273,23 +272,7 @@ def tables(results: Results) -> list[Table]:
     return [table for table in found if table.rows] + _confusions(results)
 
 
-def comparison(several: Sequence[Results], names: Sequence[str]) -> Table:
-    """The overall scores of several models, a column each; `-` where one lacks a label."""
-    scores = [
-        score
-        for results, name in zip(several, names)
-        for score in placed(select(results.scores, scope="overall"), name=name)
-    ]
-    return pivot(
-        "comparison",
-        _in_order(scores),
-        lambda s: _joined(" ", s.modality, s.path, s.label, MEASURES[s.measure]),
-        lambda s: s.name,
-        names,
-    )
-
-
-def _in_order(scores: Iterable[Score]) -> list[Score]:
+def in_order(scores: Iterable[Score]) -> list[Score]:
     """Scores with a measure of MEASURES, sorted by ORDER."""
 
     def position(score: Score) -> list[int]:

@@ -26,8 +26,8 @@ from lt.config import AnalysisConfig
 from lt.data.mixing import Batch, Mixer
 from lt.evaluation import metrics
 from lt.evaluation.context import EvaluationContext, open_context
-from lt.evaluation.results import NOTE, PATHS, Results, Score, Value, placed
-from lt.labels import N_CLASSES, SILENCE, LabelSpace, number_to_note_name
+from lt.evaluation.results import PATHS, Results, Score, Value, placed
+from lt.labels import N_CLASSES, NOTE, SILENCE, LabelSpace, number_to_note_name
 from lt.models.baselines import ConvSynth
 from lt.models.networks import Symbols
 from lt.models.runs import Run

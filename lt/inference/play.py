@@ -48,7 +48,7 @@ from lt.inference.synthesis import (
 from lt.inference.tracks import arrange
 from lt.labels import REST, LabelSpace, parse_symbols, set_dynamics, transpose
 from lt.messages import counted
-from lt.midi import Note, Track, read_performance, write_midi
+from lt.midi import Note, Track, quantise, read_performance, write_midi
 from lt.models.learnt import remark_on_unlearnt
 from lt.models.runs import Run
 
@@ -99,7 +99,7 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
     files = write_sound(run, audio, base, options, spectra, tracks)
     return replace(
         files,
-        midi=_write_transcription(run, tracks, base, path.name),
+        midi=_write_transcription(run, tracks, base, path.name, options),
         labels=_write_labels(run, analysis.posteriors.probabilities, base),
         latents=_write_latents(run, magnitudes, tuning, base) if options.latents else None,
     )
@@ -397,7 +397,9 @@ def _write_latents(run: Run, magnitudes: Tensor, tuning: float, base: Path) -> P
     return path
 
 
-def _write_transcription(run: Run, tracks: Sequence[Track], base: Path, name: str) -> Path | None:
+def _write_transcription(
+    run: Run, tracks: Sequence[Track], base: Path, name: str, options: PlayOptions
+) -> Path | None:
     """Write a transcription as MIDI, unless the model has no label pitch."""
     if "pitch" not in run.space.labels:
         logger.info("%s: this model has no label pitch, so no MIDI is written", name)
@@ -405,5 +407,7 @@ def _write_transcription(run: Run, tracks: Sequence[Track], base: Path, name: st
     if "octave" not in run.space.labels:
         logger.info("%s: this model has no label octave, so all notes are in octave 4", name)
     path = beside(base, ".mid")
-    write_midi(path, tracks)
+    if options.quantise:
+        tracks = quantise(tracks, options.tempo, options.quantise)
+    write_midi(path, tracks, options.tempo)
     return path

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import math
 import os
 import shutil
 import zipfile
@@ -65,7 +66,13 @@ class History:
         self._text = ""  # a row is formatted once, not at every write
 
     def append(self, row: dict[str, float]) -> None:
-        """Add the row of an epoch."""
+        """Add the row of an epoch. Rows of an earlier version get NaN in the columns they lack."""
+        if self.rows:
+            row = dict.fromkeys(self.rows[0], math.nan) | row
+            if len(row) > len(self.rows[0]):
+                earlier, self.rows, self._text = self.rows, [], ""
+                for old in earlier:
+                    self.append(dict.fromkeys(row, math.nan) | old)
         for values in (row.values(),) if self.rows else (row, row.values()):
             self._text += ",".join(map(str, values)) + "\n"
         self.rows.append(row)

@@ -101,7 +101,7 @@ def _losses(run: Run) -> list[str]:
     unused = {term for term, weight in loss_weights(run.config)._asdict().items() if not weight}
     for name, valid in rows[0].items():
         term = name.removeprefix("valid_")
-        if name.startswith("valid_") and "_kl_" not in name and term not in unused:
+        if name.startswith("valid_") and f"train_{term}" in rows[0] and term not in unused:
             lines.append(f"  {term:<12} {rows[0][f'train_{term}']:>12.3f} {valid:>12.3f}")
     return lines
 

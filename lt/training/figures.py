@@ -17,11 +17,12 @@ from lt.plotting import (
     new_figure,
     save_figure,
 )
-from lt.training.validation import Examples
+from lt.training.validation import ACCURACY, Examples
 
 
 def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
-    """Plot every term of the loss over the epochs, for training and validation.
+    """Plot every term of the loss over the epochs, for training and validation, and the accuracies
+    of the validation part.
 
     Args:
         history: rows of history.csv.
@@ -33,7 +34,8 @@ def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
         if any(row.get(f"train_{name}", 0.0) for row in history)
     ]
     columns = 3
-    rows = math.ceil(len(names) / columns)
+    accuracies = [name for name in history[-1] if name.startswith(ACCURACY)]
+    rows = math.ceil((len(names) + bool(accuracies)) / columns)
     figure = new_figure(3.6 * columns, 2.3 * rows)
     epochs = [row["epoch"] for row in history]
     for index, name in enumerate(names):
@@ -49,6 +51,14 @@ def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
                 )
         axes.set_title(name, loc="left", fontsize=9, parse_math=False)
         axes.set_xlabel("epoch")
+        axes.legend(fontsize=7)
+    if accuracies:
+        axes = figure.add_subplot(rows, columns, len(names) + 1)
+        for name in accuracies:
+            values = [row[name] for row in history]
+            axes.plot(epochs, values, label=name.removeprefix(ACCURACY), linewidth=1.2)
+        axes.set_title("accuracy of the validation part", loc="left", fontsize=9)
+        axes.set(xlabel="epoch", ylim=(0, 1))
         axes.legend(fontsize=7)
     save_figure(figure, path)
 

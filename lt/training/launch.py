@@ -40,6 +40,7 @@ from lt.training.step import count_parameters
 from lt.training.trainer import Trainer, TrainingStopped, fit_scalers
 
 PACKAGES = ("torch", "numpy", "librosa", "nsgt", "pretty_midi")
+FEW_NOTES = 12  # to learn from: less than an octave at one dynamic; set by hand
 TRAINED_BYTES = 16  # of a parameter in training: in float32 weight, gradient, Adam's two moments
 SAVED_BYTES = 12  # of a parameter in a checkpoint: all of these but the gradient
 
@@ -82,21 +83,21 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
     """
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
+    data = workers.writer_first(lambda: _open_data(config, workers, progress))
+    config = replace(config, instruments=data.named(config.instruments))
     name = f"{config.name}__{'_'.join(config.instruments)}"
     folder = RunFolder(Path(config.savedir) / name, config.name)
 
-    def prepare() -> tuple[DataSet, Split, tuple[Scaler, Scaler]]:
-        check_folder(folder.path)
-        data = _open_data(config, workers, progress)
+    def prepare() -> tuple[Split, tuple[Scaler, Scaler]]:
         split = split_data(data, config)
         space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
         mixer = Mixer(data, split.frames["train"], space, config, torch.device("cpu"))
         scalers = fit_scalers(mixer, config)
         if workers.writer:
             folder.make_writable()
-        return data, split, scalers
+        return split, scalers
 
-    data, split, scalers = workers.writer_first(prepare)
+    split, scalers = workers.writer_first(prepare)
     settings = RunSettings(
         run_id(config, data.fingerprint),
         config,
@@ -108,7 +109,7 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
         _learnt(data, split, config),
         _age_times(data, split, config),
     )
-    _log_split(split, config, workers)
+    _log_split(data, split, config, workers)
     workers.writer_first(lambda: _check_sizes(settings, folder, device))
     if (folder.path / "config.json").exists():
         workers.log(
@@ -241,7 +242,10 @@ def _as_typed(value: object) -> str:
 
 
 def _open_data(config: RunConfig, workers: Workers, progress: Progress) -> DataSet:
-    """The data set; at its default path it is built when missing."""
+    """The data set; at its default path it is built when missing. Checks before whether the run can
+    be written.
+    """
+    check_folder(config.savedir)
     if config.dbroot == DEFAULT_DATA_SET and not Path(config.dbroot).exists():
         workers.log(
             f"{config.dbroot} is not there: building it from the sound font that pretty_midi "
@@ -278,13 +282,20 @@ def _age_times(data: DataSet, split: Split, config: RunConfig) -> dict[str, AgeT
     }
 
 
-def _log_split(split: Split, config: RunConfig, workers: Workers) -> None:
+def _log_split(data: DataSet, split: Split, config: RunConfig, workers: Workers) -> None:
     sizes = ", ".join(
         f"{part} {len(split.notes[part])} notes ({sum(map(len, split.frames[part]))} frames)"
         for part in PARTS
     )
     fold = f", fold {config.fold} of {config.n_folds}" if config.fold >= 0 else ""
     workers.log(f"split by {split.kind}, seed {config.seed}{fold}: {sizes}")
+    for name in config.instruments:
+        n_notes = len(np.intersect1d(split.notes["train"], data.notes_of(name)))
+        if n_notes < FEW_NOTES:
+            workers.log(
+                f"{name} has {counted(n_notes, 'note')} to learn from: too few for a model of "
+                f"other notes, and for its scores to mean much ({FEW_NOTES} are a beginning)"
+            )
     if split.notes_without_frames:
         frames = _as_typed(config.frames)
         notes = counted(split.notes_without_frames, "note")

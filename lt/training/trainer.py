@@ -34,7 +34,14 @@ from lt.seeds import torch_rng
 from lt.training.checkpoint_schedule import CheckpointSaver
 from lt.training.distributed import Workers, noted_signals
 from lt.training.step import STEP_TERMS, TrainingStep
-from lt.training.validation import Evaluation, Examples, evaluate, examples, step_inputs
+from lt.training.validation import (
+    ACCURACY,
+    Evaluation,
+    Examples,
+    evaluate,
+    examples,
+    step_inputs,
+)
 
 PLAYED_FRACTION = 0.5  # symbols to play, of the batch
 SCALER_FRAMES = 20_000  # at most so many training frames fit the scaler
@@ -319,6 +326,7 @@ class Trainer:
             "train_critic_own": train.critic_own,
             "gradient_norm": train.gradient_norm,
             "learning_rate": self.training_step.learning_rate,
+            **{f"{ACCURACY}{name}": value for name, value in valid.accuracy.items()},
             **{f"valid_{name}": kl for name, kl in valid.latent_kl.items()},
         }
 

@@ -1,4 +1,4 @@
-"""Losses and examples on the validation part, with the same random numbers each time."""
+"""Losses, accuracies and examples on the validation part, always with the same random numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lt.data.mixing import Batch, Mixer
+from lt.labels import NOTE, LabelSpace
 from lt.models.checkpoints import MODALITIES
 from lt.models.critic import Critic
 from lt.models.losses import TERMS, LossTerms, prior_kl
@@ -19,21 +20,25 @@ from lt.training.step import LossModule, StepInputs
 
 VALID_FRAMES = 20_000  # at most so many validation frames are used
 SMALLEST_BATCH = 512  # without gradients, batches can be larger
+ACCURACY = "valid_accuracy_"  # begins columns of history.csv
 EXAMPLE_FRAMES = 128  # in the figure of reconstructions
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses on the validation part.
+    """Losses and accuracies on the validation part.
 
     Attributes:
         terms: means over the frames.
         latent_kl: KL to the prior of each latent dimension by its column of the history
             ("signal_kl_0_3": layer 0, dimension 3), in nats per frame.
+        accuracy: of the symbols predicted from the signal, at the posterior mean: fraction of right
+            classes of each label over frames and instruments; "note": octave and pitch both right.
     """
 
     terms: LossTerms
     latent_kl: dict[str, float]
+    accuracy: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def evaluate(
     settings: RunSettings,
     workers: Workers,
 ) -> Evaluation:
-    """Losses on a sample of the validation part, divided among the workers."""
+    """Losses and accuracies on a sample of the validation part, divided among the workers."""
     config = settings.config
     loss.eval()
     names = [
@@ -73,8 +78,10 @@ def evaluate(
         for layer, n_dimensions in enumerate(loss.model.dims)
         for dimension in range(n_dimensions)
     ]
+    accuracies = accuracy_names(settings.space)
+    sizes = (len(TERMS), len(names), len(accuracies))
     order = mixer.order(config.seed, 0)[:VALID_FRAMES]
-    sums = torch.zeros(len(TERMS) + len(names), device=mixer.device)
+    sums = torch.zeros(sum(sizes), device=mixer.device)
     for step, positions in enumerate(order.split(max(config.batch_size, SMALLEST_BATCH))):
         rows = workers.rows(len(positions))
         if rows.stop == rows.start:
@@ -86,11 +93,28 @@ def evaluate(
         output = loss.model(inputs.encoder_input, inputs.classes, noise.signal, noise.symbol)
         terms = loss.losses(output, inputs.targets, noise, critic).terms
         kl = [kl.sum(dim=0) for vae in (output.signal, output.symbol) for kl in prior_kl(vae)]
-        sums += torch.cat([terms * (rows.stop - rows.start), *kl])
-    means = (workers.sum(sums) / len(order)).tolist()
+        right = right_frames(loss.model, inputs)
+        sums += torch.cat([terms * (rows.stop - rows.start), *kl, right])
+    means = (workers.sum(sums) / len(order)).split(sizes)
+    terms, latent_kl, accuracy = (values.tolist() for values in means)
     return Evaluation(
-        LossTerms(*means[: len(TERMS)]), dict(zip(names, means[len(TERMS) :], strict=True))
+        LossTerms(*terms), dict(zip(names, latent_kl)), dict(zip(accuracies, accuracy))
     )
+
+
+def accuracy_names(space: LabelSpace) -> tuple[str, ...]:
+    """The labels, and "note" where octave and pitch are among them."""
+    return (*space.labels, NOTE) if len(space.note_columns) == 2 else space.labels
+
+
+def right_frames(model: CrossModalVAE, inputs: StepInputs) -> Tensor:
+    """Number of frames with the right class, (accuracy_names,), means over the instruments."""
+    groups = model.signal_to_symbol(inputs.encoder_input).probabilities()
+    predicted = torch.stack([group.argmax(dim=1) for group in groups], dim=1)
+    right = predicted.view(inputs.classes.shape) == inputs.classes
+    if len(columns := model.space.note_columns) == 2:
+        right = torch.cat([right, right[..., columns].all(dim=2, keepdim=True)], dim=2)
+    return right.float().mean(dim=1).sum(dim=0)
 
 
 def step_inputs(settings: RunSettings, batch: Batch) -> StepInputs:

@@ -224,3 +224,34 @@ def test_layers_of_no_named_instrument_ask_for_its_name(tmp_path):
     assert not manifest.notes and "--instrument Flute" in manifest.skipped[0].reason
     (note,) = index_sources([tmp_path / "s"], BuildConfig(instrument="Harp")).notes
     assert note.instrument == "Harp"
+
+
+@pytest.mark.parametrize(
+    "name, label",
+    [
+        ("C4.wav", ("Violoncello", 60, "mf")),
+        ("Bb3_ff.wav", ("Violoncello", 58, "ff")),
+        ("viola_Cs4_p_2.wav", ("Viola", 61, "p")),
+        ("F#2 (3).wav", ("Violoncello", 42, "mf")),
+        ("C4_loud.wav", None),
+        ("take 4.wav", None),
+    ],
+)
+def test_recordings_named_by_their_notes(tmp_path, name, label):
+    tone(tmp_path / "s" / "A4.wav", "A4")
+    tone(tmp_path / "s" / name, "A4")
+    config = BuildConfig(instrument="cello", default_dynamics="mf")
+    manifest = index_sources([tmp_path / "s"], config)
+    found = {
+        Path(note.file).name: (note.instrument, note.note_number, DYNAMICS_NAMES[note.dynamics])
+        for note in manifest.notes
+    }
+    assert found.get(name) == label and found["A4.wav"] == ("Violoncello", 69, "mf")
+    assert len(manifest.notes) + len(manifest.skipped) == 2
+
+
+def test_recordings_named_by_their_notes_ask_for_what_is_not_named(tmp_path):
+    tone(tmp_path / "s" / "A4.wav", "A4")
+    for config, flag in (({}, "--instrument"), ({"instrument": "cello"}, "--default_dynamics")):
+        (skipped,) = index_sources([tmp_path / "s"], BuildConfig(**config)).skipped
+        assert flag in skipped.reason

@@ -5,12 +5,14 @@ import pytest
 import soundfile
 import torch
 from analysis_helpers import RATE, harmonic, set_of_recordings
+from builder_helpers import notes_folder
 from training_helpers import as_subframes
 
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.filters import high_pass
 from lt.audio.io import read_audio
 from lt.audio.soundfont import SoundFont, embedded_font
+from lt.build.builder import build_data_set
 from lt.config import SpectralConfig
 from lt.data.dataset import NoteTable, read_data_set, write_data_set
 from lt.data.originals import note_audio
@@ -24,6 +26,15 @@ def test_a_recording_is_read_again_where_it_is_stored(tmp_path):
     (tmp_path / "data" / "collection").rename(tmp_path / "elsewhere")
     assert note_audio(data, 4) is None
     assert np.array_equal(note_audio(data, 4, [tmp_path / "elsewhere"]), found)
+
+
+def test_a_recording_is_found_where_it_was_when_the_set_was_built(tmp_path):
+    notes_folder(tmp_path / "far" / "away", ["A4"])
+    build_data_set(tmp_path / "far" / "away", tmp_path / "data" / "set.npz", processes=1)
+    data = read_data_set(tmp_path / "data" / "set.npz")
+    assert note_audio(data, 0) is not None
+    (tmp_path / "data" / "set.files.csv").write_text("file,status\naway/flute.wav,used\n")
+    assert note_audio(data, 0) is None
 
 
 def test_a_source_that_was_replaced_is_not_taken_for_the_note(tmp_path):

@@ -14,7 +14,6 @@ from lt.evaluation.results import (
     Results,
     Score,
     Table,
-    comparison,
     headline,
     leaves,
     tables,
@@ -274,15 +273,3 @@ def test_transcriptions_have_their_table():
         ("tune", "0.5000", "1.0000", "0.6667", "0.9000"),
     )
     assert headline(results) == "m" and text(results).startswith("m\n\nnotes\n")
-
-
-def test_models_without_a_label_leave_it_open_in_the_comparison():
-    both = [
-        Results({}, [Score("accuracy", 0.5, label, "symbol", "transfer")])
-        for label in ("pitch", "octave")
-    ]
-    assert comparison(both, ["a", "b"]).columns == ("", "a", "b")
-    assert comparison(both, ["a", "b"]).rows == (
-        ("symbol transfer octave accuracy", "-", "0.5000"),
-        ("symbol transfer pitch accuracy", "0.5000", "-"),
-    )

@@ -275,6 +275,15 @@ def test_history_reads_back_exactly(folder):
     assert again.rows == rows and (folder.path / "history.csv").read_bytes() == text
 
 
+def test_a_history_of_an_earlier_version_gets_the_columns_that_it_lacks(folder):
+    history = folder.history()
+    for row in ({"epoch": 1, "a": 0.5}, {"epoch": 2, "a": 0.25, "b": 3.0}, {"epoch": 3, "b": 4.0}):
+        history.append(row)
+    history.write()
+    lines = (folder.path / "history.csv").read_text().split()
+    assert lines == ["epoch,a,b", "1,0.5,nan", "2,0.25,3.0", "3,nan,4.0"]
+
+
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="a file is in the way"):

@@ -258,6 +258,7 @@ def test_several_models_are_compared_and_a_bad_one_is_skipped(place, model, tmp_
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "scan_multi__Flute",
         "scan_multi__Flute_2",
+        "comparison.csv",
     }
     columns, cells = tables_in(result.stdout)["comparison"]
     assert columns == ["scan_multi__Flute", "scan_multi__Flute_2"]

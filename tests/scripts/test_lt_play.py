@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
@@ -86,6 +87,17 @@ def test_midi_writes_sound_and_picture(play, model, midi, tmp_path, flags, expec
     result = play("midi", "-m", model, "-i", midi, "--griffinlim_iters", 1, *flags)
     assert result.exit_code == 0 and result.stdout == ""
     assert files(tmp_path / "out") == expected
+
+
+def test_the_midi_of_a_recording_has_a_tempo_and_a_grid(play, model, sound, tmp_path):
+    flags = ("--tempo", 96, "--quantise", 8)
+    assert play("audio", "-m", model, "-i", sound, *QUICK, *flags).exit_code == 0
+    file = mido.MidiFile(tmp_path / "out" / "sound.mid")
+    assert round(mido.tempo2bpm(file.tracks[0][0].tempo)) == 96
+    ticks = [0]
+    for message in file.tracks[1]:
+        ticks.append(ticks[-1] + message.time)
+    assert {tick % (file.ticks_per_beat // 2) for tick in ticks} == {0}
 
 
 def test_audio_writes_sound_notes_labels_and_picture(play, model, sound, tmp_path):
@@ -302,6 +314,7 @@ def test_latent_sample_zero_takes_the_mean_whatever_the_seed_draws(play, model, 
         (["-t", "2"], "B4-mf"),
         (["-t", "-10"], "B3-mf"),
         (["-d", "0"], "A4-pp"),
+        (["-d", "ff"], "A4-ff"),
         (["--transposition=3", "--dynamics=4"], "C5-ff"),
     ],
 )
@@ -446,6 +459,8 @@ def test_mixtures_play_a_track_an_instrument(play, sound, tmp_path):
         ("midi", ["-i", "x.mid", "--interp_order", "1"], "--interp_order"),
         ("audio", ["-i", "x", "-t", "0"], "--transposition"),
         ("audio", ["-i", "x", "-d", "0"], "--dynamics"),
+        ("midi", ["-i", "x", "--tempo", "96"], "--tempo"),
+        ("audio", ["-i", "x", "--quantise", "-1"], "--quantise"),
         ("audio", ["-i", "x", "--out_of_range", "skip"], "--out_of_range"),
         ("sequence", ["-i", "A4", "--interp_order", "1"], "--interp_order"),
         ("sequence", ["-i", "A4", "--traj", "line"], "--traj"),

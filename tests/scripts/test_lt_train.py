@@ -4,6 +4,7 @@ says.
 
 import json
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -27,6 +28,7 @@ from training_helpers import (
     write_tiny_set,
 )
 
+from lt.messages import duration
 from lt.models.runs import load_run
 from lt.training import trainer as training
 
@@ -259,6 +261,50 @@ def test_one_bar_tells_epoch_loss_and_pace(lt_train, no_figures, monkeypatch):
     assert bar.total == bar.n == 2 * 132
     assert "epoch 1/2" in result.stderr and "epoch 2/2" in result.stderr
     assert "frame/s" in result.stderr and "loss " in result.stderr and "valid " in result.stderr
+
+
+def test_without_a_terminal_every_epoch_is_a_line(lt_train, run, no_figures, monkeypatch):
+    monkeypatch.setattr("lt.training.callbacks.TIMED_SECONDS", 0.0)
+    lines = lt_train("--epochs 2").stderr.splitlines()
+    (before,) = [line for line in lines if line.startswith("2 epochs will take about")]
+    own = [line for line in lines if line.startswith("epoch ")]
+    rows = history_of(run)
+    assert lines.index(before) < lines.index(own[0]) and len(own) == 2
+    for line, row in zip(own, rows):
+        assert f"valid {row['valid_total']:.1f}" in line
+        assert f"note right {row['valid_accuracy_note']:.3f}" in line
+    assert own[0].endswith(" s left") and "left" not in own[1]
+
+
+def test_accuracies_of_the_validation_part_follow_the_columns_of_the_losses(
+    lt_train, run, no_figures
+):
+    lt_train("--epochs 1")
+    (row,) = history_of(run)
+    names = [name for name in row if "accuracy" in name]
+    labels = ("octave", "pitch", "dynamics", "note")
+    assert names == [f"valid_accuracy_{label}" for label in labels]
+    assert list(row).index("frames_per_second") < list(row).index(names[0])
+    assert all(0 <= row[name] <= 1 for name in names)
+    assert row["valid_accuracy_note"] <= min(row[name] for name in names[:2])
+
+
+def test_instruments_are_found_without_regard_to_case(lt_train, run, no_figures):
+    result = lt_train("--epochs 1 --instruments FLUTE")
+    assert result.exit_code == 0 and load_run(run).space.instruments == ("Flute",)
+
+
+def test_a_set_of_few_notes_is_said_to_be_small(lt_train, tmp_path, no_figures):
+    small = write_tiny_set(tmp_path / "small.npz", notes=tiny_notes(("Flute",), 2))
+    result = lt_train(["--epochs", "1", "--dbroot", small])
+    assert re.search(r"Flute has \d notes to learn from: too few", result.stderr)
+    assert "too few" not in lt_train("--epochs 1").stderr
+
+
+def test_durations_have_two_units_at_most():
+    seconds = (0.4, 59, 60, 754, 3600, 6000, 86400, 183600)
+    words = ["0 s", "59 s", "1 min", "13 min", "1 h", "1 h 40 min", "1 day", "2 days 3 h"]
+    assert [duration(number) for number in seconds] == words
 
 
 # --- each flag has its effect ---------------------------------------------------------------------
