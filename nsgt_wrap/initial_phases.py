@@ -19,7 +19,6 @@ the owner of a band is the band of its ridge. Frequencies are in FFT bins of a s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,14 +40,6 @@ _SHARPNESS = 0.7
 _TRANSIENT = 0.3
 
 
-@dataclass
-class _Ridges:
-    """Phases (bins,) of the owners at one coefficient, and their frequencies (bins,)."""
-
-    phases: np.ndarray
-    frequencies: np.ndarray
-
-
 @torch.no_grad()
 def propagated_phases(
     nsgt: NSGT, magnitudes: torch.Tensor, rng: torch.Generator | None = None
@@ -65,8 +56,10 @@ def propagated_phases(
     phases = torch.empty_like(magnitudes)
     noises = nsgt.stream(_white_noise(nsgt, magnitudes, rng))
     ridges = None
-    for start, noise in zip(range(0, magnitudes.shape[1], width), noises):
-        turning = bands.turning(start, width)
+    # from half slice to half slice, a band turns by a multiple of half a turn
+    turnings = bands.turning(0, width), bands.turning(width, width)
+    for number, noise in enumerate(noises):
+        start, turning = number * width, turnings[number % 2]
         noise_phases = noise.angle().T + turning
         block, ridges = bands.integrate(magnitudes, start, noise_phases, ridges)
         phases[:, start : start + width] = (block - turning[: len(block)]).remainder(2 * math.pi).T
@@ -88,7 +81,8 @@ class _Gradients:
 
     Attributes:
         unit: radians per coefficient that one FFT bin makes.
-        positions, radii: (bins,) centres of the bands, and half the lengths of their windows.
+        positions, centres, radii: (bins,) centres of the bands, as integers and as floating-point
+            numbers, and half the lengths of their windows.
         deviations: (bins,) standard deviations of the Gaussians in place of the windows.
         below, above: (bins,) the next bands that see nothing of a sinusoid in the band's centre; at
             the ends of the scale both are on one side.
@@ -109,7 +103,9 @@ class _Gradients:
         device = magnitudes.device
         self.below, self.above = (torch.as_tensor(side).to(device) for side in (below, above))
         self.positions = torch.as_tensor(positions.copy()).to(device)
-        self.radii = torch.as_tensor(radii).to(magnitudes)
+        self.centres, self.radii = (
+            torch.as_tensor(values).to(magnitudes) for values in (positions.copy(), radii)
+        )
         self.deviations = self.radii * math.sqrt(_HANN_VARIANCE)
         self.bins = torch.arange(len(positions), device=device)
         self.floor = float(magnitudes.max()) * _FLOOR or 1.0
@@ -127,9 +123,11 @@ class _Gradients:
         magnitudes: torch.Tensor,
         start: int,
         noise_phases: torch.Tensor,
-        before: _Ridges | None,
-    ) -> tuple[torch.Tensor, _Ridges]:
-        """Phases (coefficients, bins) of one block, not turned back, and the ridges at its end."""
+        before: np.ndarray | None,
+    ) -> tuple[torch.Tensor, np.ndarray]:
+        """Phases (coefficients, bins) of one block, not turned back, and those of `_along_time`
+        after it.
+        """
         first = max(start - 1, 0)
         around = magnitudes[:, first : start + len(noise_phases) + 1].T
         growth = self._growth(around.contiguous())[start - first :][: len(noise_phases)]
@@ -169,8 +167,9 @@ class _Gradients:
         right = torch.nn.functional.pad(block[:, 1:], (0, 1), value=-1.0)
         is_peak = (block > left) & (block >= right)
         last = len(self.bins) - 1
-        before = torch.where(is_peak, self.bins, 0).cummax(1).values
-        after = torch.where(is_peak, self.bins, last).flip(1).cummin(1).values.flip(1)
+        # products, since `where` with a scalar takes ten times as long
+        before = (is_peak * self.bins).cummax(1).values
+        after = last - (is_peak * (last - self.bins)).flip(1).cummax(1).values.flip(1)
         return torch.where(~is_peak & (right > block), after, before)
 
     def _coherent(
@@ -180,7 +179,7 @@ class _Gradients:
         lowest = torch.minimum(block.index_select(1, self.below), block.index_select(1, self.above))
         is_transient = growth.abs() > _TRANSIENT
         has_ridge = (is_transient | (lowest < _SHARPNESS * block)).gather(1, owners)
-        distance = (self.positions - self.positions[owners]).abs()
+        distance = (self.centres - self.centres.take(owners)).abs()
         return has_ridge & (is_transient | (distance <= 2 * self.radii))
 
     def _frequencies(self, block: torch.Tensor) -> torch.Tensor:
@@ -209,15 +208,16 @@ def _along_time(
     frequencies: np.ndarray,
     coherent: np.ndarray,
     noise_phases: np.ndarray,
-    before: _Ridges | None,
-) -> tuple[np.ndarray, _Ridges]:
-    """Phases (coefficients, bins) of the owners, by the trapezoidal rule from those `before`; all
-    arrays are (coefficients, bins), frequencies in radians per coefficient.
+    before: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phases (coefficients, bins) of the owners, by the trapezoidal rule; all arrays are
+    (coefficients, bins), frequencies in radians per coefficient. `before`, and the second result,
+    are phases (bins,) half a coefficient after the block before, and after this one.
     """
-    result = noise_phases.astype(np.float64)
-    ridges = before or _Ridges(noise_phases[0] - frequencies[0], frequencies[0])
-    for phases, owner, frequency, keeps in zip(result, owners, frequencies, coherent, strict=True):
-        ahead = ridges.phases[owner] + 0.5 * (ridges.frequencies[owner] + frequency)
-        np.copyto(phases, ahead, where=keeps)
-        ridges = _Ridges(phases, frequency)
-    return result, ridges
+    result, half_steps = noise_phases.astype(np.float64), 0.5 * frequencies.astype(np.float64)
+    if before is None:
+        before = noise_phases[0] - 0.5 * frequencies[0]
+    for phases, owner, half_step, keeps in zip(result, owners, half_steps, coherent, strict=True):
+        np.copyto(phases, before.take(owner) + half_step, where=keeps)
+        before = phases + half_step
+    return result, before

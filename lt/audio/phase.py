@@ -98,7 +98,11 @@ def _griffin_lim(
 ) -> np.ndarray:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,)."""
     rng = torch_rng(config.seed, "phase", *key, device=magnitudes.device)
-    audio = retrieve_phase(magnitudes, front_end, config.n_iter, rng, config.phase_start)
+    # from random phases, iterations are far from done when each changes little
+    settled_db = config.settled_db if config.phase_start == "propagated" else 0.0
+    audio = retrieve_phase(
+        magnitudes, front_end, config.n_iter, rng, config.phase_start, settled_db
+    )
     return audio.cpu().numpy()
 
 

@@ -15,11 +15,13 @@ class SynthesisConfig:
     hand-set and checked by `bench/synthesis.py` where their origin says nothing else.
 
     Attributes:
-        n_iter: iterations of phase reconstruction.
+        n_iter: iterations of phase reconstruction, at most.
         seed: of latent noise and initial phases.
         sample: sample the latents; False takes posterior means.
         phase_start: first phases of the iterations: `propagated` along the partials of the
             magnitudes, or `random`.
+        settled_db: iterations from propagated phases end after the first that brings the spectra
+            nearer to those of a sound by less; 0: never before n_iter.
         spread: standard deviation of the latent noise.
         drift_seconds: correlation time of the part of the noise that changes within a note.
         drift_fraction: variance of that part; the rest is constant over a piece.
@@ -28,6 +30,7 @@ class SynthesisConfig:
         loudest_age, n_loudest: at which the levels of the learnt notes are compared, and how many
             of the loudest are played to find the highest peak.
         attack_seconds, fade_seconds: raised-cosine ends of a sound.
+        n_takes: renderings of notes alike in symbol and length, which take turns.
         gap_seconds: silence between notes whose phases are reconstructed together.
         highest_gain: limit of the correction of a note's level, up or down.
         longest_seconds: longest piece.
@@ -45,6 +48,11 @@ class SynthesisConfig:
     seed: int = 0
     sample: bool = True
     phase_start: str = "propagated"
+    settled_db: float = constant(
+        1.0,
+        "dB an iteration",
+        "recordings: within 0.1 dB of the log-spectral distance of 15 iterations after 2 to 4",
+    )
     spread: float = constant(
         0.3, "posterior standard deviations", "largest at which levels still rise with dynamics"
     )
@@ -56,6 +64,7 @@ class SynthesisConfig:
     n_loudest: int = constant(8, "notes", "the loudest at that age, of which the peaks differ")
     loudest_seconds: float = constant(1.0, "s", "beyond the attack, where notes are loudest")
     attack_seconds: float = constant(0.002, "s", "no click at a note's start")
+    n_takes: int = constant(4, "renderings", "hand-set: a repeated note is not one recording")
     gap_seconds: float = constant(0.13, "s", "the ringing of low bands")
     highest_gain: float = constant(2.0, "ratio", "phases that do not fit cost a decibel or two")
     longest_seconds: float = constant(12 * 3600.0, "s", "a file that asks for more is damaged")

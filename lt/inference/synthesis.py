@@ -8,7 +8,8 @@ Steps of a piece, in the order of this module:
 3. spectra -> audio: phase reconstruction, level, overlap-add.
 
 Each event is made by itself and added at its exact sample, so that onsets are sharp, notes join
-without clicks, any number may sound at once, and rests are exact silence.
+without clicks, any number may sound at once, and rests are exact silence. Events that are alike
+share takes: `config.n_takes` renderings that are used in turn.
 
 Names: `classes: (instruments, labels)` of one event, `magnitudes: (frames, bins)`, `audio:
 (samples,)` float32, times in seconds. All constants are fields of `lt.config.SynthesisConfig`.
@@ -218,18 +219,47 @@ def events_to_audio(
     audio = np.zeros(round(end * rate), np.float32)
     events = [event for event in events if not is_silent(event.classes, run.space)]
     longest = _until_repeated(events, run.space)
+    takes = shared_takes(events, _step(run), config.n_takes)
     with progress(total=len(events), desc="synthesis", unit="note") as bar:
-        for index, batch, spectra in _batches(run, events, config):
-            sounds = _synthesise_batch(run, spectra, config, index)
-            for number, (event, sound) in enumerate(zip(batch, sounds), index):
-                if len(sound) > longest[number] * rate:  # the same note is played again
-                    sound = fade_ends(sound[: round(longest[number] * rate)], run.front_end, config)
-                start = round(event.onset * rate)
-                if start + len(sound) > len(audio):
-                    audio = np.pad(audio, (0, start + len(sound) - len(audio)))
-                audio[start : start + len(sound)] += sound
-            bar.update(len(batch))
+        for batch, spectra in _batches(run, events, takes, config):
+            sounds = _synthesise_batch(run, spectra, config, batch[0][0])
+            for take, whole in zip(batch, sounds):
+                for number in take:
+                    sound = whole
+                    if len(sound) > longest[number] * rate:  # the same note is played again
+                        sound = sound[: round(longest[number] * rate)]
+                        sound = fade_ends(sound, run.front_end, config)
+                    start = round(events[number].onset * rate)
+                    if start + len(sound) > len(audio):
+                        audio = np.pad(audio, (0, start + len(sound) - len(audio)))
+                    audio[start : start + len(sound)] += sound
+                bar.update(len(take))
     return audio * np.float32(playing_gain(run))
+
+
+def _step(run: Run) -> float:
+    """Seconds from one subframe to the next."""
+    return run.front_end.finer(run.settings.subframes).frame_seconds
+
+
+def shared_takes(events: Sequence[Event], step: float, n_takes: int) -> list[list[int]]:
+    """Indices of the events that are rendered once, by the first of each: of those with equal
+    classes and as many frames of `step` seconds, every `n_takes`-th.
+
+    A piece without more than `n_takes` alike sounds as if each event were rendered by itself; one
+    of thousands of notes needs a fraction of the renderings.
+    """
+    alike: dict[tuple[bytes, int], list[int]] = defaultdict(list)
+    for number, event in enumerate(events):
+        alike[event.classes.tobytes(), n_held(event, step)].append(number)
+    return sorted(
+        own[first::n_takes] for own in alike.values() for first in range(min(n_takes, len(own)))
+    )
+
+
+def n_held(event: Event, step: float) -> int:
+    """Frames of `step` seconds for which an event is held."""
+    return max(1, round(event.seconds / step))
 
 
 def _until_repeated(events: Sequence[Event], space: LabelSpace) -> list[float]:
@@ -249,19 +279,17 @@ def _until_repeated(events: Sequence[Event], space: LabelSpace) -> list[float]:
 
 
 def _batches(
-    run: Run, events: Sequence[Event], config: SynthesisConfig
-) -> Iterator[tuple[int, list[Event], list[tuple[Tensor, int]]]]:
-    """Index of the first event, events and their spectra, in batches of about `chunk_seconds`,
-    which bounds the memory.
-    """
-    chunk_frames = config.chunk_seconds * run.settings.subframes / run.front_end.frame_seconds
+    run: Run, events: Sequence[Event], takes: Sequence[list[int]], config: SynthesisConfig
+) -> Iterator[tuple[list[list[int]], list[tuple[Tensor, int]]]]:
+    """Takes and their spectra, in batches of about `chunk_seconds`, which bounds the memory."""
+    chunk_frames = config.chunk_seconds / _step(run)
     batch, spectra, n_frames = [], [], 0
-    for index, event in enumerate(events):
-        batch.append(event)
-        spectra.append(event_spectra(run, event, config, index))
+    for take in takes:
+        batch.append(take)
+        spectra.append(event_spectra(run, events[take[0]], config, take[0]))
         n_frames += len(spectra[-1][0])
-        if n_frames >= chunk_frames or index + 1 == len(events):
-            yield index + 1 - len(batch), batch, spectra
+        if n_frames >= chunk_frames or take is takes[-1]:
+            yield batch, spectra
             batch, spectra, n_frames = [], [], 0
 
 
@@ -276,10 +304,10 @@ def event_spectra(
     course = symbol_course(run, event.classes, config, index)
     magnitudes = course.spectra(event.seconds, front_end.frame_seconds)
     sounding = amplitude_to_db(magnitudes.amax(dim=1)) > run.decoder_scaler.floor_db
-    n_held = max(1, round(event.seconds / front_end.frame_seconds))
     last = int(sounding.nonzero()[-1]) + 1 if sounding.any() else 0
     n_lead = course.n_lead(front_end.frame_seconds)
-    return magnitudes[: max(last, n_lead + n_held)].to(run.device), n_lead
+    shortest = n_lead + n_held(event, front_end.frame_seconds)
+    return magnitudes[: max(last, shortest)].to(run.device), n_lead
 
 
 @torch.no_grad()

@@ -11,6 +11,10 @@ The two files of a checkpoint carry one run id, epoch and step. Both are first w
 staged files (hidden, beside the final ones) and then moved into place, the signal's first. A
 process killed between the two moves leaves the signal in place and the symbol staged; readers take
 that pair, and the next save completes the move. So a pair that loads exists at every moment.
+
+Tags of one state share one stored copy: the files of the others are hard links to the first one's,
+or copies where the file system has no links. No file is changed in place, so a tag that is replaced
+leaves the others as they are.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ import math
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,7 +135,8 @@ class RunFolder:
             OSError: it has not.
         """
         files = [path for modality in MODALITIES for path in self._checkpoint_files(modality)]
-        free = shutil.disk_usage(self.path).free + sum(path.stat().st_size for path in files)
+        sizes = {status.st_ino: status.st_size for status in map(Path.stat, files)}
+        free = shutil.disk_usage(self.path).free + sum(sizes.values())
         if n_bytes > free:
             raise OSError(
                 f"the checkpoints of this run take {n_bytes / 1e6:.3g} MB, and {free / 1e6:.3g} "
@@ -168,21 +175,27 @@ class RunFolder:
 
     # --- checkpoints ------------------------------------------------------------------------------
 
-    def save(self, tag: str | int, checkpoint: Checkpoint) -> None:
-        """Write both files of a checkpoint; the previous pair stays until both are on the disk.
+    def save(self, checkpoint: Checkpoint, *tags: str | int) -> None:
+        """Write both files of a checkpoint under some tags, one after another; the previous pair of
+        each stays until its new one is on the disk.
 
         Raises:
-            OSError: no space or no permission; the previous pair is untouched.
+            OSError: no space or no permission; the pairs that were not replaced are untouched.
         """
-        self._complete_move(tag)
-        try:
+        for tag in tags:
+            self._complete_move(tag)
+            try:
+                for modality in MODALITIES:
+                    staged = self._staged_path(modality, tag)
+                    if tag == tags[0]:
+                        _write(staged, checkpoint, modality)
+                    else:
+                        _link(self.checkpoint_path(modality, tags[0]), staged)
+            except BaseException:
+                self._clear_staged(tag)
+                raise
             for modality in MODALITIES:
-                _write(self._staged_path(modality, tag), checkpoint, modality)
-        except BaseException:
-            self._clear_staged(tag)
-            raise
-        for modality in MODALITIES:
-            self._move(modality, tag)
+                self._move(modality, tag)
 
     def _move(self, modality: str, tag: str | int) -> None:
         path = self.checkpoint_path(modality, tag)
@@ -259,15 +272,32 @@ def _write(path: Path, checkpoint: Checkpoint, modality: str) -> None:
         "state": getattr(checkpoint, modality),
         "training": checkpoint.training,
     }
-    try:
+    with _full_disk_named(path), open(path, "wb") as stream:
         # given a path instead of a stream, torch writes the file's name into the file
-        with open(path, "wb") as stream:
-            torch.save(content, stream)
-        fsync_path(path)
+        torch.save(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _link(path: Path, staged: Path) -> None:
+    """Make `staged` the same file as `path`, or a copy of it."""
+    try:
+        os.link(path, staged)
+    except OSError:  # FAT and some network file systems have no links
+        with _full_disk_named(staged):
+            shutil.copyfile(path, staged)
+            fsync_path(staged)
+
+
+@contextmanager
+def _full_disk_named(staged: Path) -> Iterator[None]:
+    """Raise what a full disk raises as an OSError that names the checkpoint."""
+    try:
+        yield
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as the latter
-        name = path.name.removeprefix(".").removesuffix(".next")
+        name = staged.name.removeprefix(".").removesuffix(".next")
         raise OSError(
-            f"{name} could not be written to {path.parent}: is the disk full? "
+            f"{name} could not be written to {staged.parent}: is the disk full? "
             "What was saved before is kept"
         ) from error
 

@@ -64,26 +64,27 @@ class CheckpointSaver:
 
     def save(self, checkpoint: Checkpoint | None, tags: Sequence[str | int]) -> None:
         """Save the best state, then a checkpoint under some tags: `best` is never behind `last`."""
-        states = [(BEST, self._unsaved_best), *((tag, checkpoint) for tag in tags)]
-        for tag, state in states:
-            if state is not None:
-                names = (*MODALITIES, "training")
-                on_cpu = {
-                    name: copy_state(getattr(state, name), torch.device("cpu")) for name in names
-                }
-                self.folder.save(tag, replace(state, **on_cpu))
+        best = self._unsaved_best
+        if best is not None and best is not checkpoint:
+            self._write(best, BEST)
+        if checkpoint is not None:
+            self._write(checkpoint, *([BEST] if best is checkpoint else []), *tags)
         self._unsaved_best = None
         self._saved_at = time.monotonic()
         self.workers.wait()
+
+    def _write(self, state: Checkpoint, *tags: str | int) -> None:
+        names = (*MODALITIES, "training")
+        on_cpu = {name: copy_state(getattr(state, name), torch.device("cpu")) for name in names}
+        self.folder.save(replace(state, **on_cpu), *tags)
 
     def drop_later(self, checkpoint: Checkpoint) -> None:
         """Take over the folder of the run that is resumed from a checkpoint: what it wrote later is
         removed, a later `best` or `last` is replaced by the checkpoint.
         """
         position = (checkpoint.epoch, checkpoint.step)
-        for tag in (BEST, LAST):
-            if (self.folder.position(tag) or position) > position:
-                self.folder.save(tag, checkpoint)
+        later = [tag for tag in (BEST, LAST) if (self.folder.position(tag) or position) > position]
+        self.folder.save(checkpoint, *later)
         if checkpoint.epoch:
             self.folder.drop_later(checkpoint.epoch)
         self.folder.write_settings(self.settings.to_dict())

@@ -211,8 +211,8 @@ def _check_sizes(settings: RunSettings, folder: RunFolder, device: torch.device)
             "--hidden_dims_1, --hidden_num_1, --hidden_dims_2, --hidden_num_2 (or --adv_dim, "
             "--adv_num)"
         )
-    # the first, `best`, `last`; of several epochs also the last under its number, and one staged
-    n_checkpoints = 3 if settings.config.epochs == 1 else 5
+    # the first, `best`, `last`, and one staged; tags of one epoch share a copy
+    n_checkpoints = 1 if settings.config.epochs == 1 else 4
     folder.check_space(n_checkpoints * SAVED_BYTES * n_parameters)
 
 

@@ -65,7 +65,7 @@ def make_run(path, learnt=None, **changes) -> Path:
     torch.manual_seed(0)
     model = build_model(settings)
     states = {name: {"model": getattr(model, name).state_dict()} for name in ("signal", "symbol")}
-    folder.save("best", Checkpoint(settings.run_id, 1, 0, **states))
+    folder.save(Checkpoint(settings.run_id, 1, 0, **states), "best")
     return Path(path)
 
 

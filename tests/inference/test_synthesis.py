@@ -33,6 +33,7 @@ from lt.inference.synthesis import (
     fade_ends,
     is_silent,
     reconstruct,
+    shared_takes,
     synthesise,
     tracks_to_events,
 )
@@ -123,6 +124,41 @@ def test_batches_change_neither_length_nor_progress():
         [level_db(part) for part in np.array_split(whole[: round(1.2 * RATE)], 4)],
         atol=1.0,
     )
+
+
+def test_alike_notes_share_takes_in_turn_and_others_share_none():
+    step = RUN.front_end.frame_seconds
+    named = "A4 A4 C5 A4 A4 A4".split()
+    events = classes_to_events(parse_symbols(named, RUN.space), 0.3)
+    assert shared_takes(events, step, 2) == [[0, 3, 5], [1, 4], [2]]
+    assert shared_takes(events, step, 9) == [[number] for number in range(6)]
+    longer = [replace(event, seconds=0.3 + number) for number, event in enumerate(events)]
+    assert shared_takes(longer, step, 1) == [[number] for number in range(6)]
+    within = [
+        replace(event, seconds=0.3 + number * step / 99) for number, event in enumerate(events)
+    ]
+    assert shared_takes(within, step, 1) == [[0, 1, 3, 4, 5], [2]]
+
+
+@pytest.mark.parametrize("sample", [False, True])
+def test_notes_of_shared_takes_are_those_rendered_by_themselves(sample):
+    """Equal to each note by itself until a take is used again; then that take, to the sample."""
+    run = organ(scale=0.1)
+    config = replace(QUICK, n_iter=2, sample=sample)
+    events = classes_to_events(parse_symbols("A4 C5 A4 A4 A4".split(), run.space), 0.3)
+    plain = events_to_audio(run, events, replace(config, n_takes=len(events)))
+    np.testing.assert_array_equal(events_to_audio(run, events, replace(config, n_takes=9)), plain)
+    shared = events_to_audio(run, events, replace(config, n_takes=2))
+    n_samples = round(0.3 * RATE)
+    parts = [shared[n * n_samples :][: n_samples - 1000] for n in range(5)]
+    np.testing.assert_array_equal(parts[3], parts[0])
+    np.testing.assert_array_equal(parts[4], parts[2])
+    assert not np.allclose(parts[2], parts[0])
+    levels = [
+        [level_db(audio[n * n_samples :][:n_samples]) for n in range(5)]
+        for audio in (plain, shared)
+    ]
+    np.testing.assert_allclose(*levels, atol=0.5)
 
 
 def test_the_seed_names_the_sound():

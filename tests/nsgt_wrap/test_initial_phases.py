@@ -2,13 +2,14 @@
 noise.
 """
 
+import numpy as np
 import pytest
 import torch
 
 from lt.audio.features import nsgt as transform_of
 from lt.config import SpectralConfig
 from nsgt_wrap import griffin_lim, phase_retrieval
-from nsgt_wrap.initial_phases import propagated_phases
+from nsgt_wrap.initial_phases import _along_time, _Gradients, propagated_phases
 from nsgt_wrap.transform import magnitude
 
 NSGT = transform_of(SpectralConfig())
@@ -71,6 +72,39 @@ def test_bands_without_ridges_get_phases_of_white_noise():
     phases = propagated_phases(NSGT, torch.ones(410, n), seeded(3))
     noise = NSGT(torch.randn(n * HOP, generator=seeded(3)))
     assert torch.allclose(torch.polar(torch.ones(()), phases), noise / noise.abs(), atol=1e-2)
+
+
+def test_phases_along_time_are_the_trapezoidal_rule():
+    """Each ridge on from its owner's phase by the mean of both frequencies, block by block."""
+    rng = np.random.default_rng(0)
+    n, bins = 12, 5
+    owners = rng.integers(0, bins, (n, bins))
+    frequencies, noise = rng.normal(size=(n, bins)), rng.normal(size=(n, bins))
+    coherent = rng.random((n, bins)) < 0.7
+    phases, last, frequency = [], noise[0] - frequencies[0], frequencies[0]
+    for t in range(n):
+        ahead = last[owners[t]] + (frequency[owners[t]] + frequencies[t]) / 2
+        last, frequency = np.where(coherent[t], ahead, noise[t]), frequencies[t]
+        phases.append(last)
+    blocks, before = [], None
+    for part in (slice(0, 7), slice(7, n)):
+        own = owners[part], frequencies[part], coherent[part], noise[part]
+        block, before = _along_time(*own, before)
+        blocks.append(block)
+    np.testing.assert_allclose(np.concatenate(blocks), phases, atol=1e-12)
+
+
+def test_a_band_belongs_to_the_maximum_to_which_it_rises():
+    block = torch.rand(6, 410, generator=seeded())
+    owners = _Gradients(NSGT.design, block)._owners(block)
+    for row, own in zip(block.tolist(), owners.tolist()):
+        row = [-1.0, *row, -1.0]  # nothing beyond the scale
+        for band in range(1, 411, 5):
+            step = 1 if row[band + 1] > row[band] else -1
+            at = band
+            while not row[at - 1] < row[at] >= row[at + 1]:
+                at += step
+            assert own[band - 1] == at - 1
 
 
 def test_silence_stays_silent():

@@ -110,6 +110,56 @@ def test_propagated_phases_start_nearer_and_end_nearer(nsgt, tune):
     assert reached(30, "propagated") < reached(30, "random") - 1
 
 
+def test_settled_iterations_end_early_as_near_as_all(nsgt, tune, monkeypatch):
+    n_samples, magnitudes = tune
+    done = []
+    synthesise = phase_retrieval._Search.synthesise
+    monkeypatch.setattr(
+        phase_retrieval._Search,
+        "synthesise",
+        lambda *arguments: done.append(1) or synthesise(*arguments),
+    )
+
+    def made(n_iter, settled_db):
+        done.clear()
+        audio = griffin_lim(
+            nsgt,
+            magnitudes,
+            n_samples,
+            n_iter,
+            rng=seeded(),
+            start="propagated",
+            settled_db=settled_db,
+        )
+        return audio, len(done) - 1
+
+    (full, n_full), (settled, n_settled) = made(12, 0.0), made(12, 1.0)
+    assert n_full == 12 and 1 < n_settled < 9
+    difference = convergence(nsgt, settled, magnitudes) - convergence(nsgt, full, magnitudes)
+    assert difference < 3  # decibels
+    torch.testing.assert_close(made(n_settled, 0.0)[0], settled, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("factor", [4, 11])
+def test_frames_are_interpolated_as_the_definition_says(factor):
+    """Of bands one after another, with the kernel over two neighbours on either side."""
+    frames = torch.rand(20, 7, generator=seeded()) + 0.1
+    kernel = phase_retrieval._cubic_kernel(factor).float()
+
+    def around(band, frame):
+        return torch.stack([band[min(max(frame + k, 0), len(band) - 1)] for k in range(-2, 3)])
+
+    plain = []
+    for band in frames.T:
+        values = band
+        for _ in range(2):
+            means = [around(values, frame) @ kernel.mean(1) for frame in range(20)]
+            values = values + band - torch.stack(means)
+        plain.append(torch.cat([around(values, frame) @ kernel for frame in range(20)]))
+    result = frames_to_coefficients(frames, factor)
+    torch.testing.assert_close(result, torch.stack(plain).clamp_min(0), rtol=1e-5, atol=1e-6)
+
+
 def test_leading_axes_are_kept(nsgt, tune):
     n_samples, magnitudes = tune
     both = griffin_lim(nsgt, magnitudes.expand(2, 1, -1, -1), n_samples, 1)

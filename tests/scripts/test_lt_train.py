@@ -834,7 +834,7 @@ def test_a_disk_without_room_for_the_checkpoints_is_found_before_training(
     lt_train, run, no_figures, monkeypatch
 ):
     lt_train("--epochs 1")
-    used = sum(path.stat().st_size for path in run.rglob("*.t7"))
+    used = sum(path.stat().st_size for path in run.rglob("*_last.t7"))  # `1` and `best` share it
     fit = training.Trainer.fit
     monkeypatch.setattr(training.Trainer, "fit", lambda *arguments: pytest.fail("training began"))
     monkeypatch.setattr(
@@ -852,7 +852,7 @@ def test_a_disk_without_room_for_the_checkpoints_is_found_before_training(
     )  # those of before will be replaced
     monkeypatch.setattr(training.Trainer, "fit", fit)
     monkeypatch.setattr(
-        "lt.models.checkpoints.shutil.disk_usage", lambda path: SimpleNamespace(free=2 * used)
+        "lt.models.checkpoints.shutil.disk_usage", lambda path: SimpleNamespace(free=4 * used)
     )
     assert lt_train("--epochs 9").exit_code == 0
 
