@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lt.config import DecoderConfig
-from lt.inference.onsets import OnsetDetector, Region
+from lt.inference.onsets import BLOCK_FRAMES, OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.inference.velocities import note_velocities
 from lt.labels import (
@@ -36,6 +36,8 @@ from lt.labels import (
 from lt.midi import INSTRUMENTS, Note, Track
 from lt.models.runs import Run
 from lt.progress import Progress, silent
+
+SILENT = 1e-15  # power of silence
 
 # --- from posteriors to notes ---------------------------------------------------------------------
 
@@ -153,12 +155,41 @@ def _segment_notes(
     pairs = (segments, posteriors.model_frames)
     weights = csr_array((weight, pairs), shape=(len(starts), len(states)))
     evidence = weights @ np.log(states + config.least_probability)
+    if not detector.others:  # in a mixture most of the power may be another instrument's
+        evidence += _explained_power(detector, weight, segments, numbers)
     best = evidence.max(axis=1, keepdims=True)
     used = np.flatnonzero((evidence > best - config.beam).any(axis=0))  # others only cost time
     likelihood = np.exp(evidence[:, used] - best)
     likelihood /= likelihood.sum(axis=1, keepdims=True)
     change = config.change_odds_in_mixture if detector.others else config.change_odds
     return numbers[used[decode_states(likelihood, 1 / (1 + (len(used) - 1) * change))]]
+
+
+def _explained_power(
+    detector: OnsetDetector, weight: np.ndarray, segments: np.ndarray, numbers: np.ndarray
+) -> np.ndarray:
+    """Log-likelihood (segments, states) of the power: a note explains that in the bands of its
+    partials, silence what no note explains. It tells a note from the octave above, which leaves
+    every second partial unexplained, and noise from notes.
+
+    Args:
+        weight: (frames,) of each fine frame as evidence. segments: (frames,) index of its segment.
+        numbers: (states,) note numbers.
+    """
+    posteriors, config = detector.posteriors, detector.config
+    own = np.zeros((posteriors.bands.shape[1], len(numbers)), np.float32)
+    for state in np.flatnonzero(numbers != SILENCE):
+        own[detector.explained_bands(int(numbers[state])), state] = 1
+    result = np.zeros((segments[-1] + 1, len(numbers)))
+    for start in range(0, len(posteriors), BLOCK_FRAMES):
+        frames = slice(start, start + BLOCK_FRAMES)
+        power = np.square(posteriors.bands[frames].astype(np.float32))
+        share = power @ own / np.maximum(power.sum(axis=1, keepdims=True), SILENT)
+        share[:, numbers == SILENCE] = 1 - share.max(axis=1, keepdims=True)
+        pairs = (segments[frames], np.arange(len(power)))
+        weights = csr_array((weight[frames], pairs), shape=(len(result), len(power)))
+        result += weights @ np.log(np.maximum(share, 0) + config.least_probability)
+    return result
 
 
 def note_probabilities(posteriors: Posteriors, instrument: int) -> tuple[np.ndarray, np.ndarray]:

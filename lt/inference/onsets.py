@@ -370,6 +370,12 @@ class OnsetDetector:
                 free = np.setdiff1d(free, self._excited_bands(number))
         return free if len(free) else bands
 
+    def explained_bands(self, note_number: int) -> np.ndarray:
+        """Bands of a note's partials, and those beside its fundamental, to which it spreads."""
+        bands = self._partial_bands(note_number)
+        beside = bands[:1, None] + (-1, 0, 1)
+        return np.union1d(bands, beside.clip(0, self.posteriors.bands.shape[1] - 1))
+
     def _excited_bands(self, note_number: int) -> np.ndarray:
         """Bands of a note's partials, and the bands beside them, to which partials spread."""
         bands = self._partial_bands(note_number)[:, None] + (-1, 0, 1)

@@ -103,6 +103,32 @@ def test_a_certain_posterior_gives_back_the_notes(notes):
         assert abs(reference.offset - estimated.offset) < 0.05
 
 
+def undecided(first, second, share):
+    """Posteriors of 2 s that give a `share` of the probability to one note (None: silence), the
+    rest to another, and say no more.
+    """
+    posteriors = certain([Note(0.2, 1.8, second, 64)], 2.0)
+    other = certain([Note(0.2, 1.8, first, 64)] if first else [], 2.0)
+    groups = (posteriors.probabilities, other.probabilities)
+    mixed = tuple((1 - share) * second + share * first for second, first in zip(*groups))
+    return replace(posteriors, probabilities=mixed)
+
+
+@pytest.mark.parametrize("octaves", [1, 2])
+def test_a_note_is_not_the_octave_above_which_leaves_its_fundamental_unexplained(octaves):
+    above = undecided(57, 57 + 12 * octaves, 0.4)
+    bands = np.full_like(above.bands, 1e-4)
+    bands[30:-30, partial_bands(57, 30.0, 102, 8)] = 0.1
+    assert {note.note_number for note in posteriors_to_notes(replace(above, bands=bands))} == {57}
+
+
+def test_noise_is_no_note_and_a_note_is_no_noise():
+    posteriors = undecided(None, 69, 0.45)
+    assert [note.note_number for note in posteriors_to_notes(posteriors)] == [69]
+    noise = np.random.default_rng(0).rayleigh(0.1, posteriors.bands.shape).astype(np.float16)
+    assert not posteriors_to_notes(replace(posteriors, bands=noise))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 10_000),
@@ -257,7 +283,7 @@ def ringing(level_db):
     first, second = Note(0.2, 0.9, 69, 64), Note(0.7, 1.4, 74, 64)
     posteriors = certain([first, replace(second, onset=0.9)], 1.7)
     level, bands = np.full(len(posteriors), -80.0), np.zeros((len(posteriors), 80), np.float16)
-    for note, band, own_db in ((first, 40, -20.0), (second, 45, level_db)):
+    for note, band, own_db in ((first, 46, -20.0), (second, 51, level_db)):
         held = (posteriors.times >= note.onset) & (posteriors.times < note.offset - 0.02)
         level[held], bands[held, band] = np.maximum(level[held], own_db), 10 ** (own_db / 20)
     return [first, second], replace(
@@ -360,7 +386,7 @@ def test_a_note_whose_segment_begins_in_silence_is_heard():
     posteriors = certain(notes, 1.5)
     posteriors.level_db[(posteriors.times >= 0.69) & (posteriors.times < 0.71)] = -120.0
     bands = np.zeros((len(posteriors), 80), np.float16)
-    bands[posteriors.times < 0.67, 20] = bands[posteriors.times >= 0.67, 23] = (
+    bands[posteriors.times < 0.67, 46] = bands[posteriors.times >= 0.67, 49] = (
         1.0  # heard to change a little earlier
     )
     heard = posteriors_to_notes(replace(posteriors, bands=bands, fmin=30.0))
