@@ -38,7 +38,7 @@ OCTAVE = {
     "lt/evaluation/figures.py",
     "lt/evaluation/scoring.py",
     "lt/inference/morphing.py",
-    "lt/inference/note_decoding.py",
+    "lt/inference/evidence.py",
     "lt/inference/play.py",
     "lt/models/vae.py",  # the fundamentals of a harmonic decoder
 }

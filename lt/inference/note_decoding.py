@@ -21,23 +21,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from lt.config import DecoderConfig
-from lt.inference.onsets import BLOCK_FRAMES, OnsetDetector, Region
+from lt.inference.evidence import note_probabilities, segment_evidence
+from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.inference.velocities import note_velocities
 from lt.labels import (
-    DEFAULT_OCTAVE,
-    N_CLASSES,
     SILENCE,
-    octave_pitch_to_note_number,
 )
 from lt.midi import INSTRUMENTS, Note, Track
 from lt.models.runs import Run
 from lt.progress import Progress, silent
-
-SILENT = 1e-15  # power of silence
 
 # --- from posteriors to notes ---------------------------------------------------------------------
 
@@ -96,6 +91,7 @@ def posteriors_to_notes(
     regions = detector.join_decays(decode_regions(detector))
     onsets = refine_onsets(regions, detector)
     regions = detector.without_echoes(refine_offsets(regions, onsets, detector))
+    regions = explained_notes(regions, detector)
     velocities = note_velocities(regions, detector)
     step = posteriors.step
     notes = _in_one_voice(
@@ -149,69 +145,15 @@ def _segment_notes(
         weight: (frames,) of each fine frame as evidence.
         starts: first frames of the segments.
     """
-    posteriors, config = detector.posteriors, detector.config
-    segments = np.repeat(np.arange(len(starts)), np.diff([*starts, len(posteriors)]))
-    numbers, states = note_probabilities(posteriors, detector.instrument)
-    pairs = (segments, posteriors.model_frames)
-    weights = csr_array((weight, pairs), shape=(len(starts), len(states)))
-    evidence = weights @ np.log(states + config.least_probability)
-    if not detector.others:  # in a mixture most of the power may be another instrument's
-        evidence += _explained_power(detector, weight, segments, numbers)
+    config = detector.config
+    segments = np.repeat(np.arange(len(starts)), np.diff([*starts, len(weight)]))
+    numbers, evidence = segment_evidence(detector, segments, weight)
     best = evidence.max(axis=1, keepdims=True)
     used = np.flatnonzero((evidence > best - config.beam).any(axis=0))  # others only cost time
     likelihood = np.exp(evidence[:, used] - best)
     likelihood /= likelihood.sum(axis=1, keepdims=True)
     change = config.change_odds_in_mixture if detector.others else config.change_odds
     return numbers[used[decode_states(likelihood, 1 / (1 + (len(used) - 1) * change))]]
-
-
-def _explained_power(
-    detector: OnsetDetector, weight: np.ndarray, segments: np.ndarray, numbers: np.ndarray
-) -> np.ndarray:
-    """Log-likelihood (segments, states) of the power: a note explains that in the bands of its
-    partials, silence what no note explains. It tells a note from the octave above, which leaves
-    every second partial unexplained, and noise from notes.
-
-    Args:
-        weight: (frames,) of each fine frame as evidence. segments: (frames,) index of its segment.
-        numbers: (states,) note numbers.
-    """
-    posteriors, config = detector.posteriors, detector.config
-    own = np.zeros((posteriors.bands.shape[1], len(numbers)), np.float32)
-    for state in np.flatnonzero(numbers != SILENCE):
-        own[detector.explained_bands(int(numbers[state])), state] = 1
-    result = np.zeros((segments[-1] + 1, len(numbers)))
-    for start in range(0, len(posteriors), BLOCK_FRAMES):
-        frames = slice(start, start + BLOCK_FRAMES)
-        power = np.square(posteriors.bands[frames].astype(np.float32))
-        share = power @ own / np.maximum(power.sum(axis=1, keepdims=True), SILENT)
-        share[:, numbers == SILENCE] = 1 - share.max(axis=1, keepdims=True)
-        pairs = (segments[frames], np.arange(len(power)))
-        weights = csr_array((weight[frames], pairs), shape=(len(result), len(power)))
-        result += weights @ np.log(np.maximum(share, 0) + config.least_probability)
-    return result
-
-
-def note_probabilities(posteriors: Posteriors, instrument: int) -> tuple[np.ndarray, np.ndarray]:
-    """The states of one instrument: note numbers (states,), `SILENCE` first, and probabilities
-    (model frames, states).
-
-    Octave and pitch are independent given the latent, so a note's probability is their product. A
-    model without octaves has all its notes in octave 4.
-    """
-    groups = posteriors.groups(instrument)
-    pitch = groups["pitch"]
-    octave, octaves = np.ones((len(pitch), 1)), np.array([DEFAULT_OCTAVE])
-    if "octave" in groups:
-        octave, octaves = groups["octave"], np.arange(N_CLASSES["octave"])
-    pitches = np.arange(N_CLASSES["pitch"])
-    notes = octave[:, : len(octaves), None] * pitch[:, None, : len(pitches)]
-    silence = np.zeros((len(pitch), 1))
-    if posteriors.space.silence:
-        silence = pitch[:, -1:] * (octave[:, -1:] if "octave" in groups else 1)
-    numbers = octave_pitch_to_note_number(octaves[:, None], pitches).ravel()
-    states = np.concatenate([silence, notes.reshape(len(pitch), -1)], axis=1) + 1e-6
-    return np.concatenate([[SILENCE], numbers]), states / states.sum(axis=1, keepdims=True)
 
 
 def decode_states(probabilities: np.ndarray, stay: float) -> np.ndarray:
@@ -233,6 +175,28 @@ def _most_probable_notes(posteriors: Posteriors, instrument: int) -> np.ndarray:
     """(fine frames,) an instrument's most probable note number in each frame by itself."""
     numbers, states = note_probabilities(posteriors, instrument)
     return numbers[states.argmax(axis=1)][posteriors.model_frames]
+
+
+def explained_notes(notes: Sequence[Region], detector: OnsetDetector) -> list[Region]:
+    """Notes of a single instrument without repetitions whose frames silence, or the note that
+    follows, explains better: the attack of the next note, before its onset.
+    """
+    if detector.others or not notes:
+        return list(notes)
+    segments = np.full(len(detector.posteriors), len(notes))
+    for index, note in enumerate(notes):
+        segments[note.start : note.end] = index
+    numbers, evidence = segment_evidence(detector, segments, np.ones(len(segments)))
+    state_of = {number: state for state, number in enumerate(numbers)}
+    silence = evidence[: len(notes), state_of[SILENCE]]
+    kept = []
+    for index, note in enumerate(notes):
+        is_repeated = index > 0 and notes[index - 1].note_number == note.note_number
+        following = notes[min(index + 1, len(notes) - 1)].note_number
+        own, other = (evidence[index, state_of[n]] for n in (note.note_number, following))
+        if not is_repeated or own >= max(other, silence[index]):
+            kept.append(note)
+    return kept
 
 
 # --- 2. and 3. when they begin and end ------------------------------------------------------------

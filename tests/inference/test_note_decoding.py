@@ -11,9 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lt.config import DecoderConfig
+from lt.inference.evidence import note_probabilities
 from lt.inference.note_decoding import (
     decode_states,
-    note_probabilities,
+    explained_notes,
     posteriors_to_notes,
     posteriors_to_tracks,
 )
@@ -101,6 +102,17 @@ def test_a_certain_posterior_gives_back_the_notes(notes):
     for reference, estimated in zip(notes, heard):
         assert abs(reference.onset - estimated.onset) < 0.03
         assert abs(reference.offset - estimated.offset) < 0.05
+
+
+@pytest.mark.parametrize("sounding, n_notes", [(69, 3), (74, 2)])
+def test_a_repetition_is_no_attack_of_the_note_that_follows(sounding, n_notes):
+    notes = [Region(69, 30, 100), Region(69, 120, 140), Region(74, 140, 220)]
+    posteriors = undecided(69, 74, 0.5)
+    bands = np.full_like(posteriors.bands, 1e-4)
+    for number, start, end in [(69, 30, 100), (sounding, 120, 140), (74, 140, 220)]:
+        bands[start:end, partial_bands(number, 30.0, 102, 8)] = 0.1
+    found = explained_notes(notes, OnsetDetector(replace(posteriors, bands=bands)))
+    assert len(found) == n_notes and found[-1] == notes[-1]
 
 
 def undecided(first, second, share):
