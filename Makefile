@@ -11,6 +11,7 @@
 #                 set with aligned MIDI, for reconstructions; into saves/synthesis.csv and .json
 # make bench      the speed of the front end beside its peers (other measures in bench/ need a
 #                 model or recordings)
+# make api        pages of every module from the docstrings, into docs/api (installs pdoc)
 # make clean      remove .venv and what the tools left behind; data/ and saves/ stay
 #
 # make PYTHON=python3.12 setup                                     another Python (3.10 to 3.13)
@@ -27,7 +28,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
 STAMP := .venv/.set-up
 
-.PHONY: help setup demo test test-long lint bench results synthesis clean
+.PHONY: help setup demo test test-long lint bench results synthesis api clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -56,6 +57,10 @@ results: $(STAMP)
 synthesis: $(STAMP)
 	$(PY) bench/synthesis.py $(MODELS) $(if $(SOURCES),--sources $(SOURCES)) \
 	  $(if $(RECORDINGS),--recordings $(RECORDINGS))
+
+api: $(STAMP)
+	@$(PIP) pdoc
+	$(PY) -m pdoc --docformat google --output-directory docs/api lt nsgt_wrap
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis

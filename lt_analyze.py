@@ -31,7 +31,7 @@ python3 lt_analyze.py -m saves/flute__Flute saves/piano__Piano -o comparison --n
 @cli.option(
     "-m",
     "--models",
-    help="folders that lt_train.py wrote",
+    help="folders that lt_train.py wrote, or names of models that come with the package",
     type=cli.PATH,
     required=True,
     at_least=1,
@@ -67,14 +67,16 @@ def main(
     from lt.evaluation.comparison import comparison, grouped, write_comparison
     from lt.evaluation.results import Results, text
     from lt.files import unique_names
+    from lt.models.pretrained import output_path, run_path
     from lt.models.runs import RunSettings, load_run
 
-    names = unique_names(path.resolve().name for path in models)
+    paths = [run_path(path) for path in models]
+    names = unique_names(path.resolve().name for path in paths)
     found = device(cuda)
 
     def evaluate(index: int) -> tuple[str, RunSettings, Results]:
         folder = output / names[index] if output and len(models) > 1 else output
-        run = load_run(models[index], device=found)
+        run = load_run(paths[index], device=found)
         results = analyse_run(run, folder, dbroot, sources, config, cli.progress)
         click.echo(text(results) + "\n")
         return names[index], run.settings, results
@@ -83,7 +85,7 @@ def main(
     if len(done) > 1:
         groups = grouped(done)
         click.echo(comparison(groups))
-        first = models[names.index(done[0][0])]
+        first = output_path(paths[names.index(done[0][0])])
         write_comparison((output or first / "analysis") / "comparison.csv", groups)
 
 

@@ -25,7 +25,7 @@ EXAMPLE = """python3 lt_midi.py --models saves/flute__Flute \\
 @cli.option(
     "-m",
     "--models",
-    help="folders that lt_train.py wrote",
+    help="folders that lt_train.py wrote, or names of models that come with the package",
     type=cli.PATH,
     required=True,
     at_least=1,
@@ -66,18 +66,22 @@ def main(
     from lt.evaluation.ground_truth import find_pairs
     from lt.evaluation.results import Results, text
     from lt.files import unique_names
+    from lt.models.pretrained import output_path, run_path
     from lt.models.runs import RunSettings, load_run
 
-    names = unique_names(path.resolve().name for path in models)
+    paths = [run_path(path) for path in models]
+    names = unique_names(path.resolve().name for path in paths)
     found = device(cuda)
     folders = [
-        output / name if output and len(models) > 1 else output or path / "midi_results"
-        for path, name in zip(models, names)
+        output / name
+        if output and len(models) > 1
+        else output or output_path(path) / "midi_results"
+        for path, name in zip(paths, names)
     ]
     pairs = find_pairs(dataroot, midiroot, folders)
 
     def evaluate(index: int) -> tuple[str, RunSettings, Results | None]:
-        run = load_run(models[index], device=found)
+        run = load_run(paths[index], device=found)
         corpus = evaluate_corpus(run, pairs, folders[index], config, progress=cli.progress)
 
         def check(stem: str) -> None:

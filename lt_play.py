@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from lt import cli
 from lt.config import PlayOptions
 
 if TYPE_CHECKING:
+    import torch
+
     from lt.inference.play import PlayedFile
     from lt.models.runs import Run
 
@@ -59,10 +61,11 @@ FOLDERS = {
 @cli.option(
     "-m",
     "--models",
-    help="folders that lt_train.py wrote",
+    help="folders that lt_train.py wrote, or names of models that come with the package",
     type=cli.PATH,
-    required=True,
     at_least=1,
+    default=(),
+    default_text="audio: of those in the package, the one that fits each recording best",
 )
 @cli.option(
     "-i",
@@ -95,6 +98,8 @@ def main(
     if info:
         click.echo(MODES[mode])
         return
+    if not models and mode != "audio":
+        raise click.UsageError(f"the mode {mode} needs --models.")
     idle = [entry.name for entry in fields(PlayOptions) if mode not in entry.metadata["modes"]]
     if mode in ("info", "trajectory"):
         idle.append("input")
@@ -110,23 +115,28 @@ def main(
     from lt.devices import device
     from lt.files import check_folder, unique_names
     from lt.models.describe import describe
+    from lt.models.pretrained import output_path, run_path
     from lt.models.runs import load_run
 
     options = PlayOptions(**flags)
     found = device(cuda)
-    names = unique_names(model.resolve().name for model in models)
+    paths = [run_path(model) for model in models]
+    names = unique_names(path.resolve().name for path in paths)
 
     def play_model(index: int) -> None:
         if mode == "info":
-            click.echo(describe(load_run(models[index], device=found)))
+            click.echo(describe(load_run(paths[index], device=found)))
             return
-        folder = output or models[index] / FOLDERS[mode]
+        folder = output or output_path(paths[index]) / FOLDERS[mode]
         if output and len(models) > 1:
             folder = output / names[index]
         check_folder(folder)
-        play(mode, load_run(models[index], device=found), input, folder, options)
+        play(mode, load_run(paths[index], device=found), input, folder, options)
 
-    cli.for_each(range(len(models)), play_model)
+    if models:
+        cli.for_each(range(len(models)), play_model)
+    else:
+        play_unnamed([Path(path) for path in input], output, options, found)
 
 
 def play(mode: str, run: Run, inputs: Sequence[str], folder: Path, options: PlayOptions) -> None:
@@ -144,7 +154,7 @@ def play(mode: str, run: Run, inputs: Sequence[str], folder: Path, options: Play
     elif mode == "trajectory":
         play_trajectories(run, folder, options)
     else:
-        play_files(mode, run, [Path(path) for path in inputs], folder, options)
+        play_files(mode, lambda path: run, [Path(path) for path in inputs], folder, options)
 
 
 def play_trajectories(run: Run, folder: Path, options: PlayOptions) -> None:
@@ -160,10 +170,30 @@ def play_trajectories(run: Run, folder: Path, options: PlayOptions) -> None:
                 bar.update()
 
 
-def play_files(
-    mode: str, run: Run, paths: Sequence[Path], folder: Path, options: PlayOptions
+def play_unnamed(
+    paths: Sequence[Path], output: Path | None, options: PlayOptions, device: torch.device
 ) -> None:
-    """Play MIDI files or recordings; the failure of one leaves the others unaffected."""
+    """Play each recording with the model of the package that fits it best."""
+    from lt.inference.choice import choose_model
+
+    def choose(path: Path) -> Run:
+        choice = choose_model(path, device)
+        logger.info("%s: %s", path.name, choice)
+        return choice.run
+
+    play_files("audio", choose, paths, output, options)
+
+
+def play_files(
+    mode: str,
+    run_for: Callable[[Path], Run],
+    paths: Sequence[Path],
+    output: Path | None,
+    options: PlayOptions,
+) -> None:
+    """Play MIDI files or recordings, each with the run for it; the failure of one leaves the others
+    unaffected.
+    """
     from lt.files import refuse_overwriting_inputs, unique_stems
     from lt.inference.play import SUFFIXES, beside, play_audio, play_midi
 
@@ -173,8 +203,9 @@ def play_files(
     with cli.progress(total=len(paths), desc=mode, unit="file") as bar:
 
         def play_file(index: int) -> None:
-            base = folder / stems[index]
             try:
+                run = run_for(paths[index])
+                base = (output or run.outputs / FOLDERS[mode]) / stems[index]
                 refuse_overwriting_inputs([beside(base, suffix) for suffix in suffixes], paths)
                 log_written(play_one(run, paths[index], base, options))
             finally:

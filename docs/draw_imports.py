@@ -34,6 +34,7 @@ PLACES = {
     "inference": (2.7, 3),
     "training": (0.9, 4),
     "evaluation": (2.1, 4),
+    "pretrained": (1.5, 5),
 }
 SHOWN = (("audio", "root"), ("root", "config"))  # others would cover the boxes
 COMMANDS = ("builders", "convert_lt_set")  # other names of the commands of lt.build
@@ -121,9 +122,9 @@ def draw_arrow(axes: Axes, source: str, target: str, count: int) -> None:
 
 def main() -> None:
     matplotlib.rcParams |= {"svg.hashsalt": "lt", "svg.fonttype": "none"}  # equal, small files
-    figure = Figure(figsize=(11, 10))
+    figure = Figure(figsize=(11, 11.6))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-0.25, 3.25), ylim=(-1.4, 4.4))
+    axes.set(xlim=(-0.25, 3.25), ylim=(-1.4, 5.4))
     axes.axis("off")
     for (source, target), count in sorted(imports().items()):
         if target in ("config", "root") and (source, target) not in SHOWN:

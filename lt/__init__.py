@@ -2,8 +2,8 @@
 
     import lt
 
+    tracks = lt.transcribe("recording.wav")
     run = lt.load_run("saves/flute__Flute")
-    tracks = lt.transcribe(run, "recording.wav")
     audio = lt.synthesise(run, "A4:mf C5:f rest E5:ff")
 
 The names below are imported when they are first used, so that `import lt` takes no time.
@@ -20,6 +20,7 @@ docs/imports.svg draws the imports):
     training    <- config root audio data models build      a config -> checkpoints
     inference   <- config root audio models                 a run -> transcriptions and sound
     evaluation  <- config root audio data models inference  a run -> scores, baselines, reports
+    pretrained  <- config root audio data models build training inference evaluation  trained models
 
 Of training, the module `launch` alone imports build, for the embedded data set. `nsgt_wrap`, beside
 this package, holds the transform itself and imports nothing of it.
@@ -47,9 +48,9 @@ _NAMES = {
     "build.builder": ("build_data_set",),
     "training.launch": ("train", "resume", "TrainingStopped", "WriterFailed"),
     "models.runs": ("load_run",),
-    "inference.posteriors": ("encode",),
-    "inference.note_decoding": ("transcribe",),
-    "inference.synthesis": ("synthesise", "reconstruct"),
+    "inference.posteriors": ("encode", "analyse_recording"),
+    "inference.transcription": ("transcribe",),
+    "inference.synthesis": ("synthesise", "morph", "reconstruct"),
     "evaluation.scoring": ("evaluate",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}

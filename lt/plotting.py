@@ -1,11 +1,15 @@
 """Panels of figures that several packages draw: spectrograms, piano rolls, class probabilities.
 
-Equal input gives equal files. Axes are labelled in seconds, hertz and note names. Shapes:
-`magnitudes` (frames, bins), `probabilities` (frames, classes).
+Functions `draw_...` draw into axes; functions `plot_...` of the packages make a figure, write it
+where a path is given, and return its axes. Equal input gives equal files. Axes are labelled in
+seconds, hertz and note names. Shapes: `magnitudes` (frames, bins), `probabilities` (frames,
+classes).
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,13 +39,26 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", dpi=110)
 
 
-def save_figure(figure: Figure, path: Path | str) -> None:
-    """Write a figure as .png or .pdf, by the suffix, without dates, whole or not at all."""
+def save_figure(figure: Figure, path: Path | str | None) -> list[Axes]:
+    """Write a figure as .png or .pdf, by the suffix, without dates, whole or not at all; to None,
+    nothing. Returns its axes.
+    """
+    if path is None:
+        return figure.axes
     path = Path(path)
     canvas = FigureCanvasPdf if path.suffix == ".pdf" else FigureCanvasAgg
     metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
     with atomic_path(path) as temporary:
         canvas(figure).print_figure(str(temporary), format=path.suffix[1:], metadata=metadata)
+    return figure.axes
+
+
+def figure_html(axes: Sequence[Axes]) -> str:
+    """The figure of some axes as an HTML image, for notebooks."""
+    content = io.BytesIO()
+    FigureCanvasAgg(axes[0].figure).print_figure(content, format="png", metadata={"Software": None})
+    data = base64.b64encode(content.getvalue()).decode("ascii")
+    return f'<img alt="" src="data:image/png;base64,{data}">'
 
 
 # --- panels ---------------------------------------------------------------------------------------

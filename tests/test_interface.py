@@ -18,6 +18,7 @@ import lt
 import nsgt_wrap.transform
 from lt.audio import features
 from lt.evaluation import results
+from lt.evaluation.figures import plot_example
 
 ROOT = Path(__file__).parent.parent
 EXCEPTIONS = ("TrainingStopped", "WriterFailed")
@@ -74,8 +75,32 @@ def test_other_examples(item, workplace, monkeypatch):
     run_examples(item, item.__name__, workplace, monkeypatch)
 
 
+def test_objects_are_short_and_have_a_view_in_notebooks(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    run = lt.load_run("saves/flute__Flute")
+    analysis = lt.analyse_recording(run, "recording.wav")
+    shown = (
+        (run, "Run(saves/flute__Flute: Flute, epoch", "latent dimensions"),
+        (lt.read_data_set("data/lt_set.npz"), "60 notes of Flute, Violin", "C4 to A4"),
+        (analysis.posteriors, "Posteriors(Flute: 32 frames, 1.0 s)", "data:image/png"),
+        (lt.evaluate(run), "scores)", "<caption>symbols</caption>"),
+    )
+    for item, text, html in shown:
+        assert text in repr(item) and len(repr(item)) < 120
+        assert html in item._repr_html_()
+    assert repr(analysis.spectra) == "RecordingSpectra(32 frames, tuning +0.00 semitones)"
+
+
+def test_plot_functions_return_their_axes(tmp_path):
+    spectra = {"one": np.ones((4, 410)), "other": np.ones((4, 410))}
+    for path in (None, tmp_path / "x.png"):
+        axes = plot_example(spectra, lt.SpectralConfig(), "notes", path)
+        assert [own.get_title(loc="left") for own in axes] == ["one", "other"]
+    assert (tmp_path / "x.png").is_file()
+
+
 def test_public_names_are_about_twenty_and_documented():
-    assert 18 <= len(NAMES) <= 26
+    assert 18 <= len(NAMES) <= 28
     for name in NAMES:
         assert inspect.getdoc(getattr(lt, name)), name
     assert set(NAMES) <= set(dir(lt))

@@ -13,7 +13,7 @@ fast.
     decoder       DecoderConfig: the thresholds of note decoding
     synthesis     SynthesisConfig, TrajectoryConfig
     evaluation    AnalysisConfig, CrossConfig, AlignmentConfig
-    play          PlayOptions
+    play          PlayOptions, ChoiceConfig
 """
 
 from lt.config.augmentation import AugmentationConfig
@@ -44,6 +44,7 @@ from lt.config.play import (
     FRAMES_PER_SYMBOL,
     SOUND_MODES,
     SYMBOL_MODES,
+    ChoiceConfig,
     PlayOptions,
 )
 from lt.config.synthesis import SynthesisConfig, TrajectoryConfig
@@ -66,6 +67,7 @@ __all__ = [
     "AugmentationConfig",
     "BuildConfig",
     "COUNT",
+    "ChoiceConfig",
     "CRITIC",
     "CUDA_HELP",
     "CrossConfig",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lt.config.fields import COUNT, NOT_NEGATIVE, PEDAL_HELP, SEED_HELP, flag, short_repr
+from lt.config.fields import (
+    COUNT,
+    NOT_NEGATIVE,
+    PEDAL_HELP,
+    SEED_HELP,
+    constant,
+    flag,
+    short_repr,
+)
 from lt.config.synthesis import SynthesisConfig
 
 FRAMES_PER_SYMBOL, FRAMES_PER_PATH = 50, 500  # of a sequence; of a morphing or trajectory
@@ -111,3 +119,28 @@ class PlayOptions:
     )
     format: str = flag("wav", "of the sound", kind=("wav", "flac"), modes=SOUND_MODES)
     seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE, modes=("info", *SOUND_MODES))
+
+
+@dataclass(frozen=True)
+class ChoiceConfig:
+    """Constants of the choice of a model for a recording (`lt.inference.choice`)."""
+
+    __repr__ = short_repr
+
+    seconds: float = constant(30.0, unit="s from the beginning", origin="set by hand: time to read")
+    quiet_db: float = constant(
+        -30.0,
+        unit="dB below the loudest frame",
+        origin="set by hand: softer frames are rests and rooms",
+    )
+    floors_db: tuple[float, ...] = constant(
+        (-40.0, -60.0),
+        unit="dB below a frame's loudest band",
+        origin="the higher compares strong partials, the lower noise and the spectrum's end too",
+    )
+    weights: tuple[float, ...] = constant(
+        (1.0, 0.4),
+        unit="of the misfits above each floor",
+        origin="14 of 16 recordings of four instruments are given theirs (0.3 to 0.5: as many; the "
+        "higher floor alone 13, the lower 12)",
+    )

@@ -45,7 +45,15 @@ import numpy as np
 from lt.config import DEFAULT_DATA_SET, NOTE_LABELS, SpectralConfig, front_end_from_dict
 from lt.data.note_times import estimate_onset, estimate_release
 from lt.files import atomic_path
-from lt.labels import CLASS_NAMES, N_CLASSES, age_class
+from lt.html import html_table
+from lt.labels import (
+    CLASS_NAMES,
+    N_CLASSES,
+    age_class,
+    number_to_note_name,
+    octave_pitch_to_note_number,
+)
+from lt.messages import counted
 
 FORMAT = "latent-transcription data set"
 VERSION = 3
@@ -149,6 +157,23 @@ class DataSet:
     config: SpectralConfig
     fingerprint: str
     settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        notes, frames = counted(len(self.lengths), "note"), counted(int(self.starts[-1]), "frame")
+        return f"DataSet({self.path}: {notes} of {', '.join(self.notes.instruments)}, {frames})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the notes of each instrument."""
+        numbers = octave_pitch_to_note_number(*self.notes.labels[:, :2].T)
+        rows = []
+        for index, name in enumerate(self.notes.instruments):
+            own = self.notes.instrument == index
+            if own.any():
+                ends = (number_to_note_name(end(numbers[own])) for end in (np.min, np.max))
+                dynamics = np.unique(self.notes.labels[own, 2])
+                names = " ".join(CLASS_NAMES["dynamics"][value] for value in dynamics)
+                rows.append((name, own.sum(), " to ".join(ends), names, self.lengths[own].sum()))
+        return html_table(str(self.path), rows, ("", "notes", "range", "dynamics", "frames"))
 
     def frames(self, indices: np.ndarray | slice) -> np.ndarray:
         """Magnitudes (n, bins) of model frames: the means over their subframes.

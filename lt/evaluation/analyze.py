@@ -72,10 +72,10 @@ def analyse_run(
         classifier. OSError: a file cannot be written.
     """
     context = open_context(run, dbroot, sources)
-    folder = folder or run.folder.path / "analysis"
+    folder = folder or run.outputs / "analysis"
     check_folder(folder)  # before an hour of work
     if config.make_classifier:
-        _check_model_folder(run.folder.path)
+        _check_model_folder(run.outputs)
     evaluation = evaluate_with_baselines(context, config, progress)
     settings = {"synthesis": vars(synthesis_config(config))} if config.generate_audio else {}
     results = Results(about(context, config), evaluation.scores, settings=settings)
@@ -138,7 +138,7 @@ def trained_baselines(
     run's folder.
     """
     run = context.run
-    path = run.folder.path / CLASSIFIER_FILE
+    path = run.outputs / CLASSIFIER_FILE
     networks: dict[str, nn.Module] = {}
     if config.make_classifier:
         classifier = train_classifier(context, config, progress)

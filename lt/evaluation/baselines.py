@@ -115,7 +115,7 @@ def stored_classifier(run: Run) -> PcaClassifier | None:
     Raises:
         ValueError: it is damaged, or of another run.
     """
-    path = run.folder.path / CLASSIFIER_FILE
+    path = run.outputs / CLASSIFIER_FILE
     if not path.is_file():
         return None
     return read_classifier(path, run.space, run.settings.run_id, run.device)

@@ -9,6 +9,7 @@ from typing import Sequence
 
 import numpy as np
 
+from lt.config import DEFAULT_DATA_SET
 from lt.data.dataset import DataSet, read_data_set
 from lt.data.mixing import Mixer
 from lt.data.originals import note_audio
@@ -61,6 +62,7 @@ def open_context(
         raise FileNotFoundError(
             f"{run.folder.path}: the data set that it was trained on is gone from {path}; "
             "give its new path (dbroot)"
+            + (f"; lt_train.py builds {DEFAULT_DATA_SET}" if path == Path(DEFAULT_DATA_SET) else "")
         )
     data = read_data_set(path)
     if data.fingerprint != run.settings.data["fingerprint"]:

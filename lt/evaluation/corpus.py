@@ -106,7 +106,7 @@ def evaluate_corpus(
 
 def _log_conditions(run: Run, pairs: Sequence[Pair], no_classifier: bool) -> None:
     """Log what holds for all recordings."""
-    path, rate = run.folder.path, run.front_end.sample_rate
+    path, rate = run.outputs, run.front_end.sample_rate
     if no_classifier:
         logger.info(
             "%s is not there, so no classifier is scored (lt_analyze.py --make_classifier 1 trains "
@@ -196,7 +196,7 @@ def _results(
         return None
     evaluated = [own.predictions for own in recordings.values() if own.predictions]
     about = {
-        "model": str(run.folder.path),
+        "model": str(run.outputs),
         "seed": config.seed,
         "epoch": run.epoch,
         "frames": sum(len(predictions.classes) for predictions in evaluated),

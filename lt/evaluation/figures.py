@@ -42,7 +42,9 @@ CLASS_MAPS = {
 MODALITY_COLOURS = {"signal": ESTIMATE_COLOUR, "symbol": TRUTH_COLOUR}
 
 
-def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: Path | str) -> None:
+def plot_confusion(
+    counts: np.ndarray, names: Sequence[str], title: str, path: Path | str | None
+) -> list[Axes]:
     """A confusion matrix, coloured by the fraction of the true class."""
     n_classes = len(counts)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -61,7 +63,7 @@ def plot_confusion(counts: np.ndarray, names: Sequence[str], title: str, path: P
     axes.set(xlabel="read from the signal", ylabel="true")
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
     figure.colorbar(image, ax=axes, label="fraction of the true class", shrink=0.85)
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 def principal_plane(
@@ -84,8 +86,8 @@ def principal_plane(
 
 
 def plot_latent(
-    means: Mapping[str, np.ndarray], classes: np.ndarray, space: LabelSpace, path: Path | str
-) -> None:
+    means: Mapping[str, np.ndarray], classes: np.ndarray, space: LabelSpace, path: Path | str | None
+) -> list[Axes]:
     """Posterior means of both modalities, coloured by the classes of one label a row."""
     kept = np.linspace(0, len(classes) - 1, min(len(classes), MAX_POINTS)).astype(int)
     plane, fractions = principal_plane(means)
@@ -118,7 +120,7 @@ def plot_latent(
         )
     for axes in panels[:, 0]:
         axes.set_ylabel(f"2nd ({100 * fractions[1]:.0f} %)", fontsize=8)
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 def class_colours(label: str, silence: bool) -> np.ndarray:
@@ -129,7 +131,7 @@ def class_colours(label: str, silence: bool) -> np.ndarray:
     return np.concatenate([colours, [SILENCE_COLOUR]]) if silence else colours
 
 
-def plot_units(means: Mapping[str, np.ndarray], path: Path | str) -> None:
+def plot_units(means: Mapping[str, np.ndarray], path: Path | str | None) -> list[Axes]:
     """Variance over frames of each latent unit's posterior mean, largest first, and the line above
     which it counts.
     """
@@ -151,12 +153,12 @@ def plot_units(means: Mapping[str, np.ndarray], path: Path | str) -> None:
         yscale="log", xlabel="latent unit, in order of variance", ylabel="variance of the mean"
     )
     axes.legend(fontsize=8)
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_example(
-    spectra: Mapping[str, np.ndarray], config: SpectralConfig, title: str, path: Path | str
-) -> None:
+    spectra: Mapping[str, np.ndarray], config: SpectralConfig, title: str, path: Path | str | None
+) -> list[Axes]:
     """Spectra of one note, one below the other, on one scale of level."""
     figure = new_figure(8, 2.3 * len(spectra) + 0.4)
     panels = figure.subplots(len(spectra), 1, sharex=True, squeeze=False)[:, 0]
@@ -165,7 +167,7 @@ def plot_example(
         draw_spectra(axes, magnitudes, config, name, loudest=loudest)
         axes.label_outer()
     figure.suptitle(title, fontsize=10, parse_math=False)  # names of files may hold $
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,8 @@ def plot_comparison(
     config: SpectralConfig,
     seconds: float,
     title: str,
-    path: Path | str,
-) -> None:
+    path: Path | str | None,
+) -> list[Axes]:
     """Spectra above piano rolls of the reference (upper half of each row) and the estimate (lower
     half), errors marked, on one time axis of `seconds`.
 
@@ -218,4 +220,4 @@ def plot_comparison(
     roll.set_title("notes", loc="left", fontsize=9)
     roll.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4)
     figure.suptitle(title, fontsize=10, parse_math=False)  # names of files may hold $
-    save_figure(figure, path)
+    return save_figure(figure, path)

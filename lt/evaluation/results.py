@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from lt.files import write_csv, write_json
+from lt.html import html_table
 from lt.labels import CLASS_NAMES, LABELS, NOTE
+from lt.messages import counted
 
 DIGITS = 4  # behind the point, in every form
 PATHS = ("reconstruction", "transfer")
@@ -134,6 +136,14 @@ class Results:
     scores: Sequence[Score]
     remarks: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Results({self.about.get('model', '')}: {counted(len(self.scores), 'score')})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the tables."""
+        shown = [table for table in tables(self) if not table.folded]
+        return "".join(html_table(table.title, table.rows, table.columns) for table in shown)
 
     def value(self, measure: str, scope: str = "overall", **fields: str) -> Value:
         """The value of the first score with these fields. Raises LookupError if there is none."""

@@ -124,7 +124,7 @@ def about(context: EvaluationContext, config: AnalysisConfig) -> dict[str, str |
     """The head of results.json: which model was evaluated on what."""
     run = context.run
     return {
-        "model": str(run.folder.path),
+        "model": str(run.outputs),
         "seed": config.seed,
         "split": run.config.split,
         "partition": config.partition,

@@ -6,6 +6,7 @@ Axes are labelled in seconds, hertz and note names. `magnitudes: (frames, bins)`
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Mapping, Sequence
@@ -17,6 +18,7 @@ from lt.config import SpectralConfig
 from lt.labels import LabelSpace
 from lt.midi import Track
 from lt.plotting import (
+    LONGEST_FIGURE,
     draw_notes,
     draw_probabilities,
     draw_spectra,
@@ -31,13 +33,13 @@ PANEL, SMALL_PANEL = 2.6, 1.7  # inches
 
 
 def plot_sound(
-    path: Path,
+    path: Path | str | None,
     spectra: Mapping[str, np.ndarray],
     front_end: SpectralConfig,
     tracks: Sequence[Track] | None = None,
     probabilities: Sequence[np.ndarray] = (),
     space: LabelSpace | None = None,
-) -> None:
+) -> list[Axes]:
     """Plot spectrograms, notes and class probabilities below one another.
 
     Args:
@@ -67,7 +69,25 @@ def plot_sound(
     figure.axes[-1].set(xlabel="time (s)", xlim=(0, seconds))
     with warnings.catch_warnings():  # names of files may have letters that the font lacks
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        save_figure(figure, path)
+        return save_figure(figure, path)
+
+
+def plot_posteriors(
+    probabilities: Sequence[np.ndarray],
+    space: LabelSpace,
+    frame_seconds: float,
+    path: Path | str | None = None,
+) -> list[Axes]:
+    """Plot class probabilities (frames, classes) per group of `space` below one another."""
+    figure = new_figure(10, SMALL_PANEL * len(probabilities))
+    grid = figure.subplots(len(probabilities), 1, sharex=True, squeeze=False)[:, 0]
+    width = len(probabilities[0]) * frame_seconds
+    every = math.ceil(len(probabilities[0]) / LONGEST_FIGURE)
+    for index, axes in enumerate(grid):
+        names = space.class_names(space.labels[index % len(space.labels)])
+        draw_probabilities(axes, probabilities[index][::every], names, space.columns[index], width)
+    grid[-1].set(xlabel="time (s)", xlim=(0, width))
+    return save_figure(figure, path)
 
 
 def _draw_tracks(axes: Axes, tracks: Sequence[Track], seconds: float) -> None:

@@ -38,6 +38,7 @@ from lt.config import SpectralConfig
 from lt.files import write_csv
 from lt.inference.symbol_spectra import SymbolSpectra, symbol_spectra
 from lt.labels import REST, SILENCE, LabelSpace, number_to_note_name
+from lt.messages import counted
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
@@ -79,6 +80,18 @@ class Posteriors:
     bands: np.ndarray
     fmin: float
     symbols: tuple[SymbolSpectra, ...] = ()
+
+    def __repr__(self) -> str:
+        n_frames = len(self.probabilities[0])
+        seconds, names = n_frames * self.frame_seconds, ", ".join(self.space.instruments)
+        return f"Posteriors({names}: {counted(n_frames, 'frame')}, {seconds:.1f} s)"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the class probabilities over time."""
+        from lt.inference.figures import plot_posteriors
+        from lt.plotting import figure_html
+
+        return figure_html(plot_posteriors(self.probabilities, self.space, self.frame_seconds))
 
     def __len__(self) -> int:
         """Number of fine frames."""
@@ -127,6 +140,10 @@ class RecordingSpectra:
     magnitudes: Tensor
     tuning: float
 
+    def __repr__(self) -> str:
+        frames = counted(len(self.magnitudes), "frame")
+        return f"RecordingSpectra({frames}, tuning {self.tuning:+.2f} semitones)"
+
 
 @dataclass(frozen=True)
 class RecordingAnalysis:
@@ -142,10 +159,16 @@ class RecordingAnalysis:
 
 
 def analyse_recording(run: Run, path: Path | str, progress: Progress = silent) -> RecordingAnalysis:
-    """Decode a sound file and analyse it. An hour takes 0.4 GB.
+    """Decode a sound file and analyse it: spectra, and the posteriors of its symbols. An hour takes
+    0.4 GB.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
+
+    Example:
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> lt.analyse_recording(run, "recording.wav").posteriors.groups(0)["pitch"].shape
+        (32, 13)
     """
     blocks = stream_audio(path, run.front_end.sample_rate)
     return analyse_audio(run, blocks, audio_seconds(path), progress)

@@ -29,6 +29,7 @@ from torch import Tensor
 from lt.audio.features import amplitude_to_db, audio_to_magnitudes
 from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.config import SpectralConfig, SynthesisConfig
+from lt.inference import morphing
 from lt.inference.decoding import (
     BLOCK_FRAMES,
     SILENT,
@@ -96,6 +97,39 @@ def synthesise(
     tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
     events = classes_to_events(parse_symbols(tokens, run.space), seconds)
     return events_to_audio(run, events, config)
+
+
+def morph(
+    run: Run,
+    symbols: str | Sequence[str],
+    seconds: float = 4.0,
+    order: int = 1,
+    glide: bool = False,
+    config: SynthesisConfig = SynthesisConfig(),
+) -> np.ndarray:
+    """Morph through symbols along a spline.
+
+    Args:
+        run, symbols, config: as `synthesise`; at least order + 1 symbols.
+        seconds: duration of the whole.
+        order: of the spline: 0 hold, 1 linear, 2, 3 cubic.
+        glide: the pitch passes through the notes between, instead of a cross-fade.
+    Returns:
+        audio: (samples,) float32 at `run.front_end.sample_rate`.
+    Raises:
+        ValueError: as `synthesise` and `lt.inference.morphing.morph`.
+
+    Example:
+        >>> run = lt.load_run("saves/flute__Flute")
+        >>> lt.morph(run, "C4:p C6:ff", seconds=1.0).dtype
+        dtype('float32')
+    """
+    tokens = symbols.split() if isinstance(symbols, str) else list(symbols)
+    points = [morphing.SymbolPoint(classes) for classes in parse_symbols(tokens, run.space)]
+    n_frames = max(1, round(seconds * run.front_end.frame_rate))
+    path = morphing.morph(run, points, n_frames, order, glide, config)
+    audio = subframes_to_audio(run, path.magnitudes[:, None], config)
+    return audio * np.float32(playing_gain(run))
 
 
 def reconstruct(

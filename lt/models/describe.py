@@ -9,6 +9,7 @@ from dataclasses import asdict
 from lt.models.checkpoints import MODALITIES
 from lt.models.learnt import describe_learnt
 from lt.models.losses import loss_weights
+from lt.models.pretrained import read_card
 from lt.models.runs import Run
 
 WIDTH = 100  # characters
@@ -42,6 +43,7 @@ def describe(run: Run) -> str:
             *_losses(run),
             "",
             *_scores(run),
+            *_card(run),
         ]
     )
 
@@ -108,7 +110,7 @@ def _losses(run: Run) -> list[str]:
 
 def _scores(run: Run) -> list[str]:
     """Accuracies from analysis/results.json."""
-    path = run.folder.path / "analysis" / "results.json"
+    path = run.outputs / "analysis" / "results.json"
     if not path.is_file():
         return ["Scores", "  not analysed yet (lt_analyze.py -m MODEL)"]
     results = json.loads(path.read_text(encoding="utf-8"))
@@ -119,3 +121,12 @@ def _scores(run: Run) -> list[str]:
         for label, scores in transfer.items()
         if isinstance(scores, dict) and "accuracy" in scores
     ]
+
+
+def _card(run: Run) -> list[str]:
+    """What the card of a model that comes with the package says of it."""
+    card = read_card(run.folder.path)
+    if not card:
+        return []
+    figures = [f"  {name} {value}" for name, value in card["figures"].items()]
+    return ["", "Comes with the package", *figures, *textwrap.wrap(card["licence"], WIDTH)]

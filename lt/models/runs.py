@@ -26,10 +26,12 @@ from lt.config import (
     settings_from_dict,
 )
 from lt.devices import device as find_device
+from lt.html import html_table
 from lt.labels import AgeTimes, LabelSpace
 from lt.models.checkpoints import BEST, Checkpoint, RunFolder, State
 from lt.models.learnt import Table, read_tables
 from lt.models.networks import HarmonicFront, HarmonicOutput
+from lt.models.pretrained import output_path, pretrained_names, run_path
 from lt.models.vae import CrossModalVAE, VAESize
 
 
@@ -173,7 +175,9 @@ def read_settings(path: Path | str) -> RunSettings:
     """
     file = Path(path) / "config.json"
     if not file.parent.is_dir():
-        raise FileNotFoundError(f"no model folder at {path} (lt_train.py writes one)")
+        names = ", ".join(pretrained_names())
+        known = f"; models that come with the package: {names}" if names else ""
+        raise FileNotFoundError(f"no model folder at {path} (lt_train.py writes one{known})")
     if not file.is_file():
         raise FileNotFoundError(
             f"{path} holds no model (no config.json); give the folder that lt_train.py wrote"
@@ -199,6 +203,31 @@ class Run:
     settings: RunSettings
     model: CrossModalVAE
     epoch: int
+
+    def __repr__(self) -> str:
+        return f"Run({self.folder.path}: {', '.join(self.config.instruments)}, epoch {self.epoch})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it reads and plays, and how it was trained."""
+        config, data = self.config, self.settings.data
+        rows = {
+            "instruments": ", ".join(config.instruments),
+            "labels": ", ".join(config.labels),
+            "latent dimensions": " ".join(map(str, config.dims)),
+            "parameters": f"{sum(weights.numel() for weights in self.model.parameters()):,}",
+            "epoch": self.epoch,
+            "preset": config.preset,
+            "split": f"by {config.split}, seed {config.seed}",
+            "data set": data["path"],
+        }
+        return html_table(str(self.folder.path), rows.items())
+
+    @property
+    def outputs(self) -> Path:
+        """Where what is made with it goes by default: its folder, or `saves/NAME` for a model that
+        comes with the package.
+        """
+        return output_path(self.folder.path)
 
     @property
     def config(self) -> RunConfig:
@@ -235,7 +264,7 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
     """Load the models of a run from a checkpoint.
 
     Args:
-        path: the run folder.
+        path: the run folder, or the name of a model that comes with the package ("flute").
         tag: of the checkpoint: "best", "last" or the number of an epoch.
         device: for the model.
     Raises:
@@ -248,7 +277,7 @@ def load_run(path: Path | str, tag: str | int = BEST, device: torch.device | str
         >>> run.space.instruments
         ('Flute',)
     """
-    device = find_device(str(device))
+    device, path = find_device(str(device)), run_path(path)
     settings = read_settings(path)
     folder = RunFolder(path, settings.config.name)
     checkpoint = load_checkpoint(folder, settings, tag, device)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
+
 from lt.config import SpectralConfig
 from lt.labels import LabelSpace
 from lt.models.losses import TERMS
@@ -20,7 +22,7 @@ from lt.plotting import (
 from lt.training.validation import ACCURACY, Examples
 
 
-def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
+def plot_losses(history: Sequence[dict[str, float]], path: Path | str | None) -> list[Axes]:
     """Plot every term of the loss over the epochs, for training and validation, and the accuracies
     of the validation part.
 
@@ -60,12 +62,12 @@ def plot_losses(history: Sequence[dict[str, float]], path: Path | str) -> None:
         axes.set_title("accuracy of the validation part", loc="left", fontsize=9)
         axes.set(xlabel="epoch", ylim=(0, 1))
         axes.legend(fontsize=7)
-    save_figure(figure, path)
+    return save_figure(figure, path)
 
 
 def plot_reconstructions(
-    examples: Examples, space: LabelSpace, config: SpectralConfig, path: Path | str
-) -> None:
+    examples: Examples, space: LabelSpace, config: SpectralConfig, path: Path | str | None
+) -> list[Axes]:
     """Plot spectra, reconstructions and transfers of validation frames, and their symbols likewise.
 
     Args:
@@ -101,4 +103,4 @@ def plot_reconstructions(
                 len(examples.classes),
                 examples.classes[:, group].numpy(),
             )
-    save_figure(figure, path)
+    return save_figure(figure, path)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -312,9 +312,17 @@ def _provenance(previous: dict[str, Any] | None = None) -> dict[str, Any]:
         "begun": now,
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
+            **{name: _version(name) for name in PACKAGES},
         },
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "continued": [],
         "changed": now,
     }
+
+
+def _version(package: str) -> str:
+    """Of an installed package; nsgt need not be."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
