@@ -20,8 +20,8 @@ class SynthesisConfig:
         sample: sample the latents; False takes posterior means.
         phase_start: first phases of the iterations: `propagated` along the partials of the
             magnitudes, or `random`.
-        settled_db: iterations from propagated phases end after the first that brings the spectra
-            nearer to those of a sound by less; 0: never before n_iter.
+        settled_db: iterations from propagated phases of a recording end after the first that brings
+            the spectra nearer to those of a sound by less; 0: never before n_iter.
         spread: standard deviation of the latent noise.
         drift_seconds: correlation time of the part of the noise that changes within a note.
         drift_fraction: variance of that part; the rest is constant over a piece.

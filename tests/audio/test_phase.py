@@ -9,6 +9,7 @@ import pytest
 import torch
 from playing_helpers import organ
 
+from lt.audio import phase
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import chunk_borders, magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.config import SpectralConfig, SynthesisConfig
@@ -67,3 +68,18 @@ def test_subframes_are_frames_of_a_front_end_of_their_own():
     made = magnitudes_to_audio(fine, front_end.of_subframes, SynthesisConfig(n_iter=0))
     again = audio_to_magnitudes(torch.from_numpy(made), front_end.of_subframes)[20:-20]
     assert len(made) == len(audio) and (again - fine[20:-20]).norm() < 0.05 * fine[20:-20].norm()
+
+
+def test_iterations_of_notes_do_not_end_when_the_spectra_have_settled(monkeypatch):
+    ends = []
+    monkeypatch.setattr(
+        phase,
+        "retrieve_phase",
+        lambda magnitudes, config, n_iter, rng, start, settled_db: (
+            ends.append(settled_db) or torch.zeros(len(magnitudes) * config.frame_hop)
+        ),
+    )
+    sound = torch.rand(20, SpectralConfig().n_bins)
+    magnitudes_to_audio_batch([sound], SpectralConfig())
+    magnitudes_to_audio(sound, SpectralConfig())
+    assert ends == [0.0, SynthesisConfig.settled_db]
