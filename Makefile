@@ -3,6 +3,7 @@
 #                 a second run installs nothing
 # make demo       build a data set, train, transcribe and play, in a few minutes
 # make test       the tests (make test-long: those that take longer)
+# make faults     of these, bad and odd inputs, kills and full disks, with a table by kind
 # make lint       the style checks
 # make results    measure the README's figures again, into docs/results.json (hours; a run that was
 #                 stopped goes on); SETS="Flute=DIR Violin=DIR" adds recordings with aligned MIDI
@@ -28,7 +29,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
 STAMP := .venv/.set-up
 
-.PHONY: help setup demo test test-long lint bench results synthesis api clean
+.PHONY: help setup demo test test-long faults lint bench results synthesis api clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -44,6 +45,9 @@ test: $(STAMP)
 
 test-long: $(STAMP)
 	$(PY) -m pytest -m long
+
+faults: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal -m "fault and not long"
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

@@ -104,6 +104,15 @@ def _dynamics(text: object) -> int:
     return dynamics_class(str(text))
 
 
+def _tuning(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return interval("[220, 880]", float).parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; give hertz of A4, or auto") from None
+
+
 class FilePath(click.Path):
     """A path; a missing file is exit code 1, not 2, an empty path is 2."""
 
@@ -123,6 +132,7 @@ KINDS: dict[str, click.ParamType] = {
     "name": Value("name", _plain_name),
     "dynamics": Value("0-4|pp-ff", _dynamics),
     "device": Value("device", cuda_index),
+    "tuning": Value("auto|HZ", _tuning),
     "checkpoint": Value("best|last|N", _checkpoint),
     "path": PATH,
     "place": Value("path", _place),  # kept as text

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,32 @@ settings.register_profile(
     "seeded", derandomize=True
 )  # every run tries the same; --hypothesis-profile default others
 settings.load_profile("seeded")
+
+
+def pytest_collection_modifyitems(items):
+    """The kind of a fault goes with the test's report, also from a worker of pytest-xdist."""
+    for item in items:
+        if mark := item.get_closest_marker("fault"):
+            item.user_properties.append(("fault", mark.args[0]))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """`make faults`: a table of outcomes by kind of fault."""
+    if "fault" not in config.option.markexpr:
+        return
+    outcomes = ("passed", "failed", "skipped")
+    counts = Counter(
+        (kind, outcome)
+        for outcome in outcomes
+        for report in terminalreporter.stats.get(outcome, ())
+        for name, kind in report.user_properties
+        if name == "fault"
+    )
+    terminalreporter.section("faults by kind")
+    terminalreporter.write_line(" " * 24 + "".join(f"{outcome:>9}" for outcome in outcomes))
+    for kind in sorted({kind for kind, _ in counts}):
+        row = "".join(f"{counts[kind, outcome]:9d}" for outcome in outcomes)
+        terminalreporter.write_line(f"{kind:<24}{row}")
 
 
 @pytest.fixture(scope="session")

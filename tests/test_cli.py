@@ -199,6 +199,7 @@ def test_what_had_to_be_looked_at_is_one_line_and_code_1(error, line, monkeypatc
         assert run("-m a", work).exception is error
 
 
+@pytest.mark.fault("kill")
 def test_interruption_is_one_line_and_code_130():
     def work(ctx, values):
         raise KeyboardInterrupt

@@ -39,6 +39,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.fault("full or closed disk")
 def test_a_full_disk_is_said_with_the_file(tmp_path):
     with (
         pytest.raises(OSError, match="No space left on device: .*a.txt"),
@@ -61,6 +62,7 @@ def test_a_folder_or_a_file_in_the_way_is_said(tmp_path):
         files.write_text(tmp_path / "file" / "a.txt", "")
 
 
+@pytest.mark.fault("full or closed disk")
 @pytest.mark.parametrize("refusing", ["lt.files.tempfile.mkdtemp", "lt.files.Path.mkdir"])
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
 def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch, refusing, number):

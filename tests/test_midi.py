@@ -194,6 +194,7 @@ def test_channels_and_programs_are_tracks_and_drums_are_left_out(tmp_path):
     ]
 
 
+@pytest.mark.fault("odd input")
 def test_notes_that_overlap_never_end_or_have_no_length(tmp_path):
     (track,) = read(
         tmp_path,
@@ -230,6 +231,7 @@ def test_notes_that_overlap_never_end_or_have_no_length(tmp_path):
         )
 
 
+@pytest.mark.fault("malformed input")
 def test_damaged_files_are_said_in_a_sentence(tmp_path):
     write_midi(
         tmp_path / "good.mid", [Track("a", 0, tuple(Note(i, i + 1, 60, 64) for i in range(20)))]
@@ -297,6 +299,7 @@ def test_notes_that_labels_cannot_name():
     assert last_offset(notes) == 1 and last_offset([]) == 0
 
 
+@pytest.mark.fault("malformed input")
 def test_times_beyond_all_numbers_are_damage(tmp_path):
     endless = b"\xff" * 10 + b"\x7f"  # a delta time of 77 bits
     track = track_chunk((0, on_bytes(60)), (480, off_bytes(60)), (480, endless))
@@ -397,6 +400,7 @@ def test_notes_that_nothing_ends_last_until_the_last_event_and_are_counted(tmp_p
     )
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize(
     "message, names",
     [

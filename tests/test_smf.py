@@ -46,6 +46,7 @@ def assert_tune(performance, remarks=()):
     assert track.program == 73 and performance.remarks == remarks
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "kinds", [*combinations_with_replacement(KINDS, 2), KINDS], ids=" and ".join
@@ -103,6 +104,7 @@ def test_what_is_mended_is_said(tmp_path, content, remark):
     assert_tune(read(tmp_path, content), (remark,))
 
 
+@pytest.mark.fault("odd input")
 def test_data_bytes_over_127_count_as_127(tmp_path):
     performance = read(tmp_path, midi_bytes(track_chunk((0, on(200, 201)), (480, off(255)))))
     [note] = performance.tracks[0].notes
@@ -149,6 +151,7 @@ def test_channels_of_two_ports_are_different(tmp_path):
     assert [(track.program, track.has_program) for track in tracks] == [(73, True), (0, False)]
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize(
     "content, words",
     [
@@ -165,6 +168,7 @@ def test_files_without_a_header_are_refused(content, words):
         smf.parse(content)
 
 
+@pytest.mark.fault("malformed input")
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_any_damage_is_read_or_refused(data):

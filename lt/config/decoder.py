@@ -85,6 +85,24 @@ class DecoderConfig:
     shortest_other: float = constant(0.03, "s", _BY_HAND)  # another note that is taken for present
     decay_rise_db: float = constant(3.0, "dB", _BY_HAND)  # an octave below: more is a new note
     floor_db: float = constant(-120.0, "dB", "below all levels")  # where none is measured
+    # Vibrato.
+    longest_wave: float = constant(0.118, "s", "trills of 8 notes a second have 0.125")
+    longest_part: float = constant(0.4, "s", "two periods of a vibrato of 5 Hz")  # of a vibrato
+    # Noise.
+    least_share: float = constant(  # of the power that is the note's where it is heard
+        0.5, "1", "notes of the embedded font have 0.98, noise without notes 0.3 to 0.57"
+    )
+    masked_seconds: float = constant(0.06, "s", _BY_HAND)  # for which noise masks a note that ends
+    floor_seconds: float = constant(0.1, "s", _BY_HAND)  # of a band's power at its least
+    click_seconds: float = constant(0.04, "s", "a click of 3 ms in the window of the level")
+    click_db: float = constant(6.0, "dB", _BY_HAND)  # by which a click is above what surrounds it
+    rest_seconds: float = constant(0.3, "s", _BY_HAND)  # after a note, where noise is measured
+    rest_percentile: float = constant(90.0, "%", _BY_HAND)  # of the level of rests: its noise
+    noise_margin: float = constant(3.0, "dB", _BY_HAND)  # of the peak of a note above noise
+    longest_steady: float = constant(4.0, "s", _BY_HAND)  # recordings of one note; longer is hum
+    floor_ratio: float = constant(  # of the power of a note to that of what never stops
+        5.0, "1", "a band has a quarter of its power at the edges of a recording"
+    )
     # Velocities.
     partial_range: float = constant(  # below a note's strongest partial; others are left out
         40.0, "dB", "chosen by hand; 30 costs 0.3 of velocity error on rendered tunes"

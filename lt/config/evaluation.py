@@ -9,6 +9,7 @@ from lt.config.fields import (
     NOT_NEGATIVE,
     PEDAL_HELP,
     SEED_HELP,
+    TUNING_HELP,
     check_flags,
     constant,
     flag,
@@ -85,6 +86,9 @@ class CrossConfig:
         1,
         "1: evaluate the baseline in MODEL/test_classifier.t7, trained by lt_analyze.py",
         kind="switch",
+    )
+    tuning: float | None = flag(
+        None, TUNING_HELP, kind="tuning", default_text="auto, the nearest semitone"
     )
     pedal: int = flag(1, PEDAL_HELP, kind="switch")
     align: int = flag(

@@ -19,6 +19,7 @@ DECIBELS = "[0, 60]"
 SIZE = "[1, 1e8]"  # more is a typing error: no machine has the memory
 LAYERS = "[1, 1000]"
 PEDAL_HELP = "1: the sustain and sostenuto pedals of a MIDI file lengthen its notes; 0: they do not"
+TUNING_HELP = "hertz of the recording's A4: 415 writes as A what sounds a semitone lower"
 SEED_HELP = "fixes initialisation, split, mixtures, sampling and phase"
 CUDA_HELP = "-1 or cpu: the CPU; N or cuda:N: CUDA device N; cuda: the first"
 

@@ -10,6 +10,7 @@ from lt.config.fields import (
     NOT_NEGATIVE,
     PEDAL_HELP,
     SEED_HELP,
+    TUNING_HELP,
     constant,
     flag,
     short_repr,
@@ -108,6 +109,13 @@ class PlayOptions:
         "notes of the MIDI begin and end on a grid of N to a whole note (16: sixteenths, 12: "
         "triplets of eighths) at --tempo, the first on a beat; 0: as they were played",
         kind="[0, 192]",
+        modes=("audio",),
+    )
+    tuning: float | None = flag(
+        None,
+        TUNING_HELP,
+        kind="tuning",
+        default_text="auto, the nearest semitone",
         modes=("audio",),
     )
     pedal: int = flag(1, PEDAL_HELP, kind="switch", modes=("midi",))

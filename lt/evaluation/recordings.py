@@ -118,7 +118,7 @@ def evaluate_recording(
         cannot be written.
     """
     reference = read_reference(pair.midi, run.space, bool(config.pedal))
-    tracks, spectra = _transcribe(run, pair, folder / "transcriptions", decoder)
+    tracks, spectra = _transcribe(run, pair, folder / "transcriptions", config, decoder)
     seconds = len(spectra.magnitudes) * run.front_end.frame_seconds
     notes = tuple(sorted(note for track in tracks for note in track.notes))
     reference, alignment = _aligned(reference, notes, config)
@@ -162,7 +162,7 @@ def _aligned(
 
 
 def _transcribe(
-    run: Run, pair: Pair, folder: Path, decoder: DecoderConfig
+    run: Run, pair: Pair, folder: Path, config: CrossConfig, decoder: DecoderConfig
 ) -> tuple[list[Track], RecordingSpectra]:
     """Analyse a recording, write its labels and notes, and return the notes and spectra alone:
     levels and bands of an hour are 0.2 GB.
@@ -170,7 +170,7 @@ def _transcribe(
     The notes are read again from their MIDI file, so that the file is what is scored: a track an
     instrument, with or without notes; none for a model without pitch.
     """
-    analysis = analyse_recording(run, pair.audio)
+    analysis = analyse_recording(run, pair.audio, tuning=config.tuning)
     probabilities, step = analysis.posteriors.probabilities, run.front_end.frame_seconds
     write_labels_csv(folder / f"{pair.stem}.csv", probabilities, run.space, step)
     if "pitch" not in run.space.labels:

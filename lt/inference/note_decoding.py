@@ -24,9 +24,11 @@ import numpy as np
 
 from lt.config import DecoderConfig
 from lt.inference.evidence import note_probabilities, segment_evidence
+from lt.inference.noise import rest_level, standing_out, until_masked, without_clicks
 from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.inference.velocities import note_velocities
+from lt.inference.vibrato import join_vibrato
 from lt.labels import (
     SILENCE,
 )
@@ -42,12 +44,14 @@ def transcribe(
     path: Path | str,
     config: DecoderConfig = DecoderConfig(),
     progress: Progress = silent,
+    tuning: float | None = None,
 ) -> list[Track]:
     """Transcribe a sound file -> one track per instrument of the run.
 
     Args:
         config: thresholds of note decoding.
         progress: like `tqdm.tqdm`; total in frames.
+        tuning: hertz of A4 in the recording; None: the nearest semitone.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
@@ -57,7 +61,8 @@ def transcribe(
         >>> [track.name for track in lt.transcribe(run, "recording.wav")]
         ['Flute']
     """
-    return posteriors_to_tracks(analyse_recording(run, path, progress).posteriors, config)
+    analysis = analyse_recording(run, path, progress, tuning)
+    return posteriors_to_tracks(analysis.posteriors, config)
 
 
 def posteriors_to_tracks(
@@ -87,11 +92,15 @@ def posteriors_to_notes(
         for index in range(len(posteriors.space.instruments))
         if index != instrument
     ]
+    posteriors = without_clicks(posteriors, config)
     detector = OnsetDetector(posteriors, instrument, others, config)
     regions = detector.join_decays(decode_regions(detector))
+    regions = standing_out(regions, detector)
+    detector = replace(detector, noise_db=rest_level(regions, detector))
     onsets = refine_onsets(regions, detector)
-    regions = detector.without_echoes(refine_offsets(regions, onsets, detector))
-    regions = explained_notes(regions, detector)
+    regions = until_masked(refine_offsets(regions, onsets, detector), detector)
+    regions = explained_notes(detector.without_echoes(regions), detector)
+    regions = join_vibrato(regions, detector)
     velocities = note_velocities(regions, detector)
     step = posteriors.step
     notes = _in_one_voice(

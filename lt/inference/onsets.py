@@ -53,17 +53,23 @@ class OnsetDetector:
         posteriors: of the recording.
         instrument: index of the instrument.
         others: (frames,) most probable note numbers of each other instrument, `SILENCE` in rests.
+        noise_db: level of the noise in rests; none by default.
     """
 
     posteriors: Posteriors
     instrument: int = 0
     others: Sequence[np.ndarray] = ()
     config: DecoderConfig = DecoderConfig()
+    noise_db: float = -np.inf
 
     @property
     def onset_db(self) -> float:
         """The level relative to a note's peak that defines its onset."""
         return self.config.onset_db_in_mixture if self.others else self.config.onset_db
+
+    def onset_level(self, peak_db: float) -> float:
+        """The level at which a note with this peak begins: above the noise, if that is louder."""
+        return max(peak_db + self.onset_db, min(self.noise_db, peak_db - self.config.noise_margin))
 
     @cached_property
     def is_struck(self) -> bool:
@@ -174,7 +180,7 @@ class OnsetDetector:
         back = max(0, start - self.frames(config.search_before))
         if back == start or level_db[back:start].max() < peak - config.rest_db:
             first = max(0, start - self.frames(config.search_before / 2))
-            return first + _first(level_db[first:end] >= peak + self.onset_db)
+            return first + _first(level_db[first:end] >= self.onset_level(peak))
         before = previous.end if previous.end < start else previous.start
         onset = self.attack(level_db, self._new_bands(start, end, before), end)
         return self._stroke(level_db, onset, start, end) if self.is_struck else onset
@@ -195,9 +201,9 @@ class OnsetDetector:
         return first + at + int(np.diff(around[at : at + stroke + 1]).argmax()) + 1
 
     def attack(self, level_db: np.ndarray, start: int, end: int) -> int:
-        """The first frame in [start, end) within `onset_db` of the attack's peak."""
+        """The first frame in [start, end) at the onset's level of the attack's peak."""
         peak = self._attack_peak(level_db, start, end)
-        return start + _first(level_db[start:end] >= peak + self.onset_db)
+        return start + _first(level_db[start:end] >= self.onset_level(peak))
 
     def offset(self, level_db: np.ndarray, start: int, end: int) -> int:
         """One past the last frame of the note that begins at `start`, at most `end`.
@@ -213,7 +219,7 @@ class OnsetDetector:
         own = np.maximum(own, own.max() + config.faded_db + config.offset_db)
         audible = len(own) - _first(own[::-1] >= own.max() + config.faded_db)
         attack_peak = own[: self.frames(config.attack)].max()
-        begin = _first(own >= attack_peak + self.onset_db)
+        begin = _first(own >= self.onset_level(attack_peak))
         released = begin + self._release(own[begin:])
         near = own[-self.frames(config.search_before) :]
         dipped = len(own) - _first(near[::-1] >= near.max() - config.onset_dip_db)

@@ -90,7 +90,7 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
         written.
     """
     config = synthesis_config(options)
-    analysis = analyse_recording(run, path)
+    analysis = analyse_recording(run, path, tuning=options.tuning)
     magnitudes, tuning = analysis.spectra.magnitudes, analysis.spectra.tuning
     tracks = posteriors_to_tracks(analysis.posteriors)
     reconstruction = reconstruct_magnitudes(run, magnitudes, tuning, config)

@@ -37,7 +37,7 @@ from lt.audio.tuning import estimate_tuning, tune
 from lt.config import SpectralConfig
 from lt.files import write_csv
 from lt.inference.symbol_spectra import SymbolSpectra, symbol_spectra
-from lt.labels import REST, SILENCE, LabelSpace, number_to_note_name
+from lt.labels import REST, SEMITONES, SILENCE, LabelSpace, number_to_note_name
 from lt.messages import counted
 from lt.models.runs import Run
 from lt.progress import Progress, silent
@@ -66,7 +66,7 @@ class Posteriors:
             dips between soft notes.
         bands: (fine frames, bands) float16, magnitudes of semitone-wide bands from `fmin` hertz up,
             each the mean over the duration of a model frame.
-        fmin: lower edge of the first band in hertz.
+        fmin: lower edge of the first band in hertz, in a recording at A = 440 Hz.
         symbols: spectra of each instrument's symbols, which tell velocities and whether it is
             struck; none where there are none (see `symbol_spectra`).
     """
@@ -133,8 +133,8 @@ class RecordingSpectra:
 
     Attributes:
         magnitudes: (model frames, bins) on the CPU, as recorded (not retuned).
-        tuning: semitones above A = 440 Hz by which the run has to retune the magnitudes; 0 for a
-            run without `--retune 1`.
+        tuning: semitones above A = 440 Hz by which the run has to retune the magnitudes: as given,
+            or as found; 0 for a run without `--retune 1`.
     """
 
     magnitudes: Tensor
@@ -158,9 +158,14 @@ class RecordingAnalysis:
 # --- analysis -------------------------------------------------------------------------------------
 
 
-def analyse_recording(run: Run, path: Path | str, progress: Progress = silent) -> RecordingAnalysis:
+def analyse_recording(
+    run: Run, path: Path | str, progress: Progress = silent, tuning: float | None = None
+) -> RecordingAnalysis:
     """Decode a sound file and analyse it: spectra, and the posteriors of its symbols. An hour takes
     0.4 GB.
+
+    Args:
+        tuning: hertz of its A4; None: found where the run has `--retune 1`, else 440.
 
     Raises:
         FileNotFoundError, ValueError: as `lt.audio.io.stream_audio`.
@@ -171,7 +176,7 @@ def analyse_recording(run: Run, path: Path | str, progress: Progress = silent) -
         (32, 13)
     """
     blocks = stream_audio(path, run.front_end.sample_rate)
-    return analyse_audio(run, blocks, audio_seconds(path), progress)
+    return analyse_audio(run, blocks, audio_seconds(path), progress, tuning)
 
 
 def analyse_audio(
@@ -179,18 +184,20 @@ def analyse_audio(
     blocks: Iterable[np.ndarray],
     seconds: float | None = None,
     progress: Progress = silent,
+    tuning: float | None = None,
 ) -> RecordingAnalysis:
     """Analyse audio that comes in `blocks: (samples,)`, in one pass.
 
     Args:
         seconds: duration, for the progress bar.
+        tuning: hertz of its A4; None: found where the run has `--retune 1`, else 440.
 
     Raises:
         ValueError: there are no samples.
     """
     config = run.front_end
     transformed = _transform(run, blocks, seconds, progress)
-    spectra = _spectra(run, transformed.magnitudes)
+    spectra = _spectra(run, transformed.magnitudes, tuning)
     probabilities = symbol_probabilities(run, spectra.magnitudes, spectra.tuning, progress)
     bands = transformed.bands
     posteriors = Posteriors(
@@ -201,7 +208,7 @@ def analyse_audio(
         _level_db(transformed.power, stride(config), len(bands)),
         _level_db(transformed.clear_power, stride(config), len(bands)),
         bands,
-        config.fmin,
+        config.fmin * 2 ** (-spectra.tuning / SEMITONES),
         symbol_spectra(run),
     )
     return RecordingAnalysis(spectra, posteriors)
@@ -317,7 +324,9 @@ def _transform(
     )
 
 
-def _spectra(run: Run, magnitudes: Tensor) -> RecordingSpectra:
+def _spectra(run: Run, magnitudes: Tensor, hertz: float | None = None) -> RecordingSpectra:
+    if hertz is not None:
+        return RecordingSpectra(magnitudes, SEMITONES * math.log2(hertz / 440.0))
     tuning = estimate_tuning(magnitudes, run.front_end) if run.config.retune else 0.0
     return RecordingSpectra(magnitudes, tuning)
 

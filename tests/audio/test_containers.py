@@ -49,6 +49,7 @@ def messages(caplog):
 NOTE = b"JUNK" + struct.pack("<I", 10) + bytes(10)
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize(
     "content",
     [
@@ -75,6 +76,7 @@ def test_a_wav_without_samples_stays_empty(tmp_path, content):
         read_audio(written(tmp_path / "x.wav", content))
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize("format", ["WAV", "RF64", "AIFF", "AU"])
 def test_a_file_that_was_cut_off_is_said_to_be(tmp_path, caplog, format):
     soundfile.write(tmp_path / "whole.wav", SAMPLES, RATE, format=format)
@@ -85,6 +87,7 @@ def test_a_file_that_was_cut_off_is_said_to_be(tmp_path, caplog, format):
     assert messages(caplog) == [f"{path} was cut off: 0.5 of 1.0 s are there"]
 
 
+@pytest.mark.fault("malformed input")
 def test_an_mp3_that_was_cut_off_is_said_to_be(tmp_path, caplog):
     soundfile.write(tmp_path / "whole.mp3", np.tile(SAMPLES, 4), RATE, format="MP3")
     content = (tmp_path / "whole.mp3").read_bytes()
@@ -105,6 +108,7 @@ def filled(pipe, content):
     return writer
 
 
+@pytest.mark.fault("odd input")
 @POSIX
 @pytest.mark.parametrize("content", [wav(), wav(0, 0), wav(0xFFFFFFFF, 0xFFFFFFFF)])
 def test_a_pipe_is_read_to_its_end_and_its_content_kept(tmp_path, content):
@@ -124,6 +128,7 @@ def test_standard_input_is_a_pipe(tmp_path):
     assert int(process.stdout) == RATE
 
 
+@pytest.mark.fault("malformed input")
 @POSIX
 @pytest.mark.parametrize("content, words", [(b"", "empty"), (b"no sound", "not a sound file")])
 def test_a_pipe_without_sound_is_one_sentence(tmp_path, content, words):
@@ -133,6 +138,7 @@ def test_a_pipe_without_sound_is_one_sentence(tmp_path, content, words):
     writer.join()
 
 
+@pytest.mark.fault("malformed input")
 @POSIX
 def test_a_pipe_that_never_ends_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, "CONFIG", containers.SoundFileConfig(largest_bytes=1000))
@@ -146,6 +152,7 @@ def test_a_pipe_that_never_ends_is_left(tmp_path, monkeypatch):
 # --- channels -------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize("gains", [(1, -1), (0.5, -0.55), (1, -1, 0, 0), (0.8, -0.4, -0.4)])
 def test_channels_that_cancel_are_heard_from_the_loudest(tmp_path, caplog, gains):
     channels = SAMPLES[:, None] / 32768 * np.array(gains)
@@ -192,6 +199,7 @@ CONTAINERS = {
 }
 
 
+@pytest.mark.fault("odd input")
 @POSIX
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_containers_are_read_through_ffmpeg_once(tmp_path, monkeypatch, name):

@@ -103,6 +103,7 @@ def bad_files(folder):
     (folder / "header.wav").write_bytes(whole[:20])
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize(
     "name, error, words",
     [
@@ -162,6 +163,7 @@ def test_peaks_are_turned_down_never_up():
     assert len(audio.to_peak(np.zeros(0))) == 0
 
 
+@pytest.mark.fault("malformed input")
 def test_sample_rates_that_no_recording_has_are_refused(tmp_path):
     for rate in (10, 100_000_000):
         soundfile.write(tmp_path / "odd.wav", np.zeros(100), rate)
@@ -169,6 +171,7 @@ def test_sample_rates_that_no_recording_has_are_refused(tmp_path):
             audio.read_audio(tmp_path / "odd.wav")
 
 
+@pytest.mark.fault("malformed input")
 def test_samples_far_beyond_full_scale_are_refused(tmp_path):
     soundfile.write(tmp_path / "huge.wav", np.full(100, 3e29, np.float32), 22050, subtype="FLOAT")
     with pytest.raises(ValueError, match="huge.wav holds .* far too large samples"):

@@ -29,6 +29,7 @@ def test_presets_are_listed_by_bank_and_program(tmp_path):
     ]
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize(
     "presets, words",
     [
@@ -73,6 +74,7 @@ def test_the_bank_that_is_asked_for_is_rendered(tmp_path):
     assert SoundFont(path, bank=8).render_note(5, 57, 64, 0.1).any()
 
 
+@pytest.mark.fault("odd input")
 def test_channels_that_cancel_are_rendered_at_the_level_of_one(tmp_path):
     one, both = (
         SoundFont(written(tmp_path / f"{inverted}.sf2", font(inverted=inverted)), RATE, 0.0)
@@ -89,6 +91,7 @@ def test_what_is_no_font_is_said_to_be_none(tmp_path):
         read_presets(path)
 
 
+@pytest.mark.fault("malformed input")
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_damaged_fonts_are_read_or_refused(tmp_path_factory, data):

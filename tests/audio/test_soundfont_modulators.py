@@ -72,6 +72,7 @@ def test_a_zones_own_generator_is_added_to_and_ranges_stay_first():
     )
 
 
+@pytest.mark.fault("malformed input")
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_fonts_are_left_to_the_synthesiser(data):

@@ -184,6 +184,7 @@ def test_what_may_not_be_read_is_no_mistake_of_usage(tmp_path):
     assert code == 1 and stderr.count("\n") == 1
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
 def test_names_in_another_encoding_are_listed(tmp_path):
     root = notes_folder(tmp_path / "s")
@@ -209,6 +210,7 @@ def test_the_embedded_set_is_five_instruments_over_their_ranges():
         assert numbers == set(range(INSTRUMENTS[name].lowest, INSTRUMENTS[name].highest + 1))
 
 
+@pytest.mark.fault("malformed input")
 def test_a_font_that_crashes_the_synthesiser_is_named(tmp_path):
     font = bytearray(embedded_font().read_bytes())
     at = font.find(b"pbag") + 8
@@ -218,6 +220,7 @@ def test_a_font_that_crashes_the_synthesiser_is_named(tmp_path):
     assert code == 1 and "bad.sf2" in stderr and not (tmp_path / "x.npz").exists()
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize("dry_run", (0, 1))
 def test_a_program_that_a_font_lacks_is_named_before_anything_is_rendered(tmp_path, dry_run):
     (tmp_path / "x.sf2").write_bytes(font(presets=((0, 73, b"Fl"), (8, 40, b"Vn"))))

@@ -59,6 +59,7 @@ def stopped(*_):
     raise KeyboardInterrupt
 
 
+@pytest.mark.fault("full or closed disk")
 def test_a_full_disk_keeps_no_half_cache_files_and_is_named(tmp_path, monkeypatch):
     def no_room(stream, **arrays):
         stream.write(b"half")
@@ -87,6 +88,7 @@ def scale_of(root, n_files, seconds=0.2):
     return root
 
 
+@pytest.mark.fault("kill")
 def test_bytes_are_the_same_with_two_processes_and_after_a_kill(tmp_path):
     root = scale_of(
         tmp_path / "s", 60
@@ -122,6 +124,7 @@ def test_an_output_in_use_is_refused(tmp_path):
     assert code == 1 and "another process is building" in stderr
 
 
+@pytest.mark.fault("full or closed disk")
 def test_a_disk_without_locks_is_built_on_with_a_note(tmp_path, monkeypatch):
     def no_locks(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
@@ -131,6 +134,7 @@ def test_a_disk_without_locks_is_built_on_with_a_note(tmp_path, monkeypatch):
     assert code == 0 and "has no locks" in stderr and (tmp_path / "x.npz").is_file()
 
 
+@pytest.mark.fault("kill")
 def test_what_a_kill_leaves_while_the_set_is_written_goes_with_the_cache(tmp_path, monkeypatch):
     root, output = notes_folder(tmp_path / "s", ["A4"]), tmp_path / "x.npz"
 
@@ -154,6 +158,7 @@ def test_a_changed_file_is_read_again(tmp_path):
     assert read_data_set(tmp_path / "out.npz").peaks.max() == pytest.approx(before / 2, rel=0.01)
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_killed_process_is_reported_and_the_rest_kept(tmp_path):
@@ -229,6 +234,7 @@ def test_three_thousand_files_and_kills_on_the_way(tmp_path):
     assert np.mean(costs) <= 5
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups there")
 @pytest.mark.parametrize("n_cached", [0, 5])

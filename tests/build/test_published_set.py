@@ -82,6 +82,7 @@ class Harm:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize("member", ("data", "metadata", "files", "hash", "labels", "classes"))
 def test_a_harmful_member_is_refused_and_not_run(tmp_path, member):
     path, _ = published(
@@ -118,6 +119,7 @@ def forged(flags, name="O8"):
     return Forged(reconstruct, (np.ndarray, (0,), b"b"), (1, (2,), kind, False, b"A" * 16))
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize("protocol", (2, 3, 4, 5))
 def test_arrays_whose_bytes_would_be_addresses_are_refused(protocol):
     for flags in (0, 63):
@@ -153,6 +155,7 @@ def test_honest_arrays_come_back_as_they_were(protocol):
     assert back[0].tolist() == [0, 1, 2] and back[1]["a"] == 2.5
 
 
+@pytest.mark.fault("malformed input")
 def test_sounds_without_frames_or_with_nan_are_refused(tmp_path):
     for name, one in (("short", np.zeros((0, N_BINS))), ("nan", np.full((4, N_BINS), np.nan))):
         path, data = published(tmp_path / f"{name}.npz")
@@ -162,6 +165,7 @@ def test_sounds_without_frames_or_with_nan_are_refused(tmp_path):
             convert(path, tmp_path / "ours.npz")
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize("name", ("eval", "getattr", "type", "open"))
 def test_builtins_are_refused(tmp_path, name):
     with pytest.raises(pickle.UnpicklingError):

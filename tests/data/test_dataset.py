@@ -168,6 +168,7 @@ def test_a_file_cut_short(tmp_path, tiny_set):
         read_data_set(path)
 
 
+@pytest.mark.fault("malformed input")
 def test_damage_inside_a_table(tmp_path, tiny_set):
     content = bytearray(tiny_set.read_bytes())
     content[content.index(b"labels.npy") + 400] ^= 1
@@ -244,6 +245,7 @@ OBJECTS = as_npy(
 )
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize(
     "member, content",
     [
@@ -269,6 +271,7 @@ def test_members_of_another_kind_are_refused(tmp_path, tiny_set, member, content
         read_data_set(path)
 
 
+@pytest.mark.fault("malformed input")
 def test_a_compressed_set_is_refused_before_it_unfolds(tmp_path, tiny_set):
     with (
         zipfile.ZipFile(tiny_set) as old,

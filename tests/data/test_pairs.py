@@ -25,6 +25,7 @@ def test_the_aligned_and_the_nearest_midi_file_come_first():
     assert pairs == {"1/x.wav": "2/x-lined.mid", "2/x.wav": "2/x-lined.mid", "3/y.wav": "3/y.MID"}
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize("target", [".", "..", "a", "a/b", "z"])
 def test_linked_folders_are_followed_once_and_loops_end(tmp_path, target):
     root = tmp_path / "root"
@@ -49,6 +50,7 @@ def test_folders_outside_are_listed_below_their_links(tmp_path):
     assert Folder.of(tmp_path / "linked root", "").files == files
 
 
+@pytest.mark.fault("odd input")
 @pytest.mark.parametrize("on_disk, written", [("NFC", "NFD"), ("NFD", "NFC")])
 def test_names_are_compared_in_one_unicode_form(tmp_path, on_disk, written):
     name, other = (unicodedata.normalize(form, "étude/Clé à ré.wav") for form in (on_disk, written))

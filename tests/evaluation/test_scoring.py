@@ -419,6 +419,7 @@ def test_config_json_has_what_the_context_needs(place):
     )
 
 
+@pytest.mark.fault("full or closed disk")
 def test_a_model_folder_that_may_not_be_written_is_refused_before_the_work(
     context, tmp_path, monkeypatch
 ):

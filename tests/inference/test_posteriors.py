@@ -12,6 +12,7 @@ from lt.audio.filters import high_pass
 from lt.audio.io import to_peak, write_audio
 from lt.config import SpectralConfig
 from lt.inference.note_decoding import transcribe
+from lt.inference.onsets import partial_bands
 from lt.inference.posteriors import _semitone_bands, analyse_audio, encode, stride
 from lt.inference.synthesis import reconstruct
 from lt.models.runs import load_run
@@ -49,6 +50,24 @@ def test_fine_frames_cover_the_model_frames(run, n_samples):
     assert len(posteriors) == -(-n_model_frames * WIDTH // STRIDE)
     assert posteriors.model_frames[0] == 0 and posteriors.model_frames[-1] == n_model_frames - 1
     np.testing.assert_allclose(posteriors.interpolation.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_given_tuning_is_what_the_model_and_the_decoder_hear(run):
+    """A sound at A = 415 Hz, given as such, is heard as that at A = 440 Hz; by itself a semitone
+    lower.
+    """
+    times = np.arange(RATE) / RATE
+    flat, concert = (
+        [np.sin(2 * np.pi * hertz * times).astype(np.float32)] for hertz in (415.305, 440.0)
+    )
+    heard, expected = analyse_audio(run, flat, tuning=415.305), analyse_audio(run, concert)
+    assert heard.spectra.tuning == pytest.approx(-1, abs=1e-3)
+    middle = slice(8, 24)
+    for own, other in zip(heard.posteriors.probabilities, expected.posteriors.probabilities):
+        np.testing.assert_allclose(own[middle], other[middle], atol=0.05)
+    [band] = partial_bands(69, heard.posteriors.fmin, heard.posteriors.bands.shape[1], 1)
+    assert heard.posteriors.bands[80].argmax() == band
+    assert abs(analyse_audio(run, flat).spectra.tuning) < 0.05
 
 
 def test_nothing_is_no_recording(run):

@@ -291,6 +291,7 @@ def test_mixtures_without_silence_cannot_play_one_alone():
         )
 
 
+@pytest.mark.fault("malformed input")
 def test_a_damaged_length_is_refused_before_memory_is_taken():
     with pytest.raises(ValueError, match="hours"):
         events_to_audio(RUN, notes_to_events([Note(1e7, 1e7 + 1, 60, 64)]), QUICK)

@@ -82,6 +82,7 @@ def test_equal_states_are_equal_bytes(folder, tmp_path):
         )
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.parametrize("moves", [0, 1, 2])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_kill_at_any_move_leaves_a_pair(folder, monkeypatch, moves, first):
@@ -118,6 +119,7 @@ def test_tags_of_one_state_share_one_stored_copy(folder, monkeypatch, linked):
     assert not list(folder.path.rglob(".*"))
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.parametrize("linked", [True, False])
 @pytest.mark.parametrize("moves", range(5))
 def test_a_kill_at_any_move_of_several_tags(folder, monkeypatch, moves, linked):
@@ -145,6 +147,7 @@ def test_a_shared_copy_counts_once_against_the_disk(folder, monkeypatch):
         folder.check_space(own + 1)
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.parametrize("writes", [0, 1])
 @pytest.mark.parametrize("moves_before", [1, 2])
 def test_a_kill_in_the_next_save_too(folder, monkeypatch, writes, moves_before):
@@ -215,6 +218,7 @@ def test_no_space_leaves_the_earlier_pair(folder, monkeypatch):
     assert not list(folder.path.rglob(".*"))
 
 
+@pytest.mark.fault("malformed input")
 def test_mixed_halves_are_refused(folder):
     folder.save(state(1), 1)
     folder.save(state(2), 2)
@@ -243,6 +247,7 @@ def test_halves_in_each_others_folder_are_refused(folder):
         folder.load(1)
 
 
+@pytest.mark.fault("malformed input")
 @pytest.mark.parametrize("content", [b"", b"hello", None])
 def test_a_half_that_is_damaged(folder, content):
     folder.save(state(1), 1)

@@ -94,6 +94,7 @@ def test_a_run_whose_sound_was_not_cut_opens(run):
     assert load_run(run).front_end == SpectralConfig(rumble=0.0)
 
 
+@pytest.mark.fault("malformed input")
 def test_nesting_without_end_is_a_damaged_file(run):
     (run / "config.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="config.json"):
@@ -127,6 +128,7 @@ def test_bit_rot_in_a_checkpoint_is_found(run, half):
         load_run(run)
 
 
+@pytest.mark.fault("malformed input")
 def test_weights_that_are_not_finite_are_refused(run):
     path = next((run / "vae_1").glob(f"*_{BEST}.t7"))
     content = torch.load(path, weights_only=True)

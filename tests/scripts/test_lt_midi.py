@@ -159,6 +159,7 @@ def test_two_runs_give_the_same_bytes_and_several_jobs_too(cantos, tmp_path):
         )
 
 
+@pytest.mark.fault("malformed input")
 def test_bad_files_are_named_and_the_rest_done(cantos, tmp_path):
     put(cantos, "bad sound", tune([60]))
     put(cantos, "bad midi", tune([60]))

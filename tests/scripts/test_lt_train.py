@@ -565,6 +565,7 @@ def test_two_then_four_equals_four(lt_train, run, no_figures, tmp_path):
             assert (whole / name).read_bytes() == (run / name).read_bytes()
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("at_step", [2, 9, 21])
 def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(
@@ -801,6 +802,7 @@ def kill_and_resume(lt_train, tiny_set, tmp_path, moments, epochs=6):
         assert not list(run.rglob("*.next"))
 
 
+@pytest.mark.fault("kill")
 def test_killed_at_random_moments_and_resumed_equals_uninterrupted(
     lt_train, tiny_set, tmp_path, no_figures
 ):
@@ -814,6 +816,7 @@ def test_killed_at_twenty_moments(lt_train, tiny_set, tmp_path, no_figures):
     )
 
 
+@pytest.mark.fault("full or closed disk")
 def test_a_full_disk_ends_the_run_and_keeps_what_is_there(lt_train, tiny_set, tmp_path, no_figures):
     resource = pytest.importorskip("resource")
     lt_train("--epochs 1")
@@ -830,6 +833,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_there(lt_train, tiny_set, tm
     assert load_run(run, "last").epoch == before and not list(run.rglob("*.next"))
 
 
+@pytest.mark.fault("full or closed disk")
 def test_a_disk_without_room_for_the_checkpoints_is_found_before_training(
     lt_train, run, no_figures, monkeypatch
 ):

@@ -212,6 +212,7 @@ def test_torchrun_says_an_error_once(tiny_set, tmp_path):
     assert len(re.findall("no instrument 'Tuba'", result.stderr)) == 1
 
 
+@pytest.mark.fault("kill")
 @pytest.mark.long
 def test_torchrun_stopped_by_sigterm_is_resumed_by_one(lt_train, tiny_set, tmp_path, no_figures):
     flags = [

@@ -1,0 +1,105 @@
+"""Noise is no note: by the share of the power that is a note's own, by what never stops, and by how
+short it is.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lt.config import DecoderConfig
+from lt.inference.noise import note_share, rest_level, without_clicks
+from lt.inference.note_decoding import posteriors_to_notes
+from lt.inference.onsets import OnsetDetector, Region, partial_bands
+from lt.inference.posteriors import Posteriors
+from lt.labels import LabelSpace, NoteLabels
+
+CONFIG = DecoderConfig()
+STEP, FRAME = 128 / 22050, 704 / 22050
+N_BANDS, FMIN = 102, 30.0
+SPACE = LabelSpace(instruments=("Flute",))
+SECONDS = 5.0
+
+
+def tone(number, level=0.1):
+    """(bands,) of a note with eight equal partials."""
+    bands = np.full(N_BANDS, 1e-6)
+    bands[partial_bands(number, FMIN, N_BANDS, 8)] = level
+    return bands
+
+
+def hiss(n_frames, level=0.01):
+    """(frames, bands) of noise."""
+    rng = np.random.default_rng(0)
+    return level * rng.rayleigh(size=(n_frames, N_BANDS)).clip(0.3, 2)
+
+
+def heard_everywhere(number, bands, level_db):
+    """Posteriors that are certain of one note in every frame."""
+    n_frames = int(SECONDS / FRAME) + 1
+    labels = NoteLabels.from_notes(np.full(n_frames, number), np.full(n_frames, 2))
+    classes = SPACE.to_classes([labels]).reshape(n_frames, -1)
+    groups = []
+    for column, size in zip(classes.T, SPACE.group_sizes):
+        group = np.full((n_frames, size), 0.1 / (size - 1))
+        group[np.arange(n_frames), column] = 0.9
+        groups.append(group)
+    bands = bands.astype(np.float16)
+    return Posteriors(SPACE, tuple(groups), FRAME, STEP, level_db, level_db, bands, FMIN)
+
+
+def test_the_share_of_a_note_is_high_and_that_of_noise_low():
+    own = partial_bands(69, FMIN, N_BANDS, 16)
+    floor = np.zeros(N_BANDS)
+    assert note_share(tone(69)[None], own, floor, 5.0) == pytest.approx(1, abs=1e-3)
+    assert note_share(hiss(50), own, floor, 5.0).max() < CONFIG.least_share
+    assert note_share(np.zeros((1, N_BANDS)), own, floor, 5.0) == 0
+
+
+@pytest.mark.fault("odd input")
+def test_what_never_stops_is_no_note():
+    """Unless the recording is so short that it may be one note."""
+    bands = np.tile(tone(69), (int(SECONDS / STEP), 1))
+    hum = heard_everywhere(69, bands, np.full(len(bands), -20.0))
+    assert posteriors_to_notes(hum) == []
+    short = slice(int(2 / STEP))
+    note = replace(
+        hum, level_db=hum.level_db[short], clear_db=hum.clear_db[short], bands=bands[short]
+    )
+    assert [note.note_number for note in posteriors_to_notes(note)] == [69]
+
+
+@pytest.mark.fault("odd input")
+@pytest.mark.parametrize("below_db", [20, 30])
+def test_a_note_ends_where_only_noise_is_left(below_db):
+    """Until 2 s A4 sounds, noise throughout; the model hears A4 all the time."""
+    times = np.arange(int(SECONDS / STEP)) * STEP
+    held = times < 2
+    bands = hiss(len(times), 0.1 * 10 ** (-below_db / 20)) + held[:, None] * tone(69)
+    level_db = np.where(held, -20.0, -20.0 - below_db)
+    [note] = posteriors_to_notes(heard_everywhere(69, bands, level_db))
+    assert note.note_number == 69
+    assert abs(note.offset - 2) < 0.1
+
+
+def test_noise_is_measured_in_rests():
+    level_db = np.full(500, -50.0)
+    level_db[100:200] = -20
+    posteriors = heard_everywhere(69, np.zeros((500, N_BANDS)), level_db)
+    detector = OnsetDetector(posteriors)
+    assert rest_level([Region(69, 100, 200)], detector) == pytest.approx(-50)
+    assert rest_level([Region(69, 0, 500)], detector) == -np.inf
+    noisy = replace(detector, noise_db=-25.0)
+    assert detector.onset_level(-20) == -20 + CONFIG.onset_db
+    assert noisy.onset_level(-20) == -25  # of a soft note the noise, of a loud one its own
+    assert noisy.onset_level(0) == CONFIG.onset_db
+
+
+def test_clicks_are_taken_from_the_level_and_notes_are_not():
+    level_db = np.full(400, -60.0)
+    level_db[100:104] = -20  # 23 ms
+    level_db[200:230] = -20  # 174 ms
+    posteriors = heard_everywhere(69, np.zeros((400, N_BANDS)), level_db)
+    clear = without_clicks(posteriors, CONFIG).level_db
+    assert clear[:200].max() == -60
+    np.testing.assert_array_equal(clear[200:], level_db[200:])
