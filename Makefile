@@ -10,10 +10,11 @@
 # make synthesis  what models play beside notes that they were not shown: MODELS="saves/a saves/b",
 #                 SOURCES="DIR ..." where their data sets are of recordings, and RECORDINGS=DIR, a
 #                 set with aligned MIDI, for reconstructions; into saves/synthesis.csv and .json
-# make bench      the speed of the front end beside its peers (other measures in bench/ need a
-#                 model or recordings)
+# make bench      the speed of everything beside peers, real time and floors, into
+#                 docs/benchmarks.json and the tables of README.md and docs/results.md, in 20
+#                 minutes; peers are installed into .venv-bench; MODEL=RUN, of one instrument
 # make api        pages of every module from the docstrings, into docs/api (installs pdoc)
-# make clean      remove .venv and what the tools left behind; data/ and saves/ stay
+# make clean      remove .venv, .venv-bench and what the tools left behind; data/ and saves/ stay
 #
 # make PYTHON=python3.12 setup                                     another Python (3.10 to 3.13)
 # make PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu" setup
@@ -22,6 +23,7 @@
 PYTHON ?= python3
 PIP_OPTIONS ?=
 SETS ?=
+MODEL ?= saves/demo__Flute
 MODELS ?= saves/demo__Flute
 SOURCES ?=
 RECORDINGS ?=
@@ -53,7 +55,7 @@ lint: $(STAMP)
 	$(PY) -m ruff check .
 
 bench: $(STAMP)
-	$(PY) bench/front_end.py
+	$(PY) bench/speed.py --model $(MODEL)
 
 results: $(STAMP)
 	$(PY) bench/results.py $(foreach set,$(SETS),--set $(set))
@@ -67,7 +69,7 @@ api: $(STAMP)
 	$(PY) -m pdoc --docformat google --output-directory docs/api lt nsgt_wrap
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find lt nsgt_wrap tests bench -name __pycache__ -prune -exec rm -rf {} +
 
 # Every path is relative, so that the folder's own may hold spaces.

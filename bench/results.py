@@ -6,8 +6,8 @@
 
 Trains `--preset robust` on the embedded data set for each instrument and seed, then measures:
 held-out notes (`lt_analyze.py`), the demo's tune, pitch and level of what the model plays
-(`bench/synthesis.py`), the front end's speed (`bench/front_end.py`), and note and frame scores on
-each set of recordings (`lt_midi.py`). DIR has Recordings/ and Aligned_files/mid_files/, as the
+(`bench/synthesis.py`), and note and frame scores on each set of recordings (`lt_midi.py`). DIR has
+Recordings/ and Aligned_files/mid_files/, as the
 Cantos flute set; a row covers all recordings, another those whose name ends in an even number
 (settings are chosen on the odd ones).
 
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -43,7 +42,6 @@ RESULTS = ROOT / "docs" / "results.json"
 SAVES = ROOT / "saves"
 TOLERANCE = 0.01  # a mean over seeds that is worse by more is marked
 LOWER_IS_BETTER = "frame_false_alarm"
-RATIO = re.compile(r"nsgt library.*?([\d.]+) x ours")
 
 
 @dataclass(frozen=True)
@@ -171,12 +169,6 @@ def synthesis(model: Path) -> dict[str, float]:
     }
 
 
-def front_end() -> dict[str, float]:
-    """Speed of the forward transform and of phase retrieval, as a ratio to the nsgt library's."""
-    ratios = [float(ratio) for ratio in RATIO.findall(call("bench/front_end.py"))]
-    return {"forward_ratio": ratios[0], "phase_ratio": ratios[-1]}
-
-
 def on_recordings(model: Path, folder: Path, output: Path) -> dict[str, float]:
     """Note and frame scores on a set of recordings with aligned MIDI: all, and the even ones."""
     midi = folder / "Aligned_files" / "mid_files"
@@ -255,7 +247,6 @@ def main(sets: tuple[str, ...], seeds: str, keep_models: bool) -> None:
     results = Results(commit)
     committed = json.loads(git("show", "HEAD:docs/results.json") or '{"rows": []}')
     before = {row.key: row for row in (Row(**values) for values in committed["rows"])}
-    results.measure(front_end, row=("front_end", "", 0), model_commit=commit)
     for seed in map(int, seeds.split()):
         for instrument in dict.fromkeys(["Flute", *(name for name, _ in recordings)]):
             model = SAVES / f"results_{seed}__{instrument}"

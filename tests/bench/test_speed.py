@@ -1,0 +1,66 @@
+"""The table of speed (bench/speed.py): targets, spreads, and documents that give its figures."""
+
+import sys
+
+import pytest
+
+from bench import speed
+from bench.speed import Ratios, Row
+
+
+@pytest.mark.parametrize(
+    "value, asked, at_most, met",
+    [(5, 4, False, True), (3, 4, False, False), (3, 4, True, True), (5, 4, True, False)],
+)
+def test_a_target_is_a_least_or_a_largest_value(value, asked, at_most, met):
+    row = Row("a", "b", value, asked, at_most=at_most)
+    assert row.met == met
+    assert ("short of it" in speed.table([row])) != met
+
+
+def test_a_row_without_a_target_is_met_and_has_no_spread():
+    row = Row("a", "b", 123.4)
+    assert row.met and row.text == "123 x" and row.target == ""
+    assert Row("a", "b", 1.234, low=1, high=2.5).text == "1.23 (1-2.5) x"
+
+
+def test_ratios_are_medians_of_pairs(monkeypatch):
+    times = iter([8.0, 2.0, 9.0, 3.0, 10.0, 1.0])
+    monkeypatch.setattr(speed, "seconds", lambda work: next(times))
+    ratios = Ratios.of(lambda: None, lambda: None, 3)
+    assert (ratios.value, ratios.low, ratios.high) == (4.0, 3.0, 10.0)
+
+
+def test_a_process_has_its_own_memory_and_its_failure_is_one_line():
+    code = "import time; own = b'1' * 200_000_000; time.sleep(0.5); print(len(own))"
+    done = speed.run_process("-c", code)
+    assert done.output.strip() == "200000000" and 2e8 < done.peak < 4e8
+    with pytest.raises(RuntimeError, match="^no such thing$"):
+        speed.run_process(
+            "-c", "import sys; print('more', file=sys.stderr); sys.exit('no such thing')"
+        )
+    assert speed.run_python(sys.executable, "-c", "pass").peak < 1e8  # this process has more
+
+
+def test_a_stage_that_cannot_be_measured_is_said(tmp_path):
+    def half(model):
+        yield Row("a", "b", 1)
+        raise RuntimeError("cannot be installed")
+
+    found = speed.measured("peer", half, tmp_path)
+    assert [row["stage"] for row in found["rows"]] == ["a"]
+    assert found["remarks"] == ["peer: cannot be installed"]
+    block = speed.document({"machine": "m", "remarks": [], "stages": {"peer": found}}, False)
+    assert "| a | b |  | 1 x |" in block and "Peer: cannot be installed." in block
+
+
+@pytest.mark.parametrize("name", speed.DOCUMENTS)
+def test_documents_give_the_figures_of_benchmarks_json(name):
+    text = (speed.ROOT / name).read_text(encoding="utf-8")
+    assert speed.document(speed.stored(), speed.DOCUMENTS[name]) in text
+
+
+def test_readme_names_no_other_figure_of_speed():
+    text = (speed.ROOT / "README.md").read_text(encoding="utf-8")
+    before, rest = text.split(speed.BEGIN)
+    assert "times as fast" not in before + rest.split(speed.END)[1]
