@@ -121,9 +121,12 @@ class Ratios:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that has ended: seconds, peak of its memory in bytes, and what it printed."""
+    """A process that has ended: seconds, those of processors among them, the peak of its memory in
+    bytes, and what it printed.
+    """
 
     seconds: float
+    processor: float
     peak: int
     output: str
 
@@ -141,7 +144,7 @@ def run_python(python: str | Path, *command: object, **environment: str) -> Proc
     """`run_process` in another interpreter."""
     import os
 
-    started = time.perf_counter()
+    started, before = time.perf_counter(), os.times()
     with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [str(python), *map(str, command)],
@@ -154,11 +157,12 @@ def run_python(python: str | Path, *command: object, **environment: str) -> Proc
         while process.poll() is None:
             peak = max(peak, peak_memory(process.pid))
             time.sleep(POLLED)
-        took = time.perf_counter() - started
+        took, after = time.perf_counter() - started, os.times()
+        processor = sum(after[2:4]) - sum(before[2:4])  # of children that have ended
         output.seek(0), errors.seek(0)
         if process.returncode:
             raise RuntimeError((errors.read().strip() or "it failed").splitlines()[-1])
-        return Process(took, peak, output.read())
+        return Process(took, processor, peak, output.read())
 
 
 def peak_memory(pid: int) -> int:

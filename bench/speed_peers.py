@@ -100,7 +100,7 @@ PEERS = {
             "setuptools<80",
         ),
     ),
-    "PESTO": Peer(PESTO, 60, ("pesto-pitch==2.0.1",), torch=True),
+    "PESTO": Peer(PESTO, 60, ("pesto-pitch==2.0.1",), ("omegaconf",), torch=True),
     "pYIN": Peer(PYIN, 60),
 }
 
