@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryFile
+from textwrap import fill
 
 import click
 
@@ -37,7 +38,8 @@ from lt.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "benchmarks.json"
-DOCUMENTS = {"README.md": True, "docs/results.md": False}  # whether it shows the short table
+DOCUMENTS = {"README.md": True, "docs/results.md": False}  # whether it gives the short rows alone
+WIDTH = 120  # of their text
 POLLED = 0.005  # s: how often a process is looked at
 BEGIN, END = "<!-- speed: written by make bench -->", "<!-- end of speed -->"
 
@@ -53,7 +55,7 @@ class Row:
         at_most: whether smaller is better.
         low, high: least and largest of several pairs; the value where there is one.
         note: how it was measured.
-        short: whether it is in the README's table too.
+        short: whether it is in the README too.
     """
 
     stage: str
@@ -180,26 +182,31 @@ def peak_memory(pid: int) -> int:
 # --- the tables -----------------------------------------------------------------------------------
 
 
-def table(rows: Sequence[Row], short: bool = False) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Rows as Markdown."""
     lines = ["| stage | against | asked | reached |", "|---|---|---|---|"]
     for row in rows:
-        if row.short or not short:
-            mark = "" if row.met else " (short of it)"
-            lines.append(f"| {row.stage} | {row.against} | {row.target} | {row.text}{mark} |")
+        mark = "" if row.met else " (short of it)"
+        lines.append(f"| {row.stage} | {row.against} | {row.target} | {row.text}{mark} |")
     return "\n".join(lines)
+
+
+def sentence(rows: Sequence[Row]) -> str:
+    """The rows that are marked as short, as running text."""
+    return "; ".join(f"{row.stage}, {row.against}: {row.text}" for row in rows if row.short) + "."
 
 
 def document(content: dict[str, object], short: bool) -> str:
     """The block of a document between its markers."""
     stages = content["stages"].values()
     rows = [Row(**row) for stage in stages for row in stage["rows"]]
+    if short:
+        return "\n".join([BEGIN, fill(sentence(rows), WIDTH, break_on_hyphens=False), END])
     commits = ", ".join(dict.fromkeys(stage["commit"] for stage in stages))
-    about = f"`make bench` at {commits} on {content['machine']}."
-    remarks = [*content["remarks"], *(line for stage in stages for line in stage["remarks"])]
-    if remarks and not short:
-        about += " " + ". ".join(line[0].upper() + line[1:] for line in remarks) + "."
-    return f"{BEGIN}\n{table(rows, short)}\n\n{about}\n{END}"
+    about = [f"`make bench` at {commits} on {content['machine']}", *content["remarks"]]
+    about += [line for stage in stages for line in stage["remarks"]]
+    said = fill(". ".join(line[0].upper() + line[1:] for line in about) + ".", WIDTH)
+    return "\n".join([BEGIN, table(rows), "", said, END])
 
 
 def write_documents(content: dict[str, object]) -> None:

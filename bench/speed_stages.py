@@ -268,7 +268,7 @@ def playing(model: Path) -> Iterator[Row]:
     done = run_process(*play, tune(TEN_MINUTES))
     stage = "lt_play.py audio, ten minutes, all outputs"
     against = f"real time; {done.processor:.0f} s of processors"
-    yield Row(stage, against, TEN_MINUTES / done.seconds, 40, short=True)
+    yield Row(stage, against, TEN_MINUTES / done.seconds, 40)
     for name, write, asked in (
         ("one line", write_line, 40),
         (f"{DENSE_NOTES} notes in {DENSE_SECONDS} s", write_dense, 10),
@@ -278,7 +278,7 @@ def playing(model: Path) -> Iterator[Row]:
         done = run_process("lt_play.py", "midi", "-m", model, "-o", output, "-i", path)
         against = f"real time; {done.processor:.0f} s of processors"
         stage = f"lt_play.py midi, {name}"
-        yield Row(stage, against, length / done.seconds, asked, short=asked == 10)
+        yield Row(stage, against, length / done.seconds, asked)
 
 
 def starting(model: Path) -> Iterator[Row]:
@@ -305,7 +305,6 @@ def starting(model: Path) -> Iterator[Row]:
         12,
         "s",
         at_most=True,
-        short=True,
     )
 
 

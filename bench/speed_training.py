@@ -134,7 +134,7 @@ def training(model: Path) -> Iterator[Row]:
                 f"{bandwidth('cpu') / 1e9:.1f} GB/s"
             )
             stage = f"training step, {name}: {1000 * whole:.0f} ms"
-            yield Row(stage, against, (products + moving) / whole, 0.75, "of it", short=True)
+            yield Row(stage, against, (products + moving) / whole, 0.75, "of it")
             share = 100 * (whole - update) / whole
             yield Row(f"data side of a step, {name}", "the step", share, 5, "%", at_most=True)
 

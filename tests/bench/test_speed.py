@@ -19,7 +19,8 @@ def test_a_target_is_a_least_or_a_largest_value(value, asked, at_most, met):
 
 
 def test_a_row_without_a_target_is_met_and_has_no_spread():
-    row = Row("a", "b", 123.4)
+    row = Row("a", "b", 123.4, short=True)
+    assert speed.sentence([row, Row("c", "d", 1)]) == "a, b: 123 x."
     assert row.met and row.text == "123 x" and row.target == ""
     assert Row("a", "b", 1.234, low=1, high=2.5).text == "1.23 (1-2.5) x"
 
