@@ -16,7 +16,9 @@ def test_the_tour_runs(installed, tiny_set, no_figures, monkeypatch):
     Path("data").mkdir()
     shutil.copy(tiny_set, "data/lt_set.npz")
     display = SimpleNamespace(Audio=lambda audio, rate: None)  # Jupyter need not be installed
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=display))
+    monkeypatch.setitem(
+        sys.modules, "IPython", SimpleNamespace(display=display, version_info=(9, 0))
+    )
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     cells = json.loads(TOUR.read_text("utf-8"))["cells"]
     names = {}
