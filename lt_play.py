@@ -34,7 +34,8 @@ MODES = {
     "matched by name or program.",
     "audio": "audio: -i FILE.wav ... Reconstructs recordings and transcribes them to MIDI and CSV.",
     "sequence": "sequence: -i LABELS, flat, one group per note in the model's label order (4 9 2 5 "
-    "0 3), or note names (A4:mf C5:f rest). Plays them one after another; with the label age, "
+    "0 3), or note names (A4:mf C5:f rest; C4:f+E4:mf is a chord, for models of several voices). "
+    "Plays them one after another; with the label age, "
     "notes begin, go on and end by themselves (A4:mf:age=3 holds a moment: classes 0-15 since the "
     "onset, 16-26 since note-off, 27-30 before the onset).",
     "morphing": "morphing: -i LABELS as for sequence, or sound files (a.wav b.wav), or both, at "

@@ -179,7 +179,7 @@ def model_reader(run: Run) -> Reader:
     """What the model reads, each note being a recording of its own."""
 
     def read(data: DataSet, note: int) -> np.ndarray:
-        groups = symbol_probabilities(run, tuned_frames(run, data, note))
+        groups = symbol_probabilities(run, tuned_frames(run, data, note)).groups
         return torch.stack([group.argmax(dim=1) for group in groups], dim=1).numpy()
 
     return read

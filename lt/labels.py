@@ -63,6 +63,7 @@ MP = 2  # mp has no class of its own and counts as mf, its louder neighbour
 SEMITONES = 12  # in an octave
 FIRST_NOTE_NUMBER = 12  # C0
 LAST_NOTE_NUMBER = 119  # B8
+N_KEYS = LAST_NOTE_NUMBER - FIRST_NOTE_NUMBER + 1
 REST = "rest"
 
 _ACCIDENTALS = {None: 0, "#": 1, "♯": 1, "##": 2, "b": -1, "♭": -1, "bb": -2}
@@ -247,8 +248,25 @@ class NoteLabels:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The voices of one instrument: its name, and where they are among a space's instruments."""
+
+    name: str
+    voices: slice
+
+    @property
+    def n_voices(self) -> int:
+        """Number of notes at once."""
+        return self.voices.stop - self.voices.start
+
+
+@dataclass(frozen=True)
 class LabelSpace:
     """Which labels a model has, for which instruments, and whether each has a class for silence.
+
+    Each voice of an instrument with several counts as an instrument: `Piano.1` has the lowest note
+    that sounds, `Piano.2` the next; those that are left are silent. `voices` holds the number of
+    each instrument's, and is empty where all have one.
 
     Raises:
         ValueError: no label, an unknown or repeated one, no instrument or a repeated one.
@@ -262,6 +280,30 @@ class LabelSpace:
     labels: tuple[str, ...] = NOTE_LABELS
     instruments: tuple[str, ...] = ("Piano",)
     silence: bool = True
+    voices: tuple[int, ...] = ()
+
+    @classmethod
+    def of_voices(
+        cls,
+        labels: tuple[str, ...],
+        instruments: tuple[str, ...],
+        voices: Sequence[int],
+        silence: bool = True,
+    ) -> LabelSpace:
+        """The space of instruments that play several notes at once.
+
+        Example:
+            >>> LabelSpace.of_voices(("pitch",), ("Piano", "Violin"), (2, 1)).instruments
+            ('Piano.1', 'Piano.2', 'Violin')
+        """
+        if max(voices) == 1:
+            return cls(labels, instruments, silence)
+        names = [
+            f"{name}.{voice + 1}" if count > 1 else name
+            for name, count in zip(instruments, voices)
+            for voice in range(count)
+        ]
+        return cls(labels, tuple(names), silence, tuple(voices))
 
     def __post_init__(self) -> None:
         unknown = [label for label in self.labels if label not in LABELS]
@@ -274,6 +316,49 @@ class LabelSpace:
         for what, names in (("label", self.labels), ("instrument", self.instruments)):
             if len(set(names)) < len(names):
                 raise ValueError(f"a {what} is given twice: {' '.join(names)}")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The instruments, each with its voices."""
+        counts = self.voices or (1,) * len(self.instruments)
+        parts, start = [], 0
+        for count in counts:
+            name = self.instruments[start]
+            parts.append(
+                Part(name.rpartition(".")[0] if count > 1 else name, slice(start, start + count))
+            )
+            start += count
+        return tuple(parts)
+
+    @property
+    def chordal(self) -> tuple[Part, ...]:
+        """The instruments that have several voices."""
+        return tuple(part for part in self.parts if part.n_voices > 1)
+
+    def instrument_of(self, voice: str) -> str:
+        """The instrument of a voice: `Piano.2` -> `Piano`."""
+        index = self.instruments.index(voice)
+        return next(part.name for part in self.parts if index < part.voices.stop)
+
+    def voice_order(self, classes: np.ndarray) -> np.ndarray:
+        """Order (frames, instruments) of classes (frames, instruments, labels) in which the voices
+        of each instrument rise, those that are silent last.
+        """
+        columns = self.note_columns
+        octave, pitch = (classes[:, :, column] for column in columns)
+        silent = octave == self.silence_classes[columns[0]]
+        number = np.where(silent, LAST_NOTE_NUMBER + 1, octave_pitch_to_note_number(octave, pitch))
+        order = np.tile(np.arange(len(self.instruments)), (len(classes), 1))
+        for part in self.chordal:
+            own = np.argsort(number[:, part.voices], axis=1, kind="stable")
+            order[:, part.voices] = part.voices.start + own
+        return order
+
+    def in_voice_order(self, classes: np.ndarray) -> np.ndarray:
+        """Classes (frames, instruments, labels) with the voices of each instrument in order."""
+        if not self.chordal:
+            return classes
+        return np.take_along_axis(classes, self.voice_order(classes)[:, :, None], axis=1)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -364,7 +449,8 @@ class LabelSpace:
 def parse_symbols(tokens: Sequence[str], space: LabelSpace) -> np.ndarray:
     """Class numbers or note names, as typed -> classes (groups, instruments, labels).
 
-    Groups of numbers hold no age; a note name can: `A4:mf:age=3`.
+    Groups of numbers hold no age; a note name can: `A4:mf:age=3`. Notes joined by `+` are a chord
+    of one instrument: `C4:f+E4:mf`.
 
     Raises:
         ValueError: a wrong number of tokens, a class out of range, an unknown note name, or numbers
@@ -375,16 +461,39 @@ def parse_symbols(tokens: Sequence[str], space: LabelSpace) -> np.ndarray:
         return _parse_classes([int(token) for token in tokens], space)
     if any(numeric):
         raise ValueError("class numbers and note names cannot be mixed in one list")
-    n_instruments = len(space.instruments)
-    if len(tokens) % n_instruments:
+    parts = space.parts
+    if len(tokens) % len(parts):
         raise ValueError(
-            f"{len(tokens)} notes do not fill groups of {n_instruments} "
-            f"({', '.join(space.instruments)})"
+            f"{len(tokens)} notes do not fill groups of {len(parts)} "
+            f"({', '.join(part.name for part in parts)})"
         )
-    table = np.concatenate([_parse_note(token, space).table() for token in tokens])
-    return space.to_classes(
-        [NoteLabels.from_table(table[index::n_instruments]) for index in range(n_instruments)]
-    )
+    labels = [
+        NoteLabels.from_table(np.concatenate(voice))
+        for index, part in enumerate(parts)
+        for voice in zip(
+            *(_parse_chord(token, part, space) for token in tokens[index :: len(parts)])
+        )
+    ]
+    return space.in_voice_order(space.to_classes(labels))
+
+
+def _parse_chord(token: str, part: Part, space: LabelSpace) -> list[np.ndarray]:
+    """`C4:f+E4:mf` -> tables (1, labels) of the voices of an instrument, the last ones silent.
+
+    Raises:
+        ValueError: more notes than it has voices; as `_parse_note`.
+    """
+    notes = [_parse_note(note, space).table() for note in token.split("+")]
+    if len(notes) > part.n_voices:
+        raise ValueError(
+            f"'{token}': {len(notes)} notes at once, but {part.name} has "
+            f"{part.n_voices} (lt_train.py --voices)"
+        )
+    numbers = [tuple(note[0, :2]) for note in notes]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"'{token}': a note is given twice")
+    silence = NoteLabels.of_silence(1).table()
+    return notes + [silence] * (part.n_voices - len(notes))
 
 
 def _parse_classes(values: Sequence[int], space: LabelSpace) -> np.ndarray:
@@ -407,7 +516,7 @@ def _parse_classes(values: Sequence[int], space: LabelSpace) -> np.ndarray:
     classes = np.full((*groups.shape[:2], len(space.labels)), ANY_AGE)
     classes[:, :, columns] = groups
     silent = (groups == space.silence_classes[columns]).all(axis=2)
-    return np.where(silent[:, :, None], space.silence_classes, classes)
+    return space.in_voice_order(np.where(silent[:, :, None], space.silence_classes, classes))
 
 
 def _parse_note(token: str, space: LabelSpace) -> NoteLabels:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lt import smf
-from lt.config import SpectralConfig
+from lt.config import LABELS, SpectralConfig
 from lt.files import write_bytes
 from lt.labels import (
     SILENCE,
@@ -476,6 +476,31 @@ def notes_to_labels(
         dynamics[held] = velocity_to_dynamics(note.velocity)
         age[held] = age_class(centres[held] - note.onset)
     return replace(NoteLabels.from_notes(note_number, dynamics), age=age)
+
+
+def notes_to_voices(
+    notes: Iterable[Note], n_voices: int, n_frames: int, frame_seconds: float = FRAME_SECONDS
+) -> list[NoteLabels]:
+    """Notes -> labels of `n_frames` frames for each of `n_voices`, the lowest note of a frame
+    first. Of more notes at once, the loudest are kept. Otherwise as `notes_to_labels`.
+    """
+    if n_voices == 1:
+        return [notes_to_labels(notes, n_frames, frame_seconds)]
+    by_key: dict[int, list[Note]] = {}
+    for note in notes:
+        by_key.setdefault(note.note_number, []).append(note)
+    silent = NoteLabels.of_silence(n_frames).table()
+    keys = [by_key[key] for key in sorted(by_key)]
+    tables = np.stack(
+        [notes_to_labels(own, n_frames, frame_seconds).table() for own in keys]
+        + [silent] * n_voices
+    )
+    pitch, dynamics = LABELS.index("pitch"), LABELS.index("dynamics")
+    loudest = np.argsort(-tables[:, :, dynamics], axis=0, kind="stable")[:n_voices]
+    chosen = np.take_along_axis(tables, np.sort(loudest, axis=0)[:, :, None], axis=0)
+    silent_last = np.argsort(chosen[:, :, pitch] == SILENCE, axis=0, kind="stable")
+    voices = np.take_along_axis(chosen, silent_last[:, :, None], axis=0)
+    return [NoteLabels.from_table(voice) for voice in voices]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ STREAMS = (
     "notes",
     "played",
     "combinations",
+    "chords",
 )  # the position is part of the seed: append only
 
 

@@ -113,3 +113,49 @@ def test_csv_names_the_note_of_each_instrument_after_the_classes(tmp_path, space
     classes_and_probabilities = 1 + 2 * len(space.columns)
     assert list(rows[0])[classes_and_probabilities:] == names
     assert [row[name] for name in names for row in rows] == notes
+
+
+CHOIR = LabelSpace.of_voices(("octave", "pitch", "dynamics"), ("Piano", "Violin"), (3, 1))
+
+
+def test_a_chord_fills_the_voices_from_the_lowest_note_on():
+    rest = [9, 12, 5]
+    np.testing.assert_array_equal(
+        parse_symbols(["G4:f+C4", "A5:pp", "rest", "rest"], CHOIR),
+        [[[4, 0, 2], [4, 7, 3], rest, [5, 9, 0]], [rest] * 4],
+    )
+
+
+def test_class_numbers_of_a_chord_are_put_in_order():
+    numbers = "9 12 5 4 7 3 4 0 2 5 9 0".split()
+    np.testing.assert_array_equal(
+        parse_symbols(numbers, CHOIR), parse_symbols(["C4+G4:f", "A5:pp"], CHOIR)
+    )
+
+
+@pytest.mark.parametrize(
+    "token, words",
+    [("C4+E4+G4+B4", "4 notes at once"), ("C4+C4:f", "given twice"), ("C4+", "")],
+)
+def test_chords_that_cannot_be_played_are_named(token, words):
+    with pytest.raises(ValueError, match=words):
+        parse_symbols([token, "A4"], CHOIR)
+
+
+def test_a_model_of_one_voice_takes_no_chord():
+    with pytest.raises(ValueError, match="2 notes at once, but Flute has 1"):
+        parse_symbols(["C4+E4"], FLUTE)
+
+
+def test_a_csv_has_a_column_for_each_voice(tmp_path):
+    probabilities = [np.eye(size)[[0, size - 1]] for size in CHOIR.group_sizes]
+    write_labels_csv(tmp_path / "labels.csv", probabilities, CHOIR, 0.032)
+    with open(tmp_path / "labels.csv", encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head[1] == "Piano.1.octave" and head[-4:] == [
+        "Piano.1.note",
+        "Piano.2.note",
+        "Piano.3.note",
+        "Violin.note",
+    ]
+    assert rows[1][-1] == "rest"

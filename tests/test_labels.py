@@ -151,3 +151,24 @@ def test_ages_out_of_range_are_errors(token):
         parse_symbols([token], LabelSpace(LABELS, ("Flute",)))
     with pytest.raises(ValueError, match="no label age"):
         parse_symbols(["A4:mf:age=3"], LabelSpace(LABELS[:3], ("Flute",)))
+
+
+def test_voices_are_parts_of_their_instruments():
+    space = LabelSpace.of_voices(("octave", "pitch"), ("Piano", "Flute", "Horn"), (2, 1, 3))
+    assert [(part.name, part.n_voices) for part in space.parts] == [
+        ("Piano", 2),
+        ("Flute", 1),
+        ("Horn", 3),
+    ]
+    assert [part.name for part in space.chordal] == ["Piano", "Horn"]
+    assert space.instrument_of("Horn.3") == "Horn" and space.instrument_of("Flute") == "Flute"
+    assert LabelSpace.of_voices(("pitch",), ("Piano",), (1,)) == LabelSpace(("pitch",), ("Piano",))
+
+
+@given(st.lists(numbers, max_size=3, unique=True))
+def test_voices_rise_and_silent_ones_are_last(notes):
+    space = LabelSpace.of_voices(("octave", "pitch", "dynamics"), ("Piano",), (3,))
+    voices = np.array(notes + [SILENCE] * (3 - len(notes)))
+    classes = space.to_classes([NoteLabels.from_notes([number], [2]) for number in voices[::-1]])
+    ordered = [int(own.note_number[0]) for own in space.to_labels(space.in_voice_order(classes))]
+    assert ordered == sorted(notes) + [SILENCE] * (3 - len(notes))

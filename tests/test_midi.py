@@ -20,6 +20,7 @@ from lt.midi import (
     last_offset,
     notes_in_range,
     notes_to_labels,
+    notes_to_voices,
     quantise,
     read_midi,
     read_performance,
@@ -477,3 +478,11 @@ def test_a_quantised_melody_keeps_its_rhythm():
         (0.75, 1.5, 64),
     ]
     assert quantise([Track("Flute", 73, ())], 120.0, 16)[0].notes == ()
+
+
+def test_simultaneous_notes_are_voices_from_the_lowest_on():
+    notes = [Note(0.0, 1.0, 64, 90), Note(0.0, 2.0, 60, 90), Note(0.5, 1.0, 67, 20)]
+    first, second = notes_to_voices(notes, 2, 20, 0.1)
+    assert first.note_number.tolist() == [60] * 20
+    assert second.note_number.tolist() == [64] * 10 + [SILENCE] * 10  # the softest is left out
+    assert notes_to_voices([], 2, 5)[1].silent.all()

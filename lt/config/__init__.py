@@ -18,6 +18,7 @@ fast.
 
 from lt.config.augmentation import AugmentationConfig
 from lt.config.build import BuildConfig, NoteTimesConfig, TrimConfig
+from lt.config.chords import ChordConfig
 from lt.config.decoder import DecoderConfig
 from lt.config.evaluation import AlignmentConfig, AnalysisConfig, CrossConfig
 from lt.config.fields import (
@@ -56,6 +57,7 @@ from lt.config.training import (
     NOTE_LABELS,
     PRESETS,
     PRESETS_OF_MIXTURES,
+    PRESETS_OF_VOICES,
     RunConfig,
     with_preset,
 )
@@ -73,6 +75,7 @@ __all__ = [
     "CrossConfig",
     "DECIBELS",
     "DEFAULT_DATA_SET",
+    "ChordConfig",
     "DecoderConfig",
     "FRACTION",
     "FRAMES_PER_PATH",
@@ -86,6 +89,7 @@ __all__ = [
     "POSITIVE",
     "PRESETS",
     "PRESETS_OF_MIXTURES",
+    "PRESETS_OF_VOICES",
     "PlayOptions",
     "RunConfig",
     "SEED_HELP",

@@ -75,6 +75,13 @@ class RunConfig:
         "Data",
         at_least=1,
     )
+    voices: tuple[int, ...] = flag(
+        (1,),
+        "notes at once of each instrument; one number holds for all",
+        "Data",
+        "[1, 6]",
+        at_least=1,
+    )
     random_mode: str = flag(
         "constant",
         "weights of the sources in a mixture",
@@ -333,6 +340,14 @@ class RunConfig:
         resumable=True,
         objective=True,
     )
+    key_weight: float = flag(
+        1.0,
+        "with several voices: of the keys in -log p(symbol|z_signal), beside the voices' labels",
+        "Losses",
+        NOT_NEGATIVE,
+        resumable=True,
+        objective=True,
+    )
     adversarial: int = flag(
         0, "1: train the signal decoder against a critic on spectra too", "Losses", "switch"
     )
@@ -431,6 +446,7 @@ class RunConfig:
                 raise ValueError("the decoder harmonic needs the labels octave and pitch")
             if not self.decoder_range_db:
                 raise ValueError("the decoder harmonic needs a decoder_range_db above 0")
+        self._check_voices()
         if self.fold >= self.n_folds:
             raise ValueError(f"fold {self.fold} of {self.n_folds} folds: folds count from 0")
         for name in ("labels", "instruments"):
@@ -449,6 +465,24 @@ class RunConfig:
                 f"preset '{self.preset}' is a record and changes nothing by itself; apply it with "
                 f"lt.with_preset({{...}}, '{self.preset}')"
             )
+
+    def _check_voices(self) -> None:
+        if len(self.voices) not in (1, len(self.instruments)):
+            raise ValueError(
+                f"voices {' '.join(map(str, self.voices))}: one number, or one for each of "
+                f"{len(self.instruments)} instruments"
+            )
+        if max(self.voices) == 1:
+            return
+        if not {"octave", "pitch"} <= set(self.labels):
+            raise ValueError("several voices need the labels octave and pitch")
+        if not self.zero_extra_class:
+            raise ValueError("several voices need zero_extra_class 1: a voice can be silent")
+
+    @property
+    def voices_of_each(self) -> tuple[int, ...]:
+        """Number of voices of each instrument."""
+        return self.voices * (len(self.instruments) if len(self.voices) == 1 else 1)
 
 
 PRESETS: dict[str, dict[str, object]] = {
@@ -514,6 +548,28 @@ PRESETS_OF_MIXTURES: dict[str, dict[str, object]] = {
 }
 
 
+# What a preset changes for several voices. A chord is wider than a note: its latent holds a
+# coordinate for every key, and the encoder scores every semitone. Notes that decay beneath others
+# are softer than 30 dB.
+PRESETS_OF_VOICES: dict[str, dict[str, object]] = {
+    "article": {},
+    "robust": {
+        "encoder": "harmonic",
+        "dims": (128,),
+        "hidden_dims_1": (384,),
+        "key_weight": 5.0,
+        "range_db": 60.0,
+        "transpose": 2,
+        "detune": 0.3,
+        "ring": 0.3,
+        "tilt": 10.0,
+        "noise_floor": 0.3,
+        "reverb": 0.3,
+        "batch_size": 128,
+    },
+}
+
+
 def with_preset(given: dict[str, object], preset: str) -> RunConfig:
     """Settings of a run: the flags given, then the preset's values, then the defaults.
 
@@ -527,4 +583,6 @@ def with_preset(given: dict[str, object], preset: str) -> RunConfig:
     values = dict(PRESETS[preset])
     if len(given.get("instruments", RunConfig.instruments)) > 1:
         values |= PRESETS_OF_MIXTURES[preset]
+    if max(given.get("voices", RunConfig.voices), default=1) > 1:
+        values |= PRESETS_OF_VOICES[preset]
     return replace(RunConfig(), **{**values, **given, "preset": preset})

@@ -58,17 +58,18 @@ class Augmentation:
         return magnitudes / magnitudes.mean(dim=0)
 
     def shifts(self, note_numbers: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Random transposition and detuning of notes (batch,).
+        """Random transposition and detuning of chords (batch, notes), whose intervals stay.
 
         Returns:
             (batch,) whole semitones that keep each note within C0-B8, and (batch,) fractions of a
             semitone that leave the labels as they are.
         """
-        most, shape = self.strengths.transpose, note_numbers.shape
+        most, shape = self.strengths.transpose, note_numbers.shape[:1]
         steps = torch.randint(-most, most + 1, shape, generator=rng, device=rng.device)
         uniform = torch.rand(shape, generator=rng, device=rng.device)
-        transposed = (note_numbers + steps).clamp(FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER)
-        return transposed - note_numbers, self.strengths.detune * (2 * uniform - 1)
+        lowest, highest = note_numbers.amin(dim=1), note_numbers.amax(dim=1)
+        steps = steps.clamp(FIRST_NOTE_NUMBER - lowest, LAST_NOTE_NUMBER - highest)
+        return steps, self.strengths.detune * (2 * uniform - 1)
 
     def add_ringing(self, magnitudes: Tensor, neighbours: Tensor, rng: torch.Generator) -> Tensor:
         """Sources (batch, bins) with what leaks into them from the notes before or after.

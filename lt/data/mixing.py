@@ -9,7 +9,11 @@ batch.
 `Mixer` makes the batches of the encoder: frames as recordings have them. `NoteMixer` makes those of
 the transfer from symbols to sound: each moment of each note equally often, without augmentation.
 
-Names: `positions: (batch, instruments)` index each source's frames; the pool holds the magnitudes
+An instrument with several voices is as many sources, which play chords (`lt.data.chords`): its
+voices have frames of one instrument, are transposed together, and are in the order of their notes.
+
+Names: `positions: (batch, instruments)` index each source's frames, `ABSENT` for a voice that is
+silent; the pool holds the magnitudes
 of all sources, on the device where they fit, else in the mapped file.
 """
 
@@ -26,6 +30,7 @@ from torch import Tensor
 from lt.audio.tuning import bins_per_semitone, shift_bins
 from lt.config import RunConfig
 from lt.data.augment import Augmentation
+from lt.data.chords import ABSENT, ChordSampler, in_voice_order, voice_order
 from lt.data.dataset import DataSet
 from lt.labels import (
     AGE_MIDDLES,
@@ -36,7 +41,7 @@ from lt.labels import (
     is_in_range,
     octave_pitch_to_note_number,
 )
-from lt.seeds import torch_rng
+from lt.seeds import numpy_rng, torch_rng
 
 LARGEST_TUNING = 1.0  # semitones; a larger deviation from the label is a wrong measurement
 CPU_POOL_BYTES = 1 << 30  # larger pools stay on disk and are read batch by batch
@@ -132,7 +137,7 @@ class Mixer:
     """Batches of mixtures of the frames of one part of a split.
 
     Args:
-        frames: one index array into `data.magnitudes` an instrument.
+        frames: one index array into `data.magnitudes` an instrument, whatever its voices.
         augmentation: of the encoder's input; None for none.
         pool: that holds the frames, where there is one already.
     """
@@ -152,7 +157,14 @@ class Mixer:
         self.pool = pool or FramePool(
             data, np.concatenate(frames), device, bool(config.decoder_range_db)
         )
-        self.sources = [self._source(data, of_source) for of_source in frames]
+        of_parts = [self._source(data, of_part) for of_part in frames]
+        counts = [part.n_voices for part in space.parts]
+        self.sources = [own for own, count in zip(of_parts, counts) for _ in range(count)]
+        self._chords = [
+            self._chord_sampler(own, count) if count > 1 else None
+            for own, count in zip(of_parts, counts)
+        ]
+        self._part_of_source = torch.repeat_interleave(torch.tensor(counts)).to(device)
         self._bins_per_semitone = bins_per_semitone(data.config)
 
     def _source(self, data: DataSet, frames: np.ndarray) -> Source:
@@ -169,6 +181,9 @@ class Mixer:
             torch.from_numpy(tuning.astype(np.float32)).to(self.device),
         )
 
+    def _chord_sampler(self, source: Source, n_voices: int) -> ChordSampler:
+        return ChordSampler(source.note_number, source.dynamics, n_voices)
+
     @property
     def n_frames(self) -> int:
         """Frames of an epoch: those of the instrument that has most."""
@@ -181,42 +196,70 @@ class Mixer:
         synchronise with it.
         """
         columns = []
-        for index, source in enumerate(self.sources):
+        for index, (part, chords) in enumerate(zip(self.space.parts, self._chords)):
+            if chords:
+                rng = numpy_rng(seed, "chords", index, *key)
+                columns.append(torch.from_numpy(chords.sample(self.n_frames, rng)))
+                continue
+            source = self.sources[part.voices.start]
             rng = torch_rng(seed, "order", index, *key)
             n_rounds = -(-self.n_frames // len(source.places))
             rounds = [torch.randperm(len(source.places), generator=rng) for _ in range(n_rounds)]
-            columns.append(torch.cat(rounds)[: self.n_frames])
-        return torch.stack(columns, dim=1).to(self.sources[0].places.device)
+            columns.append(torch.cat(rounds)[: self.n_frames, None])
+        return torch.cat(columns, dim=1).to(self.sources[0].places.device)
 
     def batch(self, positions: Tensor, seed: int, *key: int, stream: str = "mixture") -> Batch:
         """The batch at `positions: (batch, instruments)`, its random numbers named by (seed,
         stream, key).
         """
         rng = torch_rng(seed, stream, *key, device=self.device)
-        weights = self._weights(len(positions), rng)
-        sources = [
-            self._sample(source, positions[:, index], weights[:, index], rng)
-            for index, source in enumerate(self.sources)
-        ]
+        weights = self._weights(len(positions), rng) * (positions != ABSENT).to(self.device)
+        positions = positions.clamp_min(0)
+        sources = []
+        for part in self.space.parts:
+            shifts = self._shifts(part.voices, positions, rng)
+            for index in range(part.voices.start, part.voices.stop):
+                own = positions[:, index], weights[:, index], shifts
+                sources.append(self._sample(self.sources[index], *own, rng))
         clean, augmented, classes = zip(*sources)
         target = _mix(clean)
         encoder_input = target.mean(dim=1)
         if self.augmentation:
             encoder_input = self.augmentation.add_noise(_mix(augmented), rng)
-        return Batch(target, encoder_input, torch.stack(classes, dim=1), weights)
+        classes = torch.stack(classes, dim=1)
+        if self.space.chordal:
+            weights = weights.gather(1, voice_order(classes, self.space))
+            classes = in_voice_order(classes, self.space)
+        return Batch(target, encoder_input, classes, weights)
+
+    def _shifts(
+        self, voices: slice, positions: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor] | None:
+        """Transposition and detuning of an instrument, the same for all of its voices."""
+        if self.augmentation is None:
+            return None
+        source = self.sources[voices.start]
+        numbers = source.note_number[positions[:, voices].to(self.device)].long()
+        return self.augmentation.shifts(numbers, rng)
 
     def _weights(self, n_rows: int, rng: torch.Generator) -> Tensor:
         """(n_rows, instruments) weights of the sources: 1, or 0 at random for rests and silence."""
-        rest, silence = torch.rand(2, n_rows, len(self.sources), generator=rng, device=rng.device)
+        n_parts = len(self.space.parts)
+        rest, silence = torch.rand(2, n_rows, n_parts, generator=rng, device=rng.device)
         weights = torch.ones_like(rest)
         if self.config.random_mode == "bernoulli":
             weights = (rest < 1 - self.config.rest_share).float()
         if self.space.silence:
             weights = weights * (silence >= self.config.silence_share)
-        return weights
+        return weights[:, self._part_of_source]
 
     def _sample(
-        self, source: Source, positions: Tensor, weights: Tensor, rng: torch.Generator
+        self,
+        source: Source,
+        positions: Tensor,
+        weights: Tensor,
+        shifts: tuple[Tensor, Tensor] | None,
+        rng: torch.Generator,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Clean (batch, subframes, bins) and augmented (batch, bins) magnitudes of one source, and
         its classes (batch, labels).
@@ -231,7 +274,7 @@ class Mixer:
             if self.config.retune:
                 clean = self._shifted(clean, shift)
             return clean, None, self._classes(numbers, dynamics, source.age[positions], silent)
-        steps, detuning = self.augmentation.shifts(numbers, rng)
+        steps, detuning = shifts
         shift = shift + steps
         augmented = self._shifted(clean.mean(dim=1), shift + detuning)
         frames = subframes.mean(dim=1)
@@ -265,7 +308,7 @@ class Mixer:
         """MIDI numbers (batch,) of the first instrument's frames at `positions: (batch,
         instruments)`, before transposition.
         """
-        return self.sources[0].note_number[positions[:, 0].to(self.device)]
+        return self.sources[0].note_number[positions[:, 0].clamp_min(0).to(self.device)]
 
 
 @dataclass(frozen=True)
@@ -301,12 +344,27 @@ class NoteMixer(Mixer):
     """
 
     def order(self, n_rows: int, seed: int, *key: int) -> Tensor:
-        """Positions (n_rows, instruments) of a batch."""
+        """Positions (n_rows, instruments) of a batch; of an instrument with several voices every
+        other row is a single note.
+        """
         columns = []
-        for index, source in enumerate(self.sources):
+        for index, (part, chords) in enumerate(zip(self.space.parts, self._chords)):
+            source = self.sources[part.voices.start]
             rng = torch_rng(seed, "notes", index, *key)
-            columns.append(torch.multinomial(source.weight, n_rows, True, generator=rng))
-        return torch.stack(columns, dim=1)
+            single = torch.multinomial(source.weight, n_rows, True, generator=rng)
+            columns.append(single[:, None])
+            if chords:
+                rows = chords.sample(n_rows, numpy_rng(seed, "chords", index, *key))
+                rows[::2, 1:] = ABSENT
+                rows[::2, 0] = single[::2]
+                columns[-1] = torch.from_numpy(rows)
+        return torch.cat(columns, dim=1)
+
+    def _chord_sampler(self, source: Moments, n_voices: int) -> ChordSampler:
+        return ChordSampler(source.note_number, source.dynamics, n_voices, source.weight)
+
+    def _shifts(self, voices: slice, positions: Tensor, rng: torch.Generator) -> None:
+        return None
 
     def _source(self, data: DataSet, frames: np.ndarray) -> Moments:
         """The moments of one instrument's notes in their `frames: (frames,)`."""
@@ -350,7 +408,12 @@ class NoteMixer(Mixer):
         )
 
     def _sample(
-        self, source: Moments, positions: Tensor, weights: Tensor, rng: torch.Generator
+        self,
+        source: Moments,
+        positions: Tensor,
+        weights: Tensor,
+        shifts: None,
+        rng: torch.Generator,
     ) -> tuple[Tensor, None, Tensor]:
         subframes = self.pool.read(source.places[positions.to(source.places.device)])
         positions = positions.to(self.device, non_blocking=True)
@@ -385,7 +448,8 @@ def nearest_notes(
 
 def random_combinations(space: LabelSpace, n_rows: int, rng: torch.Generator) -> Tensor:
     """Classes (n_rows, instruments, labels) of random notes: every label uniform and independent of
-    the others, but silence is in all labels of an instrument or in none.
+    the others, but silence is in all labels of an instrument or in none. Of several voices any
+    number sounds, each as often.
     """
     shape = (n_rows, len(space.instruments), 1)
     columns = [
@@ -398,8 +462,11 @@ def random_combinations(space: LabelSpace, n_rows: int, rng: torch.Generator) ->
     # silence is one class more among those of the label that has fewest
     chance = 1 / (1 + min(N_CLASSES[label] for label in space.labels))
     silent = torch.rand(shape, generator=rng, device=rng.device) < chance
+    for part in space.chordal:
+        n_notes = torch.randint(part.n_voices + 1, (n_rows, 1, 1), generator=rng, device=rng.device)
+        silent[:, part.voices] = torch.arange(part.n_voices, device=rng.device)[:, None] >= n_notes
     silence = torch.from_numpy(space.silence_classes).to(rng.device)
-    return torch.where(silent, silence, classes)
+    return in_voice_order(torch.where(silent, silence, classes), space)
 
 
 def _decayed(data: DataSet, note: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -213,9 +213,9 @@ def corpus_scores(space: LabelSpace, recordings: Mapping[str, RecordingResult]) 
     """
     results = list(recordings.values())
     scores = [*_frame_scores(space, results), *_note_scores(own.notes for own in results)]
-    for index, name in enumerate(space.instruments):
+    for index, part in enumerate(space.parts):
         notes = [own.instruments[index] for own in results if own.instruments]
-        scores += placed(_note_scores(notes), scope="instruments", name=name)
+        scores += placed(_note_scores(notes), scope="instruments", name=part.name)
     for stem, own in recordings.items():
         scores += placed(_file_scores(space, own), scope="files", name=stem)
     return scores

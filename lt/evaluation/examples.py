@@ -74,11 +74,12 @@ def make_examples(
 def choose_notes(
     context: EvaluationContext, part: str, n_examples: int, seed: int
 ) -> list[tuple[int, ...]]:
-    """A note of each instrument for each example: one from each stretch of the instrument's range,
-    rising for the first instrument, in random order for the others.
+    """A note of each instrument, or of each of its voices, for each example: one from each stretch
+    of the instrument's range, rising for the first, in random order for the others.
     """
     columns = []
-    for index, instrument in enumerate(context.run.config.instruments):
+    for index, voice in enumerate(context.run.space.instruments):
+        instrument = context.run.space.instrument_of(voice)
         rng = numpy_rng(seed, "analysis", index)
         own = np.intersect1d(context.split.notes[part], context.data.notes_of(instrument))
         labels = context.data.notes.labels[own]
@@ -104,6 +105,7 @@ def make_example(
         for own, note in zip(sounding, notes)
     ]
     classes = run.space.to_classes([NoteLabels.from_table(table) for table in labels])
+    classes = run.space.in_voice_order(classes)
     sounding = np.any(sounding, axis=(0, 2))
     reconstruction = reconstruct_magnitudes(run, mixture)
     transfers = [
@@ -190,8 +192,9 @@ def _describe(space: LabelSpace, data: DataSet, notes: Sequence[int]) -> str:
     """`Piano A4 mf + Violin C5 f`."""
     rows = [data.notes.labels[note] for note in notes]
     return " + ".join(
-        f"{instrument} {number_to_note_name(12 * (octave + 1) + pitch)} {DYNAMICS_NAMES[dynamics]}"
-        for instrument, (octave, pitch, dynamics) in zip(space.instruments, rows)
+        f"{space.instrument_of(voice)} {number_to_note_name(12 * (octave + 1) + pitch)} "
+        f"{DYNAMICS_NAMES[dynamics]}"
+        for voice, (octave, pitch, dynamics) in zip(space.instruments, rows)
     )
 
 

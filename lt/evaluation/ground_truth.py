@@ -27,7 +27,7 @@ from lt.midi import (
     Track,
     last_offset,
     notes_in_range,
-    notes_to_labels,
+    notes_to_voices,
     read_performance,
 )
 
@@ -75,7 +75,11 @@ class Reference:
         """Classes (frames, instruments, labels), and the frames (frames,) in which they are
         defined: all, but for a model without silence only those in which every instrument sounds.
         """
-        labels = [notes_to_labels(track.notes, n_frames, frame_seconds) for track in self.tracks]
+        labels = [
+            voice
+            for part, track in zip(space.parts, self.tracks)
+            for voice in notes_to_voices(track.notes, part.n_voices, n_frames, frame_seconds)
+        ]
         silent = np.any([of_instrument.silent for of_instrument in labels], axis=0)
         known = ~silent | space.silence
         classes = np.zeros((n_frames, len(space.instruments), len(space.labels)), np.int64)

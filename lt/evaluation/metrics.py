@@ -103,6 +103,31 @@ def accuracy(reference: np.ndarray, estimated: np.ndarray) -> float:
     return float((reference == estimated).mean())
 
 
+def set_figures(truth: np.ndarray, estimated: np.ndarray) -> dict[str, float]:
+    """Precision, recall and F1 of sets (rows, members) bool, over all rows together."""
+    hits = int((truth & estimated).sum())
+    n_true, n_estimated = int(truth.sum()), int(estimated.sum())
+    return {
+        "precision": hits / max(n_estimated, 1),
+        "recall": hits / max(n_true, 1),
+        "f1": 2 * hits / max(n_true + n_estimated, 1),
+    }
+
+
+def false_intervals(truth: np.ndarray, estimated: np.ndarray, widest: int = 12) -> np.ndarray:
+    """Counts (2 * widest + 1,) of false keys by their distance in semitones to the nearest true
+    one, above it as below; those further away are left out. Arrays (rows, keys) bool.
+    """
+    counts = np.zeros(2 * widest + 1, int)
+    for row, key in zip(*np.nonzero(estimated & ~truth)):
+        distance = key - np.flatnonzero(truth[row])
+        if len(distance):
+            nearest = int(distance[np.abs(distance).argmin()])
+            if abs(nearest) <= widest:
+                counts[nearest + widest] += 1
+    return counts
+
+
 def confusion(reference: np.ndarray, estimated: np.ndarray, n_classes: int) -> np.ndarray:
     """Counts (n_classes, n_classes): row = true class, column = estimated class. Arrays of equal
     shape.

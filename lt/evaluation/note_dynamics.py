@@ -55,7 +55,8 @@ def note_dynamics_scores(
     """
     pairs: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (scope, name) -> (true, estimated)
     spectra = symbol_spectra(context.run)
-    for index, (instrument, symbols) in enumerate(zip(context.run.space.instruments, spectra)):
+    for index, part in enumerate(context.run.space.parts if spectra else ()):
+        symbols = spectra[part.voices.start]
         notes = _held_notes(context.data, context.split.frames[partition][index])
         known = _held_notes(context.data, context.split.frames[PARTS[TRAIN]][index])
         if not (notes and known):
@@ -64,7 +65,7 @@ def note_dynamics_scores(
         commonest = int(np.bincount([note.dynamics for note in known]).argmax())
         estimates = {
             ("overall", ""): by_model,
-            ("instruments", instrument): by_model,
+            ("instruments", part.name): by_model,
             ("baselines", "majority"): [commonest] * len(notes),
         }
         if with_forest:

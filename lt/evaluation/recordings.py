@@ -178,7 +178,8 @@ def _transcribe(
     path = folder / f"{pair.stem}.mid"
     write_midi(path, posteriors_to_tracks(analysis.posteriors, decoder))
     written = {track.name: track for track in read_midi(path)}
-    tracks = [written.get(name, Track(name, 0, ())) for name in run.space.instruments]
+    names = [part.name for part in run.space.parts]
+    tracks = [written.get(name, Track(name, 0, ())) for name in names]
     return tracks, analysis.spectra
 
 

@@ -23,9 +23,11 @@ from lt.html import html_table
 from lt.labels import CLASS_NAMES, LABELS, NOTE
 from lt.messages import counted
 
+MOST_VOICES = 6  # of `--voices`
 DIGITS = 4  # behind the point, in every form
 PATHS = ("reconstruction", "transfer")
 NOTE_DYNAMICS = "dynamics_of_notes"  # of whole notes, from their level
+CHORD = "chord"  # the set of notes of a frame
 MEASURES = {
     "log_likelihood": "log-likelihood (nats/frame)",
     "isd": "Itakura-Saito divergence",
@@ -39,6 +41,7 @@ MEASURES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
+    **{f"f1_of_{count}": f"F1, {count} at once" for count in range(1, MOST_VOICES + 1)},
     "f1_with_offsets": "F1 with offsets",
     "frame_note": "frames: note",
     "frame_pitch_class": "frames: pitch class",
@@ -65,6 +68,8 @@ EXPLANATIONS = {
     "instruments.",
     "note": "Octave and pitch both right. Octave errors are sounding frames with the right pitch "
     "class in another octave.",
+    "chord": "Several voices: the notes that are held in a frame, as the keys tell them, over all "
+    "frames and by how many notes there are.",
     "velocity": "Mean absolute error over the matched notes of all files, and that of the best "
     "constant, the median of their true velocities.",
     "classifier": "Principal components, as many as the latent has dimensions, and a multilayer "
@@ -80,7 +85,7 @@ CSV_COLUMNS = ("scope", "name", "modality", "way", "label", "measure", "value") 
 ORDER = {  # of the rows of a table
     "modality": ("signal", "symbol", "notes"),
     "path": PATHS,
-    "label": (*LABELS, NOTE_DYNAMICS, NOTE),
+    "label": (*LABELS, NOTE_DYNAMICS, NOTE, CHORD),
     "measure": tuple(MEASURES),
 }
 Value = float | int | list[list[int]]

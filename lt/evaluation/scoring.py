@@ -26,7 +26,7 @@ from lt.config import AnalysisConfig
 from lt.data.mixing import Batch, Mixer
 from lt.evaluation import metrics
 from lt.evaluation.context import EvaluationContext, open_context
-from lt.evaluation.results import PATHS, Results, Score, Value, placed
+from lt.evaluation.results import CHORD, PATHS, Results, Score, Value, placed
 from lt.labels import N_CLASSES, NOTE, SILENCE, LabelSpace, number_to_note_name
 from lt.models.baselines import ConvSynth
 from lt.models.networks import Symbols
@@ -59,10 +59,13 @@ class SymbolPrediction:
     Attributes:
         classes: (frames, instruments, labels), the most probable ones.
         log_prob: of the true classes, the same shape; None if it is not known.
+        keys: (frames, chordal instruments, keys) bool, which keys sound; None where each instrument
+            has one voice.
     """
 
     classes: np.ndarray
     log_prob: np.ndarray | None
+    keys: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class FramePredictions:
         dynamics_known: (frames,) bool; elsewhere the true dynamics mean nothing and are not scored.
         signal, symbol: predictions by path or baseline.
         means: modality -> posterior means (frames, latent).
+        keys: the true ones, as `SymbolPrediction.keys`.
     """
 
     classes: np.ndarray
@@ -81,6 +85,7 @@ class FramePredictions:
     signal: dict[str, SpectralScores]
     symbol: dict[str, SymbolPrediction]
     means: dict[str, np.ndarray]
+    keys: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,7 @@ def predict_batch(
         {name: _compare(run, batch.target, *pair) for name, pair in signal.items()},
         {name: _read(batch.classes, *pair) for name, pair in symbol.items()},
         {name: getattr(mean, name).posterior.top.mean.cpu().numpy() for name in MODALITIES},
+        _sounding(run.model.sounding_keys(batch.classes)),
     )
 
 
@@ -227,13 +233,22 @@ def _read(classes: Tensor, likely: Symbols, shown: Symbols) -> SymbolPrediction:
     best = torch.stack([group.argmax(dim=-1) for group in shown.probabilities()], dim=1)
     log_prob = likely.log_prob(classes.flatten(1))
     return SymbolPrediction(
-        best.view_as(classes).cpu().numpy(), log_prob.view_as(classes).cpu().numpy()
+        best.view_as(classes).cpu().numpy(),
+        log_prob.view_as(classes).cpu().numpy(),
+        _sounding(shown.key_logits),
     )
+
+
+def _sounding(keys: Tensor | None) -> np.ndarray | None:
+    """Which keys sound, where their log-odds or 0 and 1 are above 0."""
+    return None if keys is None else (keys > 0).cpu().numpy()
 
 
 def concatenated(batches: Sequence[Record]) -> Record:
     """Arrays, or records and dicts of arrays, joined along their first axis."""
     first = batches[0]
+    if first is None:
+        return None
     if isinstance(first, np.ndarray):
         return np.concatenate(batches)
     if isinstance(first, dict):
@@ -255,6 +270,8 @@ def score_frames(space: LabelSpace, predictions: FramePredictions) -> list[Score
         scores += placed(spectral_scores(spectra), path=name)
     for name, symbols in predictions.symbol.items():
         own = symbol_scores(space, predictions.classes, symbols, predictions.dynamics_known)
+        if symbols.keys is not None:
+            own += chord_scores(predictions.keys, symbols.keys)
         scores += placed(own, path=name)
     overall = [score for score in scores if score.path in PATHS]
     baselines = [
@@ -275,13 +292,14 @@ def _instrument_scores(
     """The scores of one instrument's symbols in mixtures."""
     scores = []
     for path in PATHS:
+        symbols = predictions.symbol[path]
         classes, predicted, log_prob = (
             array[:, index : index + 1]
-            for array in (predictions.classes, *vars(predictions.symbol[path]).values())
+            for array in (predictions.classes, symbols.classes, symbols.log_prob)
         )
         scores += placed(
             symbol_scores(
-                replace(space, instruments=(name,)),
+                replace(space, instruments=(name,), voices=()),
                 classes,
                 SymbolPrediction(predicted, log_prob),
                 predictions.dynamics_known,
@@ -354,6 +372,22 @@ def symbol_scores(
             values["confusion"] = counts.tolist()
         scores += [Score(measure, value, label, "symbol") for measure, value in values.items()]
     return scores
+
+
+def chord_scores(truth: np.ndarray, estimated: np.ndarray) -> list[Score]:
+    """Sets of keys (frames, chordal instruments, keys) that sound in a frame: precision, recall and
+    F1 over all frames, F1 of frames by their number of notes, and the false keys by their distance
+    to the nearest true one, from -12 to 12 semitones.
+    """
+    truth, estimated = (keys.reshape(-1, keys.shape[-1]) for keys in (truth, estimated))
+    n_notes = truth.sum(axis=1)
+    values: dict[str, Value] = metrics.set_figures(truth, estimated)
+    for count in range(1, int(n_notes.max(initial=0)) + 1):
+        own = n_notes == count
+        if own.any():
+            values[f"f1_of_{count}"] = metrics.set_figures(truth[own], estimated[own])["f1"]
+    values["false_intervals"] = [metrics.false_intervals(truth, estimated).tolist()]
+    return [Score(measure, value, CHORD, "symbol") for measure, value in values.items()]
 
 
 def _sounding_scores(truth: np.ndarray, estimated: np.ndarray) -> dict[str, float]:

@@ -62,10 +62,12 @@ def occupied_region(run: Run, config: TrajectoryConfig = TrajectoryConfig()) -> 
     """
     sizes = [N_CLASSES[label] for label in run.space.labels] * len(run.space.instruments)
     rng = numpy_rng(0, "latent", 2)
-    classes = torch.from_numpy(rng.integers(0, sizes, (config.n_symbols, len(sizes)))).to(
-        run.device
+    drawn = rng.integers(0, sizes, (config.n_symbols, len(sizes)))
+    ordered = run.space.in_voice_order(
+        drawn.reshape(len(drawn), len(run.space.instruments), len(run.space.labels))
     )
-    per_instrument = classes.unflatten(1, (len(run.space.instruments), -1))
+    per_instrument = torch.from_numpy(ordered).to(run.device)
+    classes = per_instrument.flatten(1)
     points = run.model.encode_symbol(per_instrument).top.mean
     sounds = run.scaler.apply(decode_magnitudes(run, points))
     predicted = run.model.signal_to_symbol(sounds).probabilities()

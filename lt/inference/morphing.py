@@ -189,7 +189,8 @@ def _gliding_notes(run: Run, points: Sequence[Point], weights: np.ndarray) -> np
     """
     if len(run.space.instruments) > 1 or not {"octave", "pitch"} <= set(run.space.labels):
         raise ValueError(
-            "a glide needs a model of one instrument with the labels octave and pitch; "
+            "a glide needs a model of one instrument with one voice and the labels octave and "
+            "pitch; "
             "--glide 0 cross-fades"
         )
     notes = [point.notes(run.space, len(weights)) for point in points]

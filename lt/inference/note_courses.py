@@ -159,7 +159,7 @@ def within_reach(run: Run, classes: Tensor) -> Tensor:
     columns = run.space.note_columns
     result = classes.clone()
     for own, instrument in zip(result.unbind(dim=1), run.space.instruments):
-        learnt = torch.tensor(list(run.settings.learnt[instrument]))
+        learnt = torch.tensor(list(run.settings.learnt[run.space.instrument_of(instrument)]))
         keys = torch.arange(int(learnt.min()) - reach, int(learnt.max()) + reach + 1)
         keys = keys[is_in_range(keys) & ((keys[:, None] - learnt).abs().amin(dim=1) <= reach)]
         octave, pitch = (own[:, column] for column in columns)
@@ -190,7 +190,9 @@ def _age_times(run: Run, classes: np.ndarray) -> AgeTimes:
     if column is None:
         return AgeTimes()
     free = np.flatnonzero(classes[:, column] == ANY_AGE)
-    return run.settings.ages[run.space.instruments[free[0]]] if len(free) else AgeTimes()
+    if not len(free):
+        return AgeTimes()
+    return run.settings.ages[run.space.instrument_of(run.space.instruments[free[0]])]
 
 
 def _moments(

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lt.config import DecoderConfig
+from lt.inference.chord_decoding import chord_notes
 from lt.inference.evidence import note_probabilities, segment_evidence
 from lt.inference.noise import rest_level, standing_out, until_masked, without_clicks
 from lt.inference.onsets import OnsetDetector, Region
@@ -69,14 +70,16 @@ def posteriors_to_tracks(
     posteriors: Posteriors, config: DecoderConfig = DecoderConfig()
 ) -> list[Track]:
     """One track per instrument, with its name and General MIDI program (0 if that is unknown)."""
-    return [
-        Track(
-            name,
-            INSTRUMENTS[name].program if name in INSTRUMENTS else 0,
-            tuple(posteriors_to_notes(posteriors, index, config)),
-        )
-        for index, name in enumerate(posteriors.space.instruments)
-    ]
+    chordal = posteriors.space.chordal
+    tracks = []
+    for part in posteriors.space.parts:
+        if part in chordal:
+            notes = chord_notes(posteriors, chordal.index(part), decoder=config)
+        else:
+            notes = posteriors_to_notes(posteriors, part.voices.start, config)
+        program = INSTRUMENTS[part.name].program if part.name in INSTRUMENTS else 0
+        tracks.append(Track(part.name, program, tuple(notes)))
+    return tracks
 
 
 def posteriors_to_notes(

@@ -46,7 +46,7 @@ from lt.inference.synthesis import (
     tracks_to_events,
 )
 from lt.inference.tracks import arrange
-from lt.labels import REST, LabelSpace, parse_symbols, set_dynamics, transpose
+from lt.labels import REST, LabelSpace, NoteLabels, parse_symbols, set_dynamics, transpose
 from lt.messages import counted
 from lt.midi import Note, Track, quantise, read_performance, write_midi
 from lt.models.learnt import remark_on_unlearnt
@@ -282,8 +282,14 @@ def classes_name(classes: np.ndarray, space: LabelSpace) -> str:
 
 
 def group_name(classes: np.ndarray, space: LabelSpace) -> str:
-    """Classes (instruments, labels) as in the name of a file: `C4-p`, of a mixture `C4-p+rest`."""
-    return "+".join(_symbol_name(own, space) for own in classes)
+    """Classes (instruments, labels) as in the name of a file: `C4-p`, of a mixture `C4-p+rest`, of
+    a chord `C4-p+E4-p`.
+    """
+    names = []
+    for part in space.parts:
+        voices = [_symbol_name(own, space) for own in classes[part.voices]]
+        names += [name for name in voices if name != REST] or [REST]
+    return "+".join(names)
 
 
 def _symbol_name(classes: np.ndarray, space: LabelSpace) -> str:
@@ -313,8 +319,10 @@ def _say_what_was_never_learnt(run: Run, classes: np.ndarray, name: str) -> None
     if not {"octave", "pitch"} <= set(run.space.labels):
         return
     with_dynamics = "dynamics" in run.space.labels
-    for instrument, labels in zip(run.space.instruments, run.space.to_labels(classes)):
-        if remark := remark_on_unlearnt(run.settings.learnt, instrument, labels, with_dynamics):
+    voices = run.space.to_labels(classes)
+    for part in run.space.parts:
+        labels = NoteLabels.from_table(np.concatenate([own.table() for own in voices[part.voices]]))
+        if remark := remark_on_unlearnt(run.settings.learnt, part.name, labels, with_dynamics):
             logger.info("%s: %s", name, remark)
 
 
@@ -325,14 +333,15 @@ def _transformed(classes: np.ndarray, space: LabelSpace, options: PlayOptions) -
 
 def _classes_to_tracks(classes: np.ndarray, space: LabelSpace, seconds: float) -> list[Track]:
     """Classes (groups, instruments, labels), each for `seconds` -> tracks, for a figure."""
-    tracks = []
-    for name, labels in zip(space.instruments, space.to_labels(classes)):
+    voices, tracks = space.to_labels(classes), []
+    for part in space.parts:
         notes = [
             Note(at * seconds, (at + 1) * seconds, int(number), 64)
+            for labels in voices[part.voices]
             for at, number in enumerate(labels.note_number)
             if number >= 0
         ]
-        tracks.append(Track(name, 0, tuple(notes)))
+        tracks.append(Track(part.name, 0, tuple(sorted(notes))))
     return tracks
 
 

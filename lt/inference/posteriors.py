@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import tee
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -69,6 +70,8 @@ class Posteriors:
         fmin: lower edge of the first band in hertz, in a recording at A = 440 Hz.
         symbols: spectra of each instrument's symbols, which tell velocities and whether it is
             struck; none where there are none (see `symbol_spectra`).
+        keys: (model frames, chordal instruments, keys) probability that each key sounds, from C0
+            on; None where each instrument has one voice.
     """
 
     space: LabelSpace
@@ -80,6 +83,7 @@ class Posteriors:
     bands: np.ndarray
     fmin: float
     symbols: tuple[SymbolSpectra, ...] = ()
+    keys: np.ndarray | None = None
 
     def __repr__(self) -> str:
         n_frames = len(self.probabilities[0])
@@ -198,11 +202,11 @@ def analyse_audio(
     config = run.front_end
     transformed = _transform(run, blocks, seconds, progress)
     spectra = _spectra(run, transformed.magnitudes, tuning)
-    probabilities = symbol_probabilities(run, spectra.magnitudes, spectra.tuning, progress)
+    symbols = symbol_probabilities(run, spectra.magnitudes, spectra.tuning, progress)
     bands = transformed.bands
     posteriors = Posteriors(
         run.space,
-        tuple(group.numpy() for group in probabilities),
+        tuple(group.numpy() for group in symbols.groups),
         config.frame_seconds,
         stride(config) * config.hop / config.sample_rate,
         _level_db(transformed.power, stride(config), len(bands)),
@@ -210,6 +214,7 @@ def analyse_audio(
         bands,
         config.fmin * 2 ** (-spectra.tuning / SEMITONES),
         symbol_spectra(run),
+        None if symbols.keys is None else symbols.keys.numpy(),
     )
     return RecordingAnalysis(spectra, posteriors)
 
@@ -331,21 +336,68 @@ def _spectra(run: Run, magnitudes: Tensor, hertz: float | None = None) -> Record
     return RecordingSpectra(magnitudes, tuning)
 
 
+class SymbolProbabilities(NamedTuple):
+    """Probabilities of symbols, on the CPU.
+
+    Attributes:
+        groups: (frames, classes) for each group of `run.space.group_sizes`.
+        keys: (frames, chordal instruments, keys) that each key sounds; None where each instrument
+            has one voice.
+    """
+
+    groups: tuple[Tensor, ...]
+    keys: Tensor | None
+
+
 @torch.no_grad()
 def symbol_probabilities(
     run: Run, magnitudes: Tensor, tuning: float = 0.0, progress: Progress = silent
-) -> tuple[Tensor, ...]:
-    """Class probabilities at the posterior mean.
+) -> SymbolProbabilities:
+    """Probabilities at the posterior mean.
 
     Args:
         magnitudes: (frames, bins) of a recording that is `tuning` semitones above A = 440 Hz.
-
-    Returns:
-        (frames, classes) on the CPU for each group of `run.space.group_sizes`.
     """
     features = _feature_blocks(run, magnitudes, tuning, progress)
-    blocks = [run.model.signal_to_symbol(block).probabilities() for block in features]
-    return tuple(torch.cat(groups).cpu() for groups in zip(*blocks))
+    blocks = [run.model.signal_to_symbol(block) for block in features]
+    groups = [torch.cat(group).cpu() for group in zip(*(own.probabilities() for own in blocks))]
+    if not run.space.chordal:
+        return SymbolProbabilities(tuple(groups), None)
+    keys = torch.cat([block.key_logits.sigmoid() for block in blocks]).cpu()
+    for part, own in zip(run.space.chordal, keys.unbind(dim=1)):
+        columns = slice(*(len(run.space.labels) * n for n in (part.voices.start, part.voices.stop)))
+        groups[columns] = voices_of_keys(own, groups[columns], run.space)
+    return SymbolProbabilities(tuple(groups), keys)
+
+
+def voices_of_keys(keys: Tensor, groups: Sequence[Tensor], space: LabelSpace) -> list[Tensor]:
+    """Class probabilities (frames, classes) of the voices of one instrument from those of its keys:
+    a voice has one of the most probable keys, the lowest first, and is silent where that is not
+    probable. Its other labels are as they were.
+
+    Args:
+        keys: (frames, keys) that each key sounds.
+        groups: (frames, classes) for each label of each voice.
+    """
+    n_labels, rows = len(space.labels), torch.arange(len(keys))
+    probable = keys.topk(len(groups) // n_labels, dim=1)
+    place = probable.indices.where(probable.values > 0.5, torch.tensor(keys.shape[1]))
+    order = place.argsort(dim=1, stable=True)
+    index, sounds = probable.indices.gather(1, order), probable.values.gather(1, order)
+    result = []
+    for number, group in enumerate(groups):
+        column, voice = number % n_labels, number // n_labels
+        own = group.clone()
+        if column in space.note_columns:
+            classes = (index // SEMITONES, index % SEMITONES)[space.note_columns.index(column)]
+            own.zero_()
+            own[rows, classes[:, voice]] = 1.0
+        own[:, -1] = 0.0
+        total = own.sum(dim=1, keepdim=True).clamp_min(torch.finfo(own.dtype).tiny)
+        own = own / total * sounds[:, voice, None]
+        own[:, -1] = 1 - sounds[:, voice]
+        result.append(own)
+    return result
 
 
 def _feature_blocks(

@@ -56,15 +56,16 @@ def symbol_spectra(run: Run) -> tuple[SymbolSpectra, ...]:
     alone = len(space.instruments) == 1 or space.silence
     if not (alone and {"pitch", "dynamics"} <= set(space.labels)):
         return ()
-    learnt = [run.settings.learnt[name] for name in space.instruments]
+    learnt = [run.settings.learnt[part.name] for part in space.parts]
     if any(len(set().union(*table.values())) < 2 for table in learnt):
         return ()
-    return tuple(_spectra(run, index) for index in range(len(space.instruments)))
+    of_parts = [(_spectra(run, part.voices.start), part.n_voices) for part in space.parts]
+    return tuple(spectra for spectra, n_voices in of_parts for _ in range(n_voices))
 
 
 @torch.no_grad()
 def _spectra(run: Run, instrument: int) -> SymbolSpectra:
-    name = run.space.instruments[instrument]
+    name = run.space.instrument_of(run.space.instruments[instrument])
     table = run.settings.learnt[name]
     numbers, dynamics = np.array(sorted(table)), np.array(sorted(set().union(*table.values())))
     times = np.array((run.settings.ages[name].held if run.space.age_column else ()) or (0.0,))

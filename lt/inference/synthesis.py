@@ -79,7 +79,7 @@ def synthesise(
         run: a trained run.
         symbols: note names with dynamics ("A4:mf C5:f rest"), or class numbers in the order of the
             run's labels ("4 9 2 5 0 3"); a string or a list. A run of several instruments takes a
-            symbol per instrument at a time.
+            symbol per instrument at a time, one of several voices chords ("C4:f+E4:mf").
         seconds: duration of each.
         config: iterations, seed, sampling, and the constants of the method.
     Returns:
@@ -168,6 +168,23 @@ def classes_to_events(classes: np.ndarray, seconds: float) -> list[Event]:
     return [Event(index * seconds, seconds, group) for index, group in enumerate(classes)]
 
 
+def single_notes(event: Event, space: LabelSpace) -> list[Event]:
+    """An event divided into its notes, each played by the first voice of its instrument, so that
+    each takes its own course; as it is where each instrument has one voice.
+    """
+    if not space.chordal or is_silent(event.classes, space):
+        return [event]
+    rest = np.tile(space.silence_classes, (len(event.classes), 1))
+    notes = []
+    for part in space.parts:
+        for voice in event.classes[part.voices]:
+            if not (voice == space.silence_classes).all():
+                classes = rest.copy()
+                classes[part.voices.start] = voice
+                notes.append(replace(event, classes=classes))
+    return notes
+
+
 def tracks_to_events(tracks: Sequence[Track], space: LabelSpace) -> list[Event]:
     """Tracks, one per instrument of the space, -> events of one note each in order of onset; the
     other instruments are silent in them.
@@ -181,11 +198,11 @@ def tracks_to_events(tracks: Sequence[Track], space: LabelSpace) -> list[Event]:
             "(train with --zero_extra_class 1)"
         )
     events = []
-    for index, track in enumerate(tracks):
+    for part, track in zip(space.parts, tracks):
         numbers = np.array([note.note_number for note in track.notes], int)
         velocities = np.array([note.velocity for note in track.notes], int)
         labels = [NoteLabels.of_silence(len(track.notes))] * len(space.instruments)
-        labels[index] = NoteLabels.from_notes(numbers, velocity_to_dynamics(velocities))
+        labels[part.voices.start] = NoteLabels.from_notes(numbers, velocity_to_dynamics(velocities))
         events += [
             Event(note.onset, note.offset - note.onset, classes)
             for note, classes in zip(track.notes, space.to_classes(labels))
@@ -251,6 +268,7 @@ def events_to_audio(
             "are played"
         )
     audio = np.zeros(round(end * rate), np.float32)
+    events = [note for event in events for note in single_notes(event, run.space)]
     events = [event for event in events if not is_silent(event.classes, run.space)]
     longest = _until_repeated(events, run.space)
     takes = shared_takes(events, _step(run), config.n_takes)
@@ -425,11 +443,11 @@ def _learnt_classes(run: Run) -> np.ndarray:
     """
     n_instruments = len(run.space.instruments)
     rows = []
-    for index, instrument in enumerate(run.space.instruments):
-        table = run.settings.learnt[instrument]
+    for part in run.space.parts:
+        table = run.settings.learnt[part.name]
         notes = [(number, level) for number, levels in table.items() for level in levels]
         own = NoteLabels.from_notes(*np.array(notes).T)
         others = NoteLabels.of_silence(len(notes)) if run.space.silence else own
-        labels = [own if at == index else others for at in range(n_instruments)]
+        labels = [own if at == part.voices.start else others for at in range(n_instruments)]
         rows.append(run.space.to_classes(labels))
     return np.concatenate(rows)

@@ -57,14 +57,15 @@ def match_tracks(tracks: Sequence[Track], space: LabelSpace) -> Arrangement:
     where none has its name, those that set the instrument's own program. An instrument without any
     gets one of the remaining tracks, by the program that holds where none is set, then in order.
     """
-    if len(space.instruments) == 1:
-        [instrument] = space.instruments
+    names = [part.name for part in space.parts]
+    if len(names) == 1:
+        [instrument] = names
         merged = f"{len(tracks)} tracks merged into one for {instrument}: {_listed(tracks)}"
         remarks = (merged,) if len(tracks) > 1 else ()
         return Arrangement((_merged(instrument, tracks, tracks[0].program),), remarks)
-    programs = {key: INSTRUMENTS[key].program for key in space.instruments if key in INSTRUMENTS}
+    programs = {key: INSTRUMENTS[key].program for key in names if key in INSTRUMENTS}
     unmatched = list(tracks)
-    parts: dict[str, list[Track]] = {instrument: [] for instrument in space.instruments}
+    parts: dict[str, list[Track]] = {instrument: [] for instrument in names}
 
     def give(instrument: str, found: Sequence[Track]) -> None:
         parts[instrument] += found

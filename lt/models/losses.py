@@ -58,6 +58,8 @@ class Targets(NamedTuple):
         played: (batch, features) decoded from symbols.
         combinations: (batch, instruments, labels) that the symbol VAE reconstructs.
         played_weight: factor of the term of the played symbols.
+        keys, combined_keys: (batch, chordal instruments, keys) that sound in `classes` and in
+            `combinations`; None where each instrument has one voice.
     """
 
     signal: Tensor
@@ -65,6 +67,8 @@ class Targets(NamedTuple):
     played: Tensor
     combinations: Tensor
     played_weight: float = 1.0
+    keys: Tensor | None = None
+    combined_keys: Tensor | None = None
 
 
 def loss_weights(config: RunConfig) -> LossTerms:
@@ -98,6 +102,7 @@ def loss_terms(
     regularization_type: str,
     subframes: int = 1,
     group_weights: Tensor | None = None,
+    key_weight: float = 1.0,
     critic: Tensor | None = None,
 ) -> LossTerms:
     """Every term of the loss for a batch.
@@ -108,6 +113,7 @@ def loss_terms(
         regularization_type: the divergence D, "kld" or "l2".
         subframes: spectra in a frame of the decoder, over which the signal's terms are averaged.
         group_weights: (groups,) of the labels in the transfer from signal to symbols; None: 1.
+        key_weight: of the keys in it.
         critic: the adversarial loss of the signal decoder, a scalar.
     """
     labels = targets.classes.flatten(1)
@@ -122,9 +128,11 @@ def loss_terms(
         nll = mean_nll(Normal(played.mean, played.stddev.detach()), targets.played)
         transfer_1 = targets.played_weight / subframes * nll
         transfer_2 = mean_nll(output.symbol_from_signal, labels, group_weights)
+        transfer_2 = transfer_2 + key_weight * _key_nll(output.symbol_from_signal, targets.keys)
     return LossTerms(
         signal_nll=mean_nll(output.signal.px, targets.signal) / subframes,
-        symbol_nll=mean_nll(own.px, targets.combinations.flatten(1)),
+        symbol_nll=mean_nll(own.px, targets.combinations.flatten(1))
+        + _key_nll(own.px, targets.combined_keys),
         signal_kl=sum(kl.sum(dim=-1).mean() for kl in prior_kl(output.signal)),
         symbol_kl=sum(kl.sum(dim=-1).mean() for kl in prior_kl(own)),
         cross_1=divergence(q_signal, q_symbol, regularization_type).mean(),
@@ -144,6 +152,11 @@ def mean_nll(px: Normal | Symbols, x: Tensor, weights: Tensor | None = None) -> 
     """
     nll = _normal_nll(px, x) if isinstance(px, Normal) else -px.log_prob(x)
     return (nll if weights is None else nll * weights).sum(dim=-1).mean()
+
+
+def _key_nll(px: Symbols, keys: Tensor | None) -> Tensor | float:
+    """-log p(keys), summed over keys, averaged over the batch; 0 where there are none."""
+    return 0.0 if keys is None else -px.key_log_prob(keys).mean()
 
 
 def _normal_nll(px: Normal, x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional
 
-from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, N_KEYS
 
 # Adam moves a parameter by its learning rate a step, whatever the gradient: too slowly for a scale
 # that is to fall by an order of magnitude within an epoch.
@@ -35,6 +35,7 @@ EVIDENCE_WIDTH, N_EVIDENCE = 64, 8  # hidden width and outputs of the first netw
 SALIENCE_WIDTH, N_SALIENCE = 32, 4  # of the second
 
 
+SILENT_KEY = -4.0  # initial log-odds of a key: two of 108 sound
 N_BASIS = 128  # spectra relative to the fundamental of which a harmonic decoder combines all
 
 
@@ -54,20 +55,32 @@ class NormalNetwork(nn.Module):
         shared_scale: one learnt scale for each output, the same for all inputs. Where the scale may
             follow the input, it grows at the partials, which then hardly weigh in the likelihood,
             and their means are badly learnt.
+        n_direct: so many of the last inputs also reach the mean by a linear map. A chord is a sum
+            of notes, which hidden layers have to learn for every combination.
     """
 
     def __init__(
-        self, n_in: int, width: int, n_hidden: int, n_out: int, shared_scale: bool = False
+        self,
+        n_in: int,
+        width: int,
+        n_hidden: int,
+        n_out: int,
+        shared_scale: bool = False,
+        n_direct: int = 0,
     ) -> None:
         super().__init__()
         self.hidden = mlp(n_in, width, n_hidden)
         self.mean = nn.Linear(width, n_out)
         self.scale = nn.Parameter(torch.zeros(n_out)) if shared_scale else nn.Linear(width, n_out)
+        self.direct = nn.Linear(n_direct, n_out, bias=False) if n_direct else None
 
     def forward(self, x: Tensor) -> Normal:
         hidden = self.hidden(x)
+        mean = self.mean(hidden)
+        if self.direct is not None:
+            mean = mean + self.direct(x[:, -self.direct.in_features :])
         # float32 even under bf16 autocast: likelihoods sum over hundreds of bins
-        return _normal(self.mean(hidden).float(), self.scale, hidden)
+        return _normal(mean.float(), self.scale, hidden)
 
 
 def _normal(mean: Tensor, scale: Tensor | nn.Linear, hidden: Tensor) -> Normal:
@@ -184,7 +197,8 @@ class HarmonicFront(nn.Module):
             nn.SiLU(),
             nn.Linear(SALIENCE_WIDTH, N_SALIENCE),
         )
-        self.n_out = n_features + len(at) * N_SALIENCE
+        self.n_salience = len(at) * N_SALIENCE
+        self.n_out = n_features + self.n_salience
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_features) -> (batch, n_out)."""
@@ -214,9 +228,12 @@ class Symbols:
 
     Attributes:
         logits: (batch, classes) for each group.
+        key_logits: (batch, chordal instruments, keys) of whether each key sounds, from C0 on; None
+            where each instrument has one voice.
     """
 
     logits: tuple[Tensor, ...]
+    key_logits: Tensor | None = None
 
     def log_prob(self, classes: Tensor) -> Tensor:
         """Log-probability of classes (batch, groups) in nats, for each group: (batch, groups)."""
@@ -233,6 +250,15 @@ class Symbols:
         probability of entry k alone is proportional to its odds exp(logit_k).
         """
         return tuple(logits.softmax(dim=-1) for logits in self.logits)
+
+    def key_log_prob(self, keys: Tensor) -> Tensor:
+        """Log-probability (batch,) of keys (batch, chordal instruments, keys), 1 where they
+        sound.
+        """
+        entries = functional.binary_cross_entropy_with_logits(
+            self.key_logits, keys, reduction="none"
+        )
+        return -entries.flatten(1).sum(dim=1)
 
 
 class CategoricalSymbols(Symbols):
@@ -256,20 +282,38 @@ class BinarySymbols(Symbols):
 
 
 class SymbolNetwork(nn.Module):
-    """MLP with a distribution over symbols as output: (batch, n_in) -> Symbols."""
+    """MLP with a distribution over symbols as output: (batch, n_in) -> Symbols.
+
+    Args:
+        n_chordal: instruments of which each key is decoded by itself.
+    """
 
     def __init__(
-        self, n_in: int, width: int, n_hidden: int, group_sizes: tuple[int, ...], label_type: str
+        self,
+        n_in: int,
+        width: int,
+        n_hidden: int,
+        group_sizes: tuple[int, ...],
+        label_type: str,
+        n_chordal: int = 0,
     ) -> None:
         super().__init__()
         self.hidden = mlp(n_in, width, n_hidden)
         self.logits = nn.Linear(width, sum(group_sizes))
         self.group_sizes = list(group_sizes)
         self.distribution = {"categorical": CategoricalSymbols, "binary": BinarySymbols}[label_type]
+        self.n_chordal, self.keys = n_chordal, None
+        if n_chordal:
+            self.keys = nn.Linear(width + n_in, n_chordal * N_KEYS)
+            nn.init.constant_(self.keys.bias, SILENT_KEY)
 
     def forward(self, x: Tensor) -> Symbols:
-        logits = self.logits(self.hidden(x)).float()
-        return self.distribution(logits.split(self.group_sizes, dim=-1))
+        hidden = self.hidden(x)
+        logits = self.logits(hidden).float().split(self.group_sizes, dim=-1)
+        if self.keys is None:
+            return self.distribution(logits)
+        keys = self.keys(torch.cat([hidden, x], dim=1)).float()
+        return self.distribution(logits, keys.unflatten(1, (self.n_chordal, N_KEYS)))
 
 
 def one_hot(classes: Tensor, group_sizes: tuple[int, ...]) -> Tensor:

@@ -68,9 +68,7 @@ class RunSettings:
     @property
     def space(self) -> LabelSpace:
         """Labels and instruments of the run's models."""
-        return LabelSpace(
-            self.config.labels, self.config.instruments, bool(self.config.zero_extra_class)
-        )
+        return space_of(self.config)
 
     @property
     def subframes(self) -> int:
@@ -122,6 +120,13 @@ class RunSettings:
         )
 
 
+def space_of(config: RunConfig) -> LabelSpace:
+    """Labels and instruments of the models that a config describes."""
+    return LabelSpace.of_voices(
+        config.labels, config.instruments, config.voices_of_each, bool(config.zero_extra_class)
+    )
+
+
 def run_id(config: RunConfig, fingerprint: str) -> str:
     """16 hex digits that identify a run by its settings and the fingerprint of its data."""
     settings = {name: getattr(config, name) for name in fields_with(RunConfig, "identity")}
@@ -146,7 +151,7 @@ def build_model(settings: RunSettings) -> CrossModalVAE:
     if config.decoder == "harmonic":
         output = partial(
             HarmonicOutput,
-            n_instruments=len(config.instruments),
+            n_instruments=len(settings.space.instruments),
             n_subframes=settings.subframes,
             n_bins=scaler.n_bins,
             bins_per_semitone=bins_per_semitone(settings.front_end),

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from lt.labels import FIRST_NOTE_NUMBER, SEMITONES, LabelSpace
+from lt.labels import FIRST_NOTE_NUMBER, FIRST_RELEASE_AGE, N_KEYS, SEMITONES, LabelSpace
 from lt.models.networks import (
     HarmonicFront,
     HarmonicOutput,
@@ -137,6 +137,7 @@ class VAE(nn.Module):
         size: of the latents and hidden layers.
         output: network for p(x|z_1).
         front: input layer of the first encoder.
+        direct: whether the saliences of `front` also reach the first latent by a linear map.
     """
 
     def __init__(
@@ -145,14 +146,16 @@ class VAE(nn.Module):
         size: VAESize,
         output: NormalNetwork | HarmonicOutput | SymbolNetwork,
         front: HarmonicFront | None = None,
+        direct: bool = False,
     ) -> None:
         super().__init__()
         self.dims = size.dims
         self.front = front or nn.Identity()
         inputs = (front.n_out if front else n_in, *size.dims)
+        n_direct = (front.n_salience if front and direct else 0, *(0 for _ in size.dims[1:]))
         self.encoders = nn.ModuleList(
-            NormalNetwork(*layer)
-            for layer in zip(inputs, size.hidden_dims, size.hidden_num, size.dims)
+            NormalNetwork(*layer, n_direct=own)
+            for *layer, own in zip(inputs, size.hidden_dims, size.hidden_num, size.dims, n_direct)
         )
         self.priors = nn.ModuleList(
             NormalNetwork(*layer)
@@ -231,8 +234,10 @@ class CrossModalVAE(nn.Module):
             signal_output = harmonic_output(*signal.bottom)
         else:
             signal_output = NormalNetwork(*signal.bottom, self.n_decoded, shared_scale)
-        self.signal = VAE(n_features, signal, signal_output, front)
-        symbol_output = SymbolNetwork(*symbol.bottom, space.group_sizes, label_type)
+        self.signal = VAE(n_features, signal, signal_output, front, direct=bool(space.chordal))
+        symbol_output = SymbolNetwork(
+            *symbol.bottom, space.group_sizes, label_type, len(space.chordal)
+        )
         self.symbol = VAE(space.width, symbol, symbol_output)
 
     def encode_signal(self, features: Tensor, noise: Noise = None) -> Posterior:
@@ -272,6 +277,24 @@ class CrossModalVAE(nn.Module):
         if classes is not None:
             return self.signal.output(z_bottom, self._notes(classes))
         return self.signal.output(z_bottom, *self._likely_notes(z_top))
+
+    def sounding_keys(self, classes: Tensor) -> Tensor | None:
+        """Classes (batch, instruments, labels) -> (batch, chordal instruments, keys), 1 where a
+        voice holds the key, from its onset to its release as far as the space has ages; None where
+        each instrument has one voice.
+        """
+        chordal = self.space.chordal
+        if not chordal:
+            return None
+        column = self.space.note_columns[0]
+        silent = classes[..., column] == int(self.space.silence_classes[column])
+        if self.space.age_column is not None:
+            silent = silent | (classes[..., self.space.age_column] >= FIRST_RELEASE_AGE)
+        index = (self._notes(classes)[..., 0] - FIRST_NOTE_NUMBER).masked_fill(silent, N_KEYS)
+        keys = torch.zeros(len(classes), len(chordal), N_KEYS + 1, device=classes.device)
+        for own, part in zip(keys.unbind(dim=1), chordal):
+            own.scatter_(1, index[:, part.voices], 1.0)
+        return keys[..., :N_KEYS]
 
     def _notes(self, classes: Tensor) -> Tensor:
         """MIDI numbers (batch, instruments, 1); any for silence."""

@@ -28,11 +28,11 @@ from lt.data.splits import PARTS, Split, split_data
 from lt.devices import device as find_device
 from lt.devices import memory
 from lt.files import check_folder
-from lt.labels import AgeTimes, LabelSpace, octave_pitch_to_note_number
+from lt.labels import AgeTimes, octave_pitch_to_note_number
 from lt.messages import counted
 from lt.models.checkpoints import BEST, RunFolder
 from lt.models.learnt import Table, learnt_table
-from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id
+from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id, space_of
 from lt.progress import Progress, silent
 from lt.training.callbacks import fit_with_callbacks
 from lt.training.distributed import Workers, WriterFailed, join_workers, local_cuda
@@ -90,8 +90,7 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
 
     def prepare() -> tuple[Split, tuple[Scaler, Scaler]]:
         split = split_data(data, config)
-        space = LabelSpace(config.labels, config.instruments, bool(config.zero_extra_class))
-        mixer = Mixer(data, split.frames["train"], space, config, torch.device("cpu"))
+        mixer = Mixer(data, split.frames["train"], space_of(config), config, torch.device("cpu"))
         scalers = fit_scalers(mixer, config)
         if workers.writer:
             folder.make_writable()

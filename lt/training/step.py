@@ -163,9 +163,19 @@ class LossModule(nn.Module):
             else CriticBatch(none, none)
         )
         adversarial = decoder_loss(critic, for_critic.fake) if critic else None
+        targets = targets._replace(
+            keys=self.model.sounding_keys(targets.classes),
+            combined_keys=self.model.sounding_keys(targets.combinations),
+        )
         divergence = self.config.regularization_type
         terms = loss_terms(
-            output, targets, divergence, self.subframes, self.group_weights, adversarial
+            output,
+            targets,
+            divergence,
+            self.subframes,
+            self.group_weights,
+            self.config.key_weight,
+            adversarial,
         )
         return Losses(
             total_loss(terms, self.weights),

@@ -57,7 +57,7 @@ def test_nothing_switched_on_changes_nothing():
     assert torch.equal(augmentation().add_ringing(spectra(), spectra(), rng()), spectra())
     assert torch.equal(augmentation().add_reverb(spectra(), [spectra()], rng()), spectra())
     torch.testing.assert_close(other_timbre(spectra()), spectra())
-    steps, detuning = augmentation().shifts(torch.arange(60, 70), rng())
+    steps, detuning = augmentation().shifts(torch.arange(60, 70)[:, None], rng())
     assert not steps.any() and not detuning.any()
 
 
@@ -148,7 +148,7 @@ def test_the_same_generator_gives_the_same_sound():
 @pytest.mark.parametrize("most", [1, 3])
 def test_transposed_notes_stay_within_the_labels_range(most):
     numbers = torch.tensor([FIRST_NOTE_NUMBER, 60, LAST_NOTE_NUMBER]).repeat(200)
-    steps, detuning = augmentation(transpose=most, detune=0.3).shifts(numbers, rng())
+    steps, detuning = augmentation(transpose=most, detune=0.3).shifts(numbers[:, None], rng())
     moved = (numbers + steps).view(-1, 3)
     assert moved.min() == FIRST_NOTE_NUMBER and moved.max() == LAST_NOTE_NUMBER
     assert set((moved[:, 1] - 60).tolist()) == set(range(-most, most + 1))

@@ -70,7 +70,8 @@ def test_every_frame_is_compared_with_the_midi(run, tmp_path):
     truth = run.space.to_classes([notes_to_labels(NOTES, n_frames, FRAME / RATE)])
     np.testing.assert_array_equal(result.predictions.classes, truth)
     predicted = np.stack(
-        [group.argmax(dim=1) for group in symbol_probabilities(run, whole(run, pair))], axis=1
+        [group.argmax(dim=1) for group in symbol_probabilities(run, whole(run, pair)).groups],
+        axis=1,
     )
     np.testing.assert_array_equal(result.predictions.symbol["transfer"].classes[:, 0], predicted)
     assert set(result.predictions.symbol) == {"reconstruction", "transfer"}

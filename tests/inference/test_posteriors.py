@@ -13,8 +13,15 @@ from lt.audio.io import to_peak, write_audio
 from lt.config import SpectralConfig
 from lt.inference.note_decoding import transcribe
 from lt.inference.onsets import partial_bands
-from lt.inference.posteriors import _semitone_bands, analyse_audio, encode, stride
+from lt.inference.posteriors import (
+    _semitone_bands,
+    analyse_audio,
+    encode,
+    stride,
+    voices_of_keys,
+)
 from lt.inference.synthesis import reconstruct
+from lt.labels import N_KEYS, LabelSpace
 from lt.models.runs import load_run
 
 RATE = 22050
@@ -154,3 +161,17 @@ def test_progress_counts_the_frames(run, tmp_path, monkeypatch):
     assert len(CountingBar.shown) == 4
     for bar, total, unit in CountingBar.shown:
         assert (bar.done, total, unit) == (n_frames, n_frames, "frame")
+
+
+def test_voices_have_the_most_probable_keys_from_the_lowest_on():
+    space = LabelSpace.of_voices(("octave", "pitch", "dynamics"), ("Piano",), (3,))
+    keys = torch.full((2, N_KEYS), 0.01)
+    keys[0, [67 - 12, 60 - 12]] = torch.tensor([0.9, 0.8])
+    groups = [torch.full((2, size), 1 / size) for size in space.group_sizes]
+    voices = voices_of_keys(keys, groups, space)
+    classes = np.stack([own.argmax(dim=1).numpy() for own in voices], axis=1)
+    labels = space.to_labels(classes.reshape(2, 3, 3))
+    assert [own.note_number.tolist() for own in labels] == [[60, -1], [67, -1], [-1, -1]]
+    for own in voices:
+        torch.testing.assert_close(own.sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(voices[0][0, 4], torch.tensor(0.8))

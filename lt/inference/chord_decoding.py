@@ -1,0 +1,373 @@
+"""Decoding of chords: from the probability that each key sounds to notes that overlap.
+
+A hidden Markov model of two states for each key finds when it sounds (`sounding_keys`). Within such
+a region, onsets are where the level rises in the bands of the key's partials that no note excites
+which sounded before, or near there where the whole sound is struck. A region that begins without a
+rise goes on a note that was lost for a moment; a rise within a region is a repeated note. A note
+ends where its level falls fast, shortly before the key is silent. A note that begins with a lower
+one, of which it may be a partial, must be sure.
+
+Constants are fields of `lt.config.ChordConfig`. Names: `keys: (model frames, keys)` from C0 on;
+other frames are those of the fine grid of `lt.inference.posteriors`.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from lt.config import ChordConfig, DecoderConfig
+from lt.inference.onsets import OnsetDetector, Region, partial_bands
+from lt.inference.posteriors import Posteriors
+from lt.inference.velocities import note_velocities
+from lt.labels import FIRST_NOTE_NUMBER, SILENCE
+from lt.midi import Note
+
+logger = logging.getLogger(__name__)
+
+TINY = 1e-6  # magnitude below all levels
+PARTIALS = (12, 19, 24, 28, 31, 34, 36)  # semitones from a note to its partials
+OVERLAP = 0.1  # s, of a note with the next that means nothing: ends are not exact
+
+
+def chord_notes(
+    posteriors: Posteriors,
+    instrument: int,
+    config: ChordConfig = ChordConfig(),
+    decoder: DecoderConfig = DecoderConfig(),
+) -> list[Note]:
+    """The notes of an instrument with several voices, in order of onset.
+
+    Args:
+        instrument: index among the chordal instruments of the space.
+    """
+    part = posteriors.space.chordal[instrument]
+    regions = _regions(_Recording(posteriors, instrument, config))
+    regions = _loudest(regions, part.n_voices, posteriors)
+    velocities = _velocities(regions, posteriors, part.voices, decoder)
+    step = posteriors.step
+    return sorted(
+        Note(region.start * step, region.end * step, region.note_number, velocity)
+        for region, velocity in zip(regions, velocities)
+    )
+
+
+def sounding_keys(probabilities: np.ndarray, config: ChordConfig) -> np.ndarray:
+    """Whether each key sounds, (model frames, keys) bool: the most probable path of each through
+    two states, by Viterbi decoding of all keys at once.
+    """
+    clipped = probabilities.astype(np.float64).clip(1e-9, 1 - 1e-9)
+    evidence = np.log(clipped / (1 - clipped)).clip(-config.most_evidence, config.most_evidence)
+    # the advantage of sounding over silence is all that counts
+    advantage = np.full(evidence.shape[1], -config.change)
+    history = np.empty_like(evidence)
+    for frame, own in enumerate(evidence):
+        advantage = advantage.clip(-config.change, config.change) + own
+        history[frame] = advantage
+    sounding = np.empty(evidence.shape, bool)
+    state = history[-1] > 0 if len(history) else np.zeros(evidence.shape[1], bool)
+    for frame in range(len(evidence) - 1, -1, -1):
+        sounding[frame] = state
+        if frame:
+            before = history[frame - 1]
+            state = np.where(state, before > -config.change, before > config.change)
+    return sounding
+
+
+# --- when each key sounds ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recording as the decoder of one chordal instrument sees it."""
+
+    posteriors: Posteriors
+    instrument: int
+    config: ChordConfig
+
+    @cached_property
+    def sounding(self) -> np.ndarray:
+        """(model frames, keys) bool; nothing sounds where the recording is silent."""
+        posteriors = self.posteriors
+        quietest = posteriors.clear_db.max(initial=-np.inf) + self.config.quietest_db
+        loud = np.bincount(
+            posteriors.model_frames,
+            posteriors.clear_db >= quietest,
+            minlength=len(posteriors.probabilities[0]),
+        )
+        keys = posteriors.keys[:, self.instrument]
+        return sounding_keys(np.where(loud[:, None] > 0, keys, 0.0), self.config)
+
+    def frames(self, seconds: float) -> int:
+        """Seconds as a number of fine frames, at least one."""
+        return max(1, round(seconds / self.posteriors.step))
+
+    def fine(self, model_frame: int) -> int:
+        """First fine frame of a model frame."""
+        at = model_frame * self.posteriors.frame_seconds / self.posteriors.step
+        return min(len(self.posteriors), round(at))
+
+    @cached_property
+    def excited(self) -> dict[int, np.ndarray]:
+        """Bands that each key excites, and those beside them."""
+        n_bands = self.posteriors.bands.shape[1]
+        return {
+            key: np.unique(
+                (
+                    partial_bands(key + FIRST_NOTE_NUMBER, self.posteriors.fmin, n_bands, 16)[
+                        :, None
+                    ]
+                    + (-1, 0, 1)
+                ).clip(0, n_bands - 1)
+            )
+            for key in np.flatnonzero(self.sounding.any(axis=0)).tolist()
+        }
+
+    def own_bands(self, key: int, others: Sequence[int]) -> np.ndarray:
+        """Bands of a key's partials that none of the `others` excites; all if there are none."""
+        config, posteriors = self.config, self.posteriors
+        number, n_bands = key + FIRST_NOTE_NUMBER, posteriors.bands.shape[1]
+        bands = partial_bands(
+            number, posteriors.fmin, n_bands, config.n_partials, config.lowest_partial_hz
+        )
+        free = bands
+        for other in others:
+            free = np.setdiff1d(free, self.excited[other])
+        return free if len(free) else bands
+
+    def magnitude(self, bands: np.ndarray, start: int, end: int) -> np.ndarray:
+        """(frames,) magnitude in some bands."""
+        own = self.posteriors.bands[start:end, bands].astype(np.float32)
+        return np.sqrt(np.square(own).sum(axis=1)) + TINY
+
+
+def _regions(recording: _Recording) -> list[Region]:
+    """The notes of all keys."""
+    sounding = recording.sounding
+    edges = np.diff(sounding.astype(np.int8), axis=0, prepend=0, append=0)
+    notes = []
+    for key in np.flatnonzero(sounding.any(axis=0)).tolist():
+        spans = zip(np.flatnonzero(edges[:, key] > 0), np.flatnonzero(edges[:, key] < 0))
+        notes += _notes_of_key(recording, key, list(spans))
+    shortest = recording.config.shortest_note / recording.posteriors.step
+    kept = [note for note in notes if note.end - note.start >= shortest]
+    kept = sorted(kept, key=lambda note: (note.start, note.note_number))
+    starts, near = [note.start for note in kept], recording.frames(recording.config.together)
+    return [
+        note
+        for note in kept
+        if not _is_overtone(
+            recording,
+            note,
+            kept[bisect_left(starts, note.start - near) : bisect_right(starts, note.start + near)],
+        )
+    ]
+
+
+def _is_overtone(recording: _Recording, note: Region, together: Sequence[Region]) -> bool:
+    """Whether a note is but a partial of a lower one among those that begin with it: its key is
+    neither sure nor surer than the other's.
+    """
+    if _certainty(recording, note) >= recording.config.sure:
+        return False
+    return any(
+        note.note_number - other.note_number in PARTIALS
+        and _certainty(recording, other) > _certainty(recording, note)
+        for other in together
+    )
+
+
+def _certainty(recording: _Recording, note: Region) -> float:
+    """Mean probability of a note's key in its first moments."""
+    posteriors = recording.posteriors
+    end = min(note.end, note.start + recording.frames(recording.config.first_moments))
+    frames = posteriors.model_frames[note.start : max(end, note.start + 1)]
+    key = note.note_number - FIRST_NOTE_NUMBER
+    return float(posteriors.keys[frames, recording.instrument, key].mean())
+
+
+def _notes_of_key(
+    recording: _Recording, key: int, spans: Sequence[tuple[int, int]]
+) -> list[Region]:
+    """The notes of one key, that sounds in `spans` of model frames."""
+    config, notes = recording.config, []
+    for first, last in spans:
+        start, end = recording.fine(first), recording.fine(last)
+        onset, rise_db = _onset(recording, key, first, start, end)
+        joins = notes and start - notes[-1].end <= recording.frames(config.joined)
+        if joins and rise_db < config.onset_db:
+            notes[-1] = replace(notes[-1], end=end)
+            continue
+        if notes and onset < notes[-1].end:
+            notes[-1] = replace(notes[-1], end=onset)
+        repeats = (_stroke(recording, at) for at in _repeats(recording, key, onset, end))
+        starts = [onset, *(at for at in repeats if onset < at < end)]
+        for begin, until in zip(starts, [*starts[1:], end]):
+            notes.append(Region(key + FIRST_NOTE_NUMBER, begin, until))
+    return [_released(recording, key, note) for note in notes]
+
+
+def _onset(recording: _Recording, key: int, first: int, start: int, end: int) -> tuple[int, float]:
+    """The first frame of a note that is heard from frame `start` on, model frame `first`, and the
+    decibels by which its level rises there.
+    """
+    config = recording.config
+    back = max(0, first - 3)
+    before_it = np.flatnonzero(
+        recording.sounding[back : first + 1].all(axis=0) & _but(recording, key)
+    )
+    bands = recording.own_bands(key, before_it.tolist())
+    begin = max(0, start - recording.frames(config.search_before))
+    until = min(end, start + recording.frames(config.search_after))
+    level = recording.magnitude(bands, begin, max(until, begin + 2))
+    rise = recording.frames(config.rise)
+    if len(level) <= rise:
+        return start, 0.0
+    rises = 20 * np.log10(level[rise:] / level[:-rise])
+    steepest = int((level[rise:] - level[:-rise]).argmax())
+    after = level[steepest : steepest + rise + recording.frames(config.attack)].max()
+    low = level[max(0, steepest - rise) : steepest + 1].min()
+    threshold = low + config.half_rise * (after - low)
+    above = np.flatnonzero(level[steepest:] >= threshold)
+    onset = begin + steepest + (int(above[0]) if len(above) else 0)
+    return min(_stroke(recording, onset), max(end - 1, 0)), float(rises[steepest])
+
+
+def _stroke(recording: _Recording, onset: int) -> int:
+    """The frame near an onset at which the level of the whole sound rises fastest, if it does:
+    bands ring before a stroke as after it.
+    """
+    config, within = recording.config, recording.frames(recording.config.stroke)
+    begin = max(0, onset - recording.frames(config.stroke_before))
+    level_db = recording.posteriors.level_db[begin : onset + recording.frames(config.stroke_after)]
+    rises = level_db[within:] - level_db[:-within]
+    if not len(rises) or rises.max() < config.stroke_db:
+        return onset
+    at = int(rises.argmax())
+    return begin + at + int(np.diff(level_db[at : at + within + 1]).argmax()) + 1
+
+
+def _but(recording: _Recording, key: int) -> np.ndarray:
+    others = np.ones(recording.sounding.shape[1], bool)
+    others[key] = False
+    return others
+
+
+def _repeats(recording: _Recording, key: int, onset: int, end: int) -> list[int]:
+    """Frames at which a note is struck again before `end`: the level of its own bands rises fast in
+    bands that no note that begins there excites.
+    """
+    config = recording.config
+    rise = recording.frames(config.rise)
+    everything = recording.own_bands(key, ())
+    if end - onset <= rise + 2:
+        return []
+    level_db = 20 * np.log10(recording.magnitude(everything, onset, end))
+    rises = level_db[rise:] - level_db[:-rise]
+    distance = recording.frames(config.shortest_repeat)
+    found = []
+    for peak in find_peaks(rises, height=config.repeat_db, distance=distance)[0].tolist():
+        at = onset + peak + rise // 2
+        if min(at - onset, end - at) < distance:
+            continue
+        others = _sounding_others(recording, key, at - 2 * rise, at + 2 * rise)
+        bands = recording.own_bands(key, others)
+        own = 20 * np.log10(recording.magnitude(bands, onset + peak, onset + peak + rise + 1))
+        if own[-1] - own[0] >= config.repeat_db:
+            found.append(at)
+    return found
+
+
+def _sounding_others(recording: _Recording, key: int, start: int, end: int) -> list[int]:
+    """The other keys that sound anywhere in fine frames [start, end)."""
+    frames = recording.posteriors.model_frames
+    first, last = frames[max(0, start)], frames[min(end, len(frames) - 1)]
+    near = recording.sounding[first : last + 1].any(axis=0) & _but(recording, key)
+    return np.flatnonzero(near).tolist()
+
+
+def _released(recording: _Recording, key: int, note: Region) -> Region:
+    """A note that ends where its level falls fast, shortly before its key is silent."""
+    config = recording.config
+    begin = max(note.start + 1, note.end - recording.frames(config.release))
+    fall = recording.frames(config.fall)
+    bands = recording.own_bands(key, _sounding_others(recording, key, begin, note.end))
+    level_db = 20 * np.log10(recording.magnitude(bands, begin, note.end))
+    falls = level_db[:-fall] - level_db[fall:]
+    released = np.flatnonzero(falls >= config.offset_db)
+    if not len(released):
+        return note
+    steepest = int(released[0]) + int(falls[released[0] : released[0] + fall].argmax())
+    return replace(note, end=begin + steepest + fall // 2 + 1)
+
+
+# --- voices --------------------------------------------------------------------------------------
+
+
+def _loudest(regions: Sequence[Region], n_voices: int, posteriors: Posteriors) -> list[Region]:
+    """Regions of which at most `n_voices` sound at once: notes are cut that are about to end, else
+    the softest.
+    """
+    overlap = OVERLAP / posteriors.step
+    kept: list[Region] = []
+    active: list[int] = []  # of those kept, the ones that still sound
+    n_left_out = 0
+    for region in regions:
+        active = [index for index in active if kept[index].end > region.start]
+        kept.append(region)
+        active.append(len(kept) - 1)
+        if len(active) <= n_voices:
+            continue
+        cut = min(active, key=lambda index: kept[index].end)
+        if kept[cut].end - region.start > overlap:
+            cut = min(active, key=lambda index: _loudness(kept[index], region, posteriors))
+            n_left_out += 1
+        active.remove(cut)
+        kept[cut] = replace(kept[cut], end=region.start)
+    if n_left_out:
+        logger.info(
+            "more than %d notes at once in %d places: the loudest are kept", n_voices, n_left_out
+        )
+    return [region for region in kept if region.end > region.start]
+
+
+def _loudness(own: Region, at: Region, posteriors: Posteriors) -> float:
+    """Magnitude of the fundamental and its octave at a region's start."""
+    bands = partial_bands(own.note_number, posteriors.fmin, posteriors.bands.shape[1], 2)
+    frames = posteriors.bands[at.start : at.start + 16, bands].astype(np.float32)
+    return float(frames.max(initial=0.0))
+
+
+def _velocities(
+    regions: Sequence[Region], posteriors: Posteriors, voices: slice, decoder: DecoderConfig
+) -> list[int]:
+    """Velocity of each region. The notes are laid into lines without overlap, and those of a line
+    are measured in bands that the others leave free.
+    """
+    lines: list[list[int]] = []
+    for index, region in enumerate(regions):
+        free = (own for own in lines if regions[own[-1]].end <= region.start)
+        line = next(free, None)
+        if line is None:
+            lines.append(line := [])
+        line.append(index)
+    numbers = []
+    for line in lines:
+        own = np.full(len(posteriors), SILENCE)
+        for index in line:
+            own[regions[index].start : regions[index].end] = regions[index].note_number
+        numbers.append(own)
+    velocities = [0] * len(regions)
+    for at, line in enumerate(lines):
+        others = numbers[:at] + numbers[at + 1 :]
+        detector = OnsetDetector(posteriors, voices.start, others, decoder)
+        found = note_velocities([regions[index] for index in line], detector)
+        for index, velocity in zip(line, found):
+            velocities[index] = int(velocity)
+    return velocities

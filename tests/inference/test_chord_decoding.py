@@ -1,0 +1,97 @@
+"""Decoding of chords: keys over time to notes that overlap."""
+
+import itertools
+import logging
+
+import numpy as np
+import pytest
+
+from lt.config import ChordConfig
+from lt.inference.chord_decoding import chord_notes, sounding_keys
+from lt.inference.onsets import partial_bands
+from lt.inference.posteriors import Posteriors
+from lt.labels import FIRST_NOTE_NUMBER, N_KEYS, LabelSpace
+
+STEP, FRAME = 0.0058, 0.032
+FMIN, N_BANDS = 30.0, 102
+SPACE = LabelSpace.of_voices(("octave", "pitch"), ("Piano",), (3,))
+
+
+def heard(notes, seconds, space=SPACE):
+    """Posteriors of notes (onset, offset, number) that are struck, decay and are damped."""
+    times = np.arange(round(seconds / STEP)) * STEP
+    power = np.full((len(times), N_BANDS), 1e-12)
+    middles = (np.arange(round(seconds / FRAME)) + 0.5) * FRAME
+    keys = np.full((len(middles), 1, N_KEYS), 0.01)
+    for onset, offset, number in notes:
+        course = np.where(times < onset, 0.0, np.exp(-2 * (times - onset)))
+        course = course * np.where(times > offset, np.exp(-80 * (times - offset)), 1.0)
+        bands = partial_bands(number, FMIN, N_BANDS, 8)
+        power[:, bands] += np.square(course)[:, None] / np.arange(1, len(bands) + 1)
+        keys[(middles >= onset) & (middles < offset), 0, number - FIRST_NOTE_NUMBER] = 0.99
+    level_db = 10 * np.log10(power.sum(axis=1))
+    silent = tuple(
+        np.full((len(middles), size), 1 / size, np.float32) for size in space.group_sizes
+    )
+    bands = np.sqrt(power).astype(np.float16)
+    return Posteriors(space, silent, FRAME, STEP, level_db, level_db, bands, FMIN, keys=keys)
+
+
+def assert_notes(found, expected, onset=0.03, offset=0.08):
+    found = sorted(found, key=lambda note: (round(note.onset, 1), note.note_number))
+    assert [note.note_number for note in found] == [number for *_, number in expected]
+    for note, (start, end, _) in zip(found, expected):
+        assert note.onset == pytest.approx(start, abs=onset)
+        assert note.offset == pytest.approx(end, abs=offset)
+
+
+def test_a_key_follows_the_most_probable_of_all_paths():
+    rng = np.random.default_rng(0)
+    probabilities, config = rng.random((9, 5)), ChordConfig(change=1.0)
+    found = sounding_keys(probabilities, config)
+    odds = np.log(probabilities / (1 - probabilities)).clip(
+        -config.most_evidence, config.most_evidence
+    )
+
+    def score(path, own):
+        changes = np.abs(np.diff(np.concatenate([[0], path]))).sum()
+        return np.dot(path, own) - config.change * changes
+
+    for key in range(5):
+        paths = np.array(list(itertools.product([0, 1], repeat=9)))
+        best = max(paths, key=lambda path: score(path, odds[:, key]))
+        assert found[:, key].tolist() == best.astype(bool).tolist()
+
+
+def test_a_chord_and_a_melody_above_a_held_note():
+    notes = [(0.3, 1.9, 48), (0.3, 0.9, 64), (0.3, 0.9, 67), (1.0, 1.6, 65)]
+    assert_notes(chord_notes(heard(notes, 2.4), 0), notes)
+
+
+def test_a_held_note_is_not_broken_by_new_ones():
+    notes = [(0.2, 2.2, 48), (0.7, 1.1, 60), (1.2, 1.6, 67)]
+    assert_notes(chord_notes(heard(notes, 2.6), 0), notes)
+
+
+def test_a_repeated_note_is_struck_twice():
+    notes = [(0.2, 0.8, 60), (0.8, 1.4, 60)]
+    assert_notes(chord_notes(heard(notes, 1.8), 0), notes)
+
+
+def test_a_note_that_is_lost_for_a_moment_goes_on():
+    posteriors = heard([(0.2, 1.6, 60)], 2.0)
+    posteriors.keys[22:26] = 0.01
+    assert_notes(chord_notes(posteriors, 0), [(0.2, 1.6, 60)])
+
+
+def test_of_more_notes_than_voices_the_loudest_are_kept_and_it_is_said_once(caplog):
+    caplog.set_level(logging.INFO)
+    notes = [(0.2 + 0.4 * index, 3.0, 48 + 5 * index) for index in range(5)]
+    found = chord_notes(heard(notes, 3.4), 0)
+    for time in np.arange(0.1, 3.4, 0.05):
+        assert sum(note.onset <= time < note.offset for note in found) <= 3
+    assert len(found) >= 3 and caplog.text.count("more than 3 notes at once") == 1
+
+
+def test_silence_has_no_notes():
+    assert chord_notes(heard([], 1.0), 0) == []
