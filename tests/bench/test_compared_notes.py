@@ -33,9 +33,16 @@ def test_a_recorded_note_begins_at_its_onset_and_has_its_length(data, folder):
         assert cn.own_length(sound) == pytest.approx(seconds, abs=0.04)
 
 
-def test_a_source_that_is_missing_is_named(data):
-    with pytest.raises(FileNotFoundError, match="flute_A4_15_forte.*--sources"):
-        cn.recorded_note(data, notes_named(data, "A4_15_forte")[0])
+def test_a_source_is_found_where_it_was_and_named_where_it_is_missing(data, folder):
+    (note,) = notes_named(data, "A4_15_forte")
+    assert len(cn.recorded_note(data, note).audio)
+    (source,) = folder.rglob("*A4_15_forte*")
+    moved = source.rename(source.with_suffix(".moved"))
+    try:
+        with pytest.raises(FileNotFoundError, match="flute_A4_15_forte.*--sources"):
+            cn.recorded_note(data, note)
+    finally:
+        moved.rename(source)
 
 
 def test_a_rendered_note_has_its_release(font_set):
