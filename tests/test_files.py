@@ -29,6 +29,18 @@ def test_a_file_appears_whole_under_its_own_name(tmp_path):
     assert names(target.parent) == [target.name]
 
 
+@pytest.mark.fault("kill")
+def test_whoever_reads_the_old_file_keeps_it_whole(tmp_path):
+    """It is replaced, not written over: no moment shows a part of the new one."""
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with open(target) as reader:
+        with files.atomic_path(target) as temporary:
+            temporary.write_text("new and longer")
+        assert reader.read() == "old"
+    assert target.read_text() == "new and longer"
+
+
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")

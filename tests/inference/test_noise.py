@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lt.config import DecoderConfig
-from lt.inference.noise import note_share, rest_level, without_clicks
+from lt.inference.noise import note_share, rest_level, until_masked, without_clicks
 from lt.inference.note_decoding import posteriors_to_notes
 from lt.inference.onsets import OnsetDetector, Region, partial_bands
 from lt.inference.posteriors import Posteriors
@@ -80,6 +80,16 @@ def test_a_note_ends_where_only_noise_is_left(below_db):
     [note] = posteriors_to_notes(heard_everywhere(69, bands, level_db))
     assert note.note_number == 69
     assert abs(note.offset - 2) < 0.1
+
+
+@pytest.mark.fault("odd input")
+def test_noise_as_loud_as_the_note_before_ends_it():
+    """Only the bands tell: the level does not fall."""
+    n_frames, held = 600, 300
+    bands = np.where(np.arange(n_frames)[:, None] < held, tone(69), hiss(n_frames, 0.05))
+    posteriors = heard_everywhere(69, bands, np.full(n_frames, -20.0))
+    [note] = until_masked([Region(69, 0, n_frames)], OnsetDetector(posteriors))
+    assert abs(note.end - held) < 10
 
 
 def test_noise_is_measured_in_rests():
