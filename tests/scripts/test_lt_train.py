@@ -179,7 +179,10 @@ def test_save_seconds_holds(lt_train, run, no_figures, monkeypatch):
     monkeypatch.setattr(
         training.RunFolder,
         "save",
-        lambda self, tag, state: (saved.append((tag, state.epoch)), save(self, tag, state)),
+        lambda self, state, *tags: (
+            saved.extend((tag, state.epoch) for tag in tags),
+            save(self, state, *tags),
+        ),
     )
     lt_train("--epochs 7 --save_epochs 5 --save_seconds 1000")
     assert [epoch for tag, epoch in saved if tag == "last"] == [1, 5, 7]
