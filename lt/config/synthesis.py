@@ -51,7 +51,7 @@ class SynthesisConfig:
     settled_db: float = constant(
         1.0,
         "dB an iteration",
-        "recordings: within 0.1 dB of the log-spectral distance of 15 iterations after 2 to 4",
+        "recordings: within 0.12 dB of the log-spectral distance of 15 iterations after 2",
     )
     spread: float = constant(
         0.3, "posterior standard deviations", "largest at which levels still rise with dynamics"

@@ -3,8 +3,9 @@
 Three passes for each instrument. First the recording is divided into segments, and a hidden Markov
 model (Viterbi decoding) finds the most probable sequence of notes and silence through them
 (`decode_regions`). Then the onset of each note is refined (`refine_onsets`). Then repeated notes
-are separated and offsets are refined (`refine_offsets`). Velocities are those of
-`lt.inference.velocities`.
+are separated and offsets are refined (`refine_offsets`). What noise masks is left
+out on the way (`lt.inference.noise`), a vibrato joined (`lt.inference.vibrato`). Velocities are
+those of `lt.inference.velocities`, chords those of `lt.inference.chord_decoding`.
 
 Segments are found in the level after the high-pass, since low-frequency noise would fill rests and
 dips. Onsets and offsets are read from the level of the whole sound, because aligned references are
@@ -30,9 +31,7 @@ from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.inference.velocities import note_velocities
 from lt.inference.vibrato import join_vibrato
-from lt.labels import (
-    SILENCE,
-)
+from lt.labels import SILENCE
 from lt.midi import INSTRUMENTS, Note, Track
 from lt.models.runs import Run
 from lt.progress import Progress, silent
