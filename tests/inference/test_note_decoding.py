@@ -4,6 +4,7 @@ are.
 
 import warnings
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -449,6 +450,17 @@ def test_a_path_stays_where_it_is_unless_the_evidence_is_strong():
     assert (decode_states(states, 0.99) == 0).all()
     states[40:60] = [0.1, 0.8, 0.1]
     assert (decode_states(states, 0.99)[40:60] == 1).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("stay", [1 / 3, 0.9, 0.999])
+def test_of_all_paths_the_most_probable_is_found(seed, stay):
+    states = np.random.default_rng(seed).dirichlet(np.full(3, 0.3), 7)
+    paths = np.array(list(product(range(3), repeat=7)))
+    emitted = np.log(states[np.arange(7), paths]).sum(axis=1)
+    stays = (np.diff(paths, axis=1) == 0).sum(axis=1)
+    scores = emitted + stays * np.log(stay) + (6 - stays) * np.log((1 - stay) / 2)
+    assert (decode_states(states, stay) == paths[scores.argmax()]).all()
 
 
 def test_a_note_that_begins_as_the_sound_ends_begins_there():
