@@ -131,6 +131,12 @@ def dynamics_class(text: str) -> int:
     return classes[text]
 
 
+def known_instruments(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Names of instruments as they are known, found without regard to case; others as they are."""
+    own = {name.casefold(): name for name in reversed(known)} | {name: name for name in known}
+    return tuple(own.get(name, own.get(name.casefold(), name)) for name in names)
+
+
 # --- labels by name, and classes ------------------------------------------------------------------
 
 

@@ -1,9 +1,9 @@
 """The frame of the transform: its bands, their windows and their dual windows.
 
-The nsgt library (Thomas Grill) makes the constant-Q frame of one slice, which is kept as plain
-arrays. A window or a dual is real, on the FFT bins of the slice, by rising frequency; the window of
-band b covers the bins `positions[b] - len // 2 + (0, 1, ..., len - 1)`. Duals are for
-`n_coefficients` coefficients.
+The nsgt library (Thomas Grill) makes the constant-Q frame of one slice; where it is not installed,
+`nsgt_wrap.windows` makes the same. A window or a dual is real, on the FFT bins of the slice, by
+rising frequency; the window of band b covers the bins
+`positions[b] - len // 2 + (0, 1, ..., len - 1)`. Duals are for `n_coefficients` coefficients.
 
 Names: a band (of the frame) and a bin (of the axis of the spectrogram) are the same; `hop` is
 samples per coefficient.
@@ -15,12 +15,14 @@ import math
 import threading
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from nsgt_wrap.windows import dual_windows, windows_and_centres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,10 +107,9 @@ class NSGTDesign:
 
     @property
     def frame(self) -> Frame:
-        """Windows, duals and positions from the nsgt library, computed once a design.
+        """Windows, duals and positions, computed once a design.
 
         Raises:
-            ImportError: nsgt is missing.
             ValueError: a window needs more coefficients than the hop gives.
         """
         return _frame(self)
@@ -116,8 +117,38 @@ class NSGTDesign:
 
 @lru_cache(maxsize=8)
 def _frame(design: NSGTDesign) -> Frame:
-    """The library's constant-Q frame of one slice (Velasco et al. 2011)."""
-    nsgt = import_nsgt()
+    """The constant-Q frame of one slice, from the nsgt library where it is installed."""
+    try:
+        windows, duals, centres = _library_bands(import_nsgt(), design)
+    except ImportError:
+        windows, duals, centres = _own_bands(design)
+    first = 0 if design.all_bands else 1
+    bands = slice(first, first + design.n_bins)
+    longest = max(map(len, windows[bands]))
+    if longest > design.n_coefficients:  # the duals hold in the painless case only
+        raise ValueError(
+            f"a hop of {design.hop} gives {design.n_coefficients} coefficients a slice, the "
+            f"widest band needs {longest}: use a hop of at most {design.slice_length // longest}"
+        )
+    return Frame(
+        windows=tuple(map(_frozen, windows[bands])),
+        duals=tuple(map(_frozen, duals[bands])),
+        positions=_frozen(np.array(centres[bands], dtype=np.int64)),
+    )
+
+
+def _own_bands(design: NSGTDesign) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Windows, duals and centres of all bands."""
+    scale = replace(design, all_bands=False).frequencies
+    windows, centres = windows_and_centres(scale, design.sample_rate, design.slice_length)
+    duals = dual_windows(windows, centres, design.slice_length, design.n_coefficients)
+    return windows, duals, centres
+
+
+def _library_bands(
+    nsgt: ModuleType, design: NSGTDesign
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """As `_own_bands`, from the library."""
     scale = nsgt.OctScale(design.fmin, design.fmax, design.bins_per_octave)
     with numpy_shim(nsgt):
         # dowarn: on any slice of practical length the lowest bands are wider than asked for
@@ -126,19 +157,7 @@ def _frame(design: NSGTDesign) -> Frame:
         )
     places, length = nsgt.cq.calcwinrange(windows, centres, design.slice_length)
     duals = nsgt.cq.nsdual(windows, places, length, design.n_coefficients)
-    first = 0 if design.all_bands else 1
-    bands = range(first, first + design.n_bins)
-    longest = max(len(windows[band]) for band in bands)
-    if longest > design.n_coefficients:  # the duals hold in the painless case only
-        raise ValueError(
-            f"a hop of {design.hop} gives {design.n_coefficients} coefficients a slice, the "
-            f"widest band needs {longest}: use a hop of at most {design.slice_length // longest}"
-        )
-    return Frame(
-        windows=tuple(_frozen(np.fft.fftshift(windows[band])) for band in bands),
-        duals=tuple(_frozen(np.fft.fftshift(duals[band])) for band in bands),
-        positions=_frozen(np.asarray(centres[list(bands)], dtype=np.int64)),
-    )
+    return [np.fft.fftshift(w) for w in windows], [np.fft.fftshift(d) for d in duals], centres
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,21 @@ def embedded_font() -> Path:
             "the sound font of pretty_midi is missing; install it again: pip install pretty_midi"
         )
     return font
+
+
+def import_tinysoundfont() -> ModuleType:
+    """The library that renders fonts.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    try:
+        import tinysoundfont
+    except ImportError as error:
+        raise ImportError(
+            "sound fonts need tinysoundfont; install it: pip install --no-deps tinysoundfont"
+        ) from error
+    return tinysoundfont
 
 
 def check_font(path: Path, bank: int, program: int) -> None:
@@ -89,13 +105,7 @@ class SoundFont:
     @cached_property
     def _synthesiser(self) -> tuple[Any, int]:
         """The synthesiser and the font's number in it. Raises as `render_note`."""
-        try:
-            import tinysoundfont
-        except ImportError as error:
-            raise ImportError(
-                "sound fonts need tinysoundfont; install it: pip install --no-deps tinysoundfont "
-                "(or make setup)"
-            ) from error
+        tinysoundfont = import_tinysoundfont()
         if not self.path.is_file():
             raise FileNotFoundError(f"no sound font at {self.path}")
         synthesiser = tinysoundfont.Synth(gain=GAIN_DB, samplerate=self.sample_rate)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lt.audio.soundfont import check_font, embedded_font
+from lt.audio.soundfont import check_font, embedded_font, import_tinysoundfont
 from lt.build.discover import index_font, index_sources
 from lt.build.extract import ExtractedNote
 from lt.build.notes import FontNote, Manifest, select
@@ -84,6 +84,8 @@ def build_from_manifest(
     """Build a data set from the notes of a manifest; see `build_data_set`."""
     _check_outputs(manifest, output)
     fonts = {n.location.path: n.location for n in manifest.notes if type(n.location) is FontNote}
+    if fonts:
+        import_tinysoundfont()  # else found missing in another process, after a while
     fonts.pop(embedded_font(), None)
     for font, note in fonts.items():
         check_font(font, note.bank, note.program)

@@ -249,14 +249,6 @@ class DataSet:
             raise ValueError(f"{self.path}: no instrument '{instrument}' (it has {known})")
         return np.flatnonzero(self.notes.instrument == self.notes.instruments.index(instrument))
 
-    def named(self, instruments: Iterable[str]) -> tuple[str, ...]:
-        """Instruments under the data set's own names, found without regard to case; unknown ones
-        as they are.
-        """
-        own = {name.casefold(): name for name in reversed(self.notes.instruments)}
-        own |= {name: name for name in self.notes.instruments}
-        return tuple(own.get(name, own.get(name.casefold(), name)) for name in instruments)
-
     def frames_in_range(self, notes: np.ndarray, frames: tuple[int, ...]) -> np.ndarray:
         """Indices of the frames of `notes` within a range of each note, counted from its onset: ()
         all, those before it included, (i,) frame i, (a, b) from a to b, excluded. Sets of version 2

@@ -28,7 +28,7 @@ from lt.data.splits import PARTS, Split, split_data
 from lt.devices import device as find_device
 from lt.devices import memory
 from lt.files import check_folder
-from lt.labels import AgeTimes, octave_pitch_to_note_number
+from lt.labels import AgeTimes, known_instruments, octave_pitch_to_note_number
 from lt.messages import counted
 from lt.models.checkpoints import BEST, RunFolder
 from lt.models.learnt import Table, learnt_table
@@ -84,7 +84,8 @@ def train(config: RunConfig, progress: Progress = silent) -> TrainedRun:
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)
     data = workers.writer_first(lambda: _open_data(config, workers, progress))
-    config = replace(config, instruments=data.named(config.instruments))
+    instruments = known_instruments(config.instruments, data.notes.instruments)
+    config = replace(config, instruments=instruments)
     name = f"{config.name}__{'_'.join(config.instruments)}"
     folder = RunFolder(Path(config.savedir) / name, config.name)
 
@@ -143,6 +144,8 @@ def resume(
     path = Path(path)
     changes = dict(changes or {})
     previous = read_settings(path)
+    if names := changes.get("instruments"):
+        changes["instruments"] = known_instruments(names, previous.config.instruments)
     config = _changed(previous.config, changes, path)
     device = find_device(local_cuda(config.cuda))
     workers = join_workers(device)

@@ -10,7 +10,7 @@ import pytest
 
 from lt.audio.features import nsgt as transform_of
 from lt.config import SpectralConfig
-from nsgt_wrap.design import NSGTDesign, import_nsgt, numpy_shim
+from nsgt_wrap.design import NSGTDesign, _frame, import_nsgt, numpy_shim
 
 ROOT = Path(__file__).parent.parent.parent
 DESIGN = transform_of(SpectralConfig(hop=64, subframes=1)).design
@@ -100,10 +100,16 @@ def test_the_shim_changes_clip_with_an_infinite_bound_and_nothing_else():
     np.testing.assert_array_equal(values, [4, 7, 4])
 
 
-def test_a_missing_library_is_named_with_the_command_that_mends_it(monkeypatch):
+@pytest.mark.parametrize("design", [SMALL, DESIGN, replace(ALL_BANDS, fmin=31.0)])
+def test_without_the_library_the_frame_is_the_same_bit_for_bit(design, monkeypatch):
+    import_nsgt()
+    reference = design.frame
     monkeypatch.setitem(sys.modules, "nsgt", None)
-    with pytest.raises(ImportError, match="make setup"):
-        _ = replace(DESIGN, fmin=31.0).frame
+    own = _frame.__wrapped__(design)  # past the cache
+    np.testing.assert_array_equal(own.positions, reference.positions)
+    for name in ("windows", "duals"):
+        pairs = zip(getattr(own, name), getattr(reference, name), strict=True)
+        assert all(np.array_equal(one, other) for one, other in pairs), name
 
 
 def test_the_numbers_of_the_front_end_are_written_in_the_config_alone():

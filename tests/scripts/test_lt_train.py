@@ -295,6 +295,7 @@ def test_accuracies_of_the_validation_part_follow_the_columns_of_the_losses(
 def test_instruments_are_found_without_regard_to_case(lt_train, run, no_figures):
     result = lt_train("--epochs 1 --instruments FLUTE")
     assert result.exit_code == 0 and load_run(run).space.instruments == ("Flute",)
+    assert lt_train(f"--load {run} --epochs 2 --instruments flute").exit_code == 0
 
 
 def test_a_set_of_few_notes_is_said_to_be_small(lt_train, tmp_path, no_figures):

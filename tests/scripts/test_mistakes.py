@@ -1,6 +1,7 @@
 """Likely mistakes: each is answered in one line that says what to do next."""
 
 import os
+import sys
 from importlib import import_module
 
 import pytest
@@ -15,6 +16,7 @@ from lt.models import pretrained
 MISTAKES = [
     ("lt_train", "--dbroot set.npz --instruments Flut", 1, "it has Flute, Violin"),
     ("lt_train", "--dbroot gone.npz", 1, "python3 -m lt.builders SOURCE --output gone.npz"),
+    ("lt_train", "--epochs 1", 1, "pip install --no-deps tinysoundfont"),
     ("lt_train", "--dbroot --dims 32", 2, "is a shell variable not set?"),
     ("lt_train", "--epochs 0", 2, "[1, inf)"),
     ("lt_train", "--preset robst", 2, "'robust'"),
@@ -58,6 +60,7 @@ def place(tiny_set, tmp_path_factory):
 def test_a_mistake_is_answered(script, line, code, words, place, monkeypatch, tmp_path):
     monkeypatch.chdir(place)
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    monkeypatch.setitem(sys.modules, "tinysoundfont", None)  # as after `pip install .`
     result = CliRunner().invoke(import_module(script).main, line.split())
     (said,) = [line for line in result.stderr.splitlines() if "error:" in line]
     assert result.exit_code == code and words in said and result.stdout == ""
