@@ -39,4 +39,5 @@ class ChordConfig:
     offset_db: float = constant(7.0, "dB", _BY_HAND)  # where a note is released
     together: float = constant(0.06, "s", _BY_HAND)  # notes that begin so near begin at once
     first_moments: float = constant(0.3, "s", _BY_HAND)  # of a note, in which its key is judged
+    overlap: float = constant(0.1, "s", "ends of notes are not exact")  # that is no voice more
     sure: float = constant(0.7, "probability", _BY_HAND)  # of a note above one of its own partials

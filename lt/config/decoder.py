@@ -88,6 +88,9 @@ class DecoderConfig:
     # Vibrato.
     longest_wave: float = constant(0.118, "s", "trills of 8 notes a second have 0.125")
     longest_part: float = constant(0.4, "s", "two periods of a vibrato of 5 Hz")  # of a vibrato
+    widest_vibrato: int = constant(2, "semitones", "between extremes: a whole tone is wide")
+    least_waves: int = constant(4, "notes", _BY_HAND)  # of an alternation
+    n_partials_of_pitch: int = constant(3, "partials", _BY_HAND)  # whose bands tell the middle
     # Noise.
     least_share: float = constant(  # of the power that is the note's where it is heard
         0.5, "1", "notes of the embedded font have 0.98, noise without notes 0.3 to 0.57"
@@ -113,3 +116,5 @@ class DecoderConfig:
     misfit_freedom: float = constant(  # of Student's t: the fewer, the fewer outliers are believed
         3.0, "degrees of freedom", "chosen by hand; 6 costs a recorded violin 1.2, gains tunes 0.4"
     )
+    gain_step: float = constant(1.0, "dB", "twice least_misfit")  # between the gains that are tried
+    middle_velocity: int = constant(64, "MIDI velocity", "the middle of 1 to 127")  # of one alone

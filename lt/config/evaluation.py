@@ -105,8 +105,8 @@ class CrossConfig:
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """Constants of the search for a shift, transposition or tempo at which a reference fits its
-    recording (`lt.evaluation.alignment`).
+    """Constants of how a reference fits its recording: remarks (`lt.evaluation.ground_truth`), and
+    the search for a shift, transposition or tempo (`lt.evaluation.alignment`).
     """
 
     least_gain: float = constant(0.1, "note F1", "set by hand: more than tunes of one model differ")
@@ -116,6 +116,9 @@ class AlignmentConfig:
     simplicity: float = constant(0.05, "note F1 that a simpler change may lack", "set by hand")
     least_notes: int = constant(5, "notes", "set by hand: fewer fit each other by chance")
     tolerance: float = constant(0.05, "s", "MIREX: onsets so close match")
+    longest_pause: float = constant(  # after the last note that needs no remark
+        5.0, "s", "set by hand: silence at the end of a recording"
+    )
     longest_shift: float = constant(60.0, "s", "set by hand: longer than a count-in or applause")
     most_semitones: int = constant(24, "semitones", "set by hand: two octaves, errors of the model")
     most_stretch: float = constant(1.5, "ratio of tempi", "set by hand")

@@ -16,6 +16,7 @@ from typing import Sequence
 import numpy as np
 
 from lt.audio.io import needs_conversion
+from lt.config import AlignmentConfig
 from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.evaluation.alignment import Fit
 from lt.files import unique_stems
@@ -30,8 +31,6 @@ from lt.midi import (
     notes_to_voices,
     read_performance,
 )
-
-LONGEST_PAUSE = 5.0  # seconds of a recording after its last note that need no remark
 
 logger = logging.getLogger(__name__)
 
@@ -197,9 +196,9 @@ def compare_lengths(reference: Reference, seconds: float) -> list[str]:
             f"the MIDI goes on after the recording's end at {seconds:.1f} s: "
             f"{counted(late, 'note')} cannot be heard"
         )
-    elif end - seconds > LONGEST_PAUSE:
+    elif end - seconds > AlignmentConfig.longest_pause:
         remarks.append(f"the last note lasts {end - seconds:.1f} s longer than the recording")
-    if seconds - end > LONGEST_PAUSE:
+    if seconds - end > AlignmentConfig.longest_pause:
         remarks.append(
             f"the recording goes on for {seconds - end:.1f} s after the last note of the MIDI"
         )

@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 TINY = 1e-6  # magnitude below all levels
 PARTIALS = (12, 19, 24, 28, 31, 34, 36)  # semitones from a note to its partials
-OVERLAP = 0.1  # s, of a note with the next that means nothing: ends are not exact
 
 
 def chord_notes(
@@ -49,7 +48,7 @@ def chord_notes(
     """
     part = posteriors.space.chordal[instrument]
     regions = _regions(_Recording(posteriors, instrument, config))
-    regions = _loudest(regions, part.n_voices, posteriors)
+    regions = _loudest(regions, part.n_voices, posteriors, config)
     velocities = _velocities(regions, posteriors, part.voices, decoder)
     step = posteriors.step
     return sorted(
@@ -310,11 +309,13 @@ def _released(recording: _Recording, key: int, note: Region) -> Region:
 # --- voices --------------------------------------------------------------------------------------
 
 
-def _loudest(regions: Sequence[Region], n_voices: int, posteriors: Posteriors) -> list[Region]:
+def _loudest(
+    regions: Sequence[Region], n_voices: int, posteriors: Posteriors, config: ChordConfig
+) -> list[Region]:
     """Regions of which at most `n_voices` sound at once: notes are cut that are about to end, else
     the softest.
     """
-    overlap = OVERLAP / posteriors.step
+    overlap = config.overlap / posteriors.step
     kept: list[Region] = []
     active: list[int] = []  # of those kept, the ones that still sound
     n_left_out = 0

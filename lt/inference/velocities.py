@@ -38,8 +38,6 @@ from lt.labels import DEFAULT_DYNAMICS, N_CLASSES
 from lt.midi import dynamics_to_velocity
 
 VELOCITIES = np.arange(1, 128)
-MIDDLE = 64
-GAIN_STEP = 1.0  # dB between the gains that are tried
 SILENT = 1e-9  # no magnitude is below it
 
 
@@ -167,7 +165,8 @@ def most_probable_velocities(excess_db: np.ndarray, config: DecoderConfig) -> np
     level_db, colour = np.nanmean(excess_db, axis=2), np.nanvar(excess_db, axis=2)
     variance = _misfit(colour, np.isfinite(excess_db[:, 0]).sum(axis=1)) + config.least_misfit**2
     freedom = config.misfit_freedom
-    gains_db = np.arange(level_db.min(), level_db.max() + GAIN_STEP, GAIN_STEP)
+    step = config.gain_step
+    gains_db = np.arange(level_db.min(), level_db.max() + step, step)
 
     def log_likelihoods() -> Iterator[np.ndarray]:
         """(gains, velocities) of each note."""
@@ -175,7 +174,7 @@ def most_probable_velocities(excess_db: np.ndarray, config: DecoderConfig) -> np
             squares = (level - gains_db[:, None]) ** 2 + spread
             yield -(freedom + 1) / 2 * np.log1p(squares / (freedom * scale))
 
-    middle = int(np.searchsorted(VELOCITIES, MIDDLE))
+    middle = int(np.searchsorted(VELOCITIES, config.middle_velocity))
     any_velocity = sum(logsumexp(own, axis=1) - np.log(own.shape[1]) for own in log_likelihoods())
     one_velocity = sum(own[:, middle] for own in log_likelihoods())
     log_weights = np.stack([any_velocity, one_velocity])

@@ -16,10 +16,6 @@ import numpy as np
 
 from lt.inference.onsets import OnsetDetector, Region, partial_bands
 
-WIDEST = 2  # semitones between the extremes of a vibrato
-LEAST_WAVES = 4  # notes of an alternation
-N_PARTIALS = 3  # whose bands tell the middle
-
 
 def join_vibrato(notes: Sequence[Region], detector: OnsetDetector) -> list[Region]:
     """Notes with each alternation that is a vibrato joined into one."""
@@ -35,8 +31,8 @@ def join_vibrato(notes: Sequence[Region], detector: OnsetDetector) -> list[Regio
 
 
 def _runs(notes: Sequence[Region], detector: OnsetDetector) -> Iterator[list[Region]]:
-    """Notes in order, those together that follow one another without a pause, within `WIDEST`
-    semitones, none longer than `longest_part`.
+    """Notes in order, those together that follow one another without a pause, within
+    `widest_vibrato`, none longer than `longest_part`.
     """
     config, run = detector.config, []
     pause, longest = detector.frames(config.shortest_note), detector.frames(config.longest_part)
@@ -44,7 +40,7 @@ def _runs(notes: Sequence[Region], detector: OnsetDetector) -> Iterator[list[Reg
         numbers = [note.note_number, *(part.note_number for part in run)]
         follows = run and note.start - run[-1].end <= pause
         short = max(part.end - part.start for part in (note, *run)) <= longest
-        if run and not (follows and short and max(numbers) - min(numbers) <= WIDEST):
+        if run and not (follows and short and max(numbers) - min(numbers) <= config.widest_vibrato):
             yield run
             run = []
         run.append(note)
@@ -56,7 +52,7 @@ def _is_vibrato(run: Sequence[Region], detector: OnsetDetector) -> bool:
     """Whether a run changes its direction again and again, and quickly."""
     steps = np.diff([note.note_number for note in run])
     turns = np.count_nonzero(np.diff(np.sign(steps[steps != 0])))
-    if turns < LEAST_WAVES - 2:
+    if turns < detector.config.least_waves - 2:
         return False
     waves = np.diff([note.start for note in run])
     return bool(np.median(waves) <= detector.config.longest_wave / detector.posteriors.step)
@@ -64,13 +60,13 @@ def _is_vibrato(run: Sequence[Region], detector: OnsetDetector) -> bool:
 
 def _middle(run: Sequence[Region], detector: OnsetDetector) -> int:
     """The note number at the centroid of the power around the lowest partials."""
-    posteriors = detector.posteriors
+    posteriors, config = detector.posteriors, detector.config
     lowest = min(note.note_number for note in run)
     n_bands = posteriors.bands.shape[1]
     bands = posteriors.bands[run[0].start : run[-1].end].astype(np.float32)
     power = np.square(bands).mean(axis=0)
-    around = np.arange(-1, WIDEST + 2)
+    around = np.arange(-1, config.widest_vibrato + 2)
     total = np.zeros(len(around))
-    for partial in partial_bands(lowest, posteriors.fmin, n_bands, N_PARTIALS):
+    for partial in partial_bands(lowest, posteriors.fmin, n_bands, config.n_partials_of_pitch):
         total += power[(partial + around).clip(0, n_bands - 1)]
     return lowest + int(np.round((around * total).sum() / max(total.sum(), 1e-15)))
