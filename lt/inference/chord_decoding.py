@@ -4,8 +4,8 @@ A hidden Markov model of two states for each key finds when it sounds (`sounding
 a region, onsets are where the level rises in the bands of the key's partials that no note excites
 which sounded before, or near there where the whole sound is struck. A region that begins without a
 rise goes on a note that was lost for a moment; a rise within a region is a repeated note. A note
-ends where its level falls fast, shortly before the key is silent. A note that begins with a lower
-one, of which it may be a partial, must be sure.
+ends where its level falls fast, shortly before the key is silent. A note that begins with or above
+a lower one, of which it may be a partial, must be sure.
 
 Constants are fields of `lt.config.ChordConfig`. Names: `keys: (model frames, keys)` from C0 on;
 other frames are those of the fine grid of `lt.inference.posteriors`.
@@ -26,7 +26,7 @@ from lt.config import ChordConfig, DecoderConfig
 from lt.inference.onsets import OnsetDetector, Region, partial_bands
 from lt.inference.posteriors import Posteriors
 from lt.inference.velocities import note_velocities
-from lt.labels import FIRST_NOTE_NUMBER, SILENCE
+from lt.labels import FIRST_NOTE_NUMBER, SILENCE, note_number_to_hz
 from lt.midi import Note
 
 logger = logging.getLogger(__name__)
@@ -158,27 +158,34 @@ def _regions(recording: _Recording) -> list[Region]:
     kept = [note for note in notes if note.end - note.start >= shortest]
     kept = sorted(kept, key=lambda note: (note.start, note.note_number))
     starts, near = [note.start for note in kept], recording.frames(recording.config.together)
+    longest = max((note.end - note.start for note in kept), default=0)
     return [
         note
         for note in kept
         if not _is_overtone(
             recording,
             note,
-            kept[bisect_left(starts, note.start - near) : bisect_right(starts, note.start + near)],
+            kept[
+                bisect_left(starts, note.start - longest) : bisect_right(starts, note.start + near)
+            ],
         )
     ]
 
 
-def _is_overtone(recording: _Recording, note: Region, together: Sequence[Region]) -> bool:
-    """Whether a note is but a partial of a lower one among those that begin with it: its key is
-    neither sure nor surer than the other's.
+def _is_overtone(recording: _Recording, note: Region, earlier: Sequence[Region]) -> bool:
+    """Whether a note is but a partial of a lower one that sounds when it begins: its key is neither
+    sure nor surer than the other's.
+
+    Args:
+        earlier: notes that begin before it or with it.
     """
     if _certainty(recording, note) >= recording.config.sure:
         return False
     return any(
         note.note_number - other.note_number in PARTIALS
+        and other.end > note.start
         and _certainty(recording, other) > _certainty(recording, note)
-        for other in together
+        for other in earlier
     )
 
 
@@ -214,7 +221,8 @@ def _notes_of_key(
 
 def _onset(recording: _Recording, key: int, first: int, start: int, end: int) -> tuple[int, float]:
     """The first frame of a note that is heard from frame `start` on, model frame `first`, and the
-    decibels by which its level rises there.
+    decibels by which its level rises there. A low key is heard before it is struck, since its bands
+    ring before a stroke as after it.
     """
     config = recording.config
     back = max(0, first - 3)
@@ -223,7 +231,8 @@ def _onset(recording: _Recording, key: int, first: int, start: int, end: int) ->
     )
     bands = recording.own_bands(key, before_it.tolist())
     begin = max(0, start - recording.frames(config.search_before))
-    until = min(end, start + recording.frames(config.search_after))
+    ringing = config.ringing_cycles / note_number_to_hz(key + FIRST_NOTE_NUMBER)
+    until = min(end, start + recording.frames(config.search_after + ringing))
     level = recording.magnitude(bands, begin, max(until, begin + 2))
     rise = recording.frames(config.rise)
     if len(level) <= rise:

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn import functional
 
-from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, N_KEYS
+from lt.labels import (
+    FIRST_NOTE_NUMBER,
+    LAST_NOTE_NUMBER,
+    N_KEYS,
+    SEMITONES,
+    note_number_to_hz,
+)
 
 # Adam moves a parameter by its learning rate a step, whatever the gradient: too slowly for a scale
 # that is to fall by an order of magnitude within an epoch.
@@ -36,6 +42,8 @@ SALIENCE_WIDTH, N_SALIENCE = 32, 4  # of the second
 
 
 SILENT_KEY = -4.0  # initial log-odds of a key: two of 108 sound
+KEY_GAIN = 4.0  # initial log-odds of a key for each standard deviation of its coordinate's prior
+OTHER_KEYS = 0.1  # initial scale of the weights from other semitones and coordinates
 N_BASIS = 128  # spectra relative to the fundamental of which a harmonic decoder combines all
 
 
@@ -174,12 +182,17 @@ class HarmonicFront(nn.Module):
         n_features: width of the input; its first `n_bins` are bins of a logarithmic frequency axis.
         n_bins: see above.
         bins_per_octave: of that axis.
+        fmin: hertz of its first bin.
+    Attributes:
+        first_key: key of the first candidate, counted from C0.
     """
 
-    def __init__(self, n_features: int, n_bins: int, bins_per_octave: int) -> None:
+    def __init__(self, n_features: int, n_bins: int, bins_per_octave: int, fmin: float) -> None:
         super().__init__()
         step = max(1, bins_per_octave // 12)
         self.n_bins = n_bins
+        octaves = math.log2(fmin / note_number_to_hz(FIRST_NOTE_NUMBER))
+        self.first_key = round(SEMITONES * (octaves + (step // 2) / bins_per_octave))
         partials = torch.tensor([round(bins_per_octave * math.log2(ratio)) for ratio in HARMONICS])
         # around each partial, up to the neighbouring semitones
         offsets = (partials[:, None] + torch.arange(1 - step, step)).flatten()
@@ -197,7 +210,7 @@ class HarmonicFront(nn.Module):
             nn.SiLU(),
             nn.Linear(SALIENCE_WIDTH, N_SALIENCE),
         )
-        self.n_salience = len(at) * N_SALIENCE
+        self.n_candidates, self.n_salience = len(at), len(at) * N_SALIENCE
         self.n_out = n_features + self.n_salience
 
     def forward(self, x: Tensor) -> Tensor:
@@ -207,6 +220,30 @@ class HarmonicFront(nn.Module):
         evidence = self.judge(_gather(torch.cat([bins, padding], dim=1), self.at))
         salience = self.weigh(_gather(evidence, self.related).flatten(2))
         return torch.cat([x, salience.flatten(1).to(x.dtype)], dim=1)
+
+
+def start_with_saliences(
+    encoder: NormalNetwork, front: HarmonicFront, output: SymbolNetwork
+) -> None:
+    """Initialise the linear maps from saliences to a latent and from it to keys so that a key is
+    decoded from the salience of its semitone by way of one coordinate. What both maps learn about
+    one key then holds for all from the first step, where random maps are learnt key by key.
+
+    Args:
+        encoder: with the saliences as its direct input.
+        output: of the symbol VAE. Keys without a coordinate keep random maps.
+    """
+    saliences, keys = encoder.direct.weight, output.keys.weight
+    n_dims, width = len(saliences), keys.shape[1] - len(saliences)
+    with torch.no_grad():
+        for weight in (saliences, keys):
+            weight.mul_(OTHER_KEYS)
+        for coordinate in range(min(n_dims, output.n_chordal * N_KEYS)):
+            instrument, key = divmod(coordinate, N_KEYS)
+            candidate = key - front.first_key
+            if 0 <= candidate < front.n_candidates:
+                saliences[coordinate, candidate * N_SALIENCE + instrument % N_SALIENCE] = 1.0
+                keys[coordinate, width + coordinate] = KEY_GAIN
 
 
 def _or_padding(index: Tensor, size: int) -> Tensor:

@@ -143,8 +143,8 @@ def build_model(settings: RunSettings) -> CrossModalVAE:
     config, scaler = settings.config, settings.scaler
     front = None
     if config.encoder == "harmonic":
-        bins_per_octave = settings.front_end.bins_per_octave
-        front = HarmonicFront(scaler.n_features, scaler.n_bins, bins_per_octave)
+        axis = settings.front_end
+        front = HarmonicFront(scaler.n_features, scaler.n_bins, axis.bins_per_octave, axis.fmin)
     elif config.encoder != "plain":
         raise ValueError(f"no encoder '{config.encoder}'")
     output = None

@@ -26,6 +26,7 @@ from lt.models.networks import (
     SymbolNetwork,
     Symbols,
     one_hot,
+    start_with_saliences,
 )
 
 Noise = Sequence[Tensor] | None
@@ -239,6 +240,8 @@ class CrossModalVAE(nn.Module):
             *symbol.bottom, space.group_sizes, label_type, len(space.chordal)
         )
         self.symbol = VAE(space.width, symbol, symbol_output)
+        if space.chordal and front:
+            start_with_saliences(self.signal.encoders[0], front, symbol_output)
 
     def encode_signal(self, features: Tensor, noise: Noise = None) -> Posterior:
         """Features (batch, features) -> q(z|signal)."""

@@ -10,7 +10,7 @@ from lt.config import ChordConfig
 from lt.inference.chord_decoding import chord_notes, sounding_keys
 from lt.inference.onsets import partial_bands
 from lt.inference.posteriors import Posteriors
-from lt.labels import FIRST_NOTE_NUMBER, N_KEYS, LabelSpace
+from lt.labels import FIRST_NOTE_NUMBER, N_KEYS, LabelSpace, note_number_to_hz
 
 STEP, FRAME = 0.0058, 0.032
 FMIN, N_BANDS = 30.0, 102
@@ -76,6 +76,22 @@ def test_a_held_note_is_not_broken_by_new_ones():
 def test_a_repeated_note_is_struck_twice():
     notes = [(0.2, 0.8, 60), (0.8, 1.4, 60)]
     assert_notes(chord_notes(heard(notes, 1.8), 0), notes)
+
+
+@pytest.mark.parametrize("number", [36, 48])
+def test_a_low_note_that_is_heard_before_it_is_struck_begins_where_it_is_struck(number):
+    posteriors = heard([(0.8, 1.6, number)], 2.0)
+    early = 0.7 * ChordConfig().ringing_cycles / note_number_to_hz(number)
+    frames = slice(round((0.8 - early) / FRAME), round(0.8 / FRAME) + 1)
+    posteriors.keys[frames, 0, number - FIRST_NOTE_NUMBER] = 0.9
+    assert_notes(chord_notes(posteriors, 0), [(0.8, 1.6, number)])
+
+
+@pytest.mark.parametrize("probability, n_notes", [(0.6, 1), (0.9, 2)])
+def test_a_partial_that_swells_above_a_sounding_note_must_be_sure(probability, n_notes):
+    posteriors = heard([(0.2, 1.8, 60)], 2.2)
+    posteriors.keys[20:45, 0, 72 - FIRST_NOTE_NUMBER] = probability
+    assert len(chord_notes(posteriors, 0)) == n_notes
 
 
 def test_a_note_that_is_lost_for_a_moment_goes_on():

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import kl_divergence
 from vae_helpers import BATCH, FEATURES, SPACE, inputs, model
 
-from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER
+from lt.labels import FIRST_NOTE_NUMBER, LAST_NOTE_NUMBER, LabelSpace
 from lt.models.losses import prior_kl
 from lt.models.networks import (
     N_SALIENCE,
@@ -65,7 +65,7 @@ def test_a_harmonic_front_judges_all_semitones_alike():
     """A sound moved up by a semitone is judged as before, a semitone higher; what was seen stays
     beside it.
     """
-    front, step, n_bins = HarmonicFront(411, 410, 48), 4, 410
+    front, step, n_bins = HarmonicFront(411, 410, 48, 30.0), 4, 410
     x = torch.rand(3, 411, generator=torch.Generator().manual_seed(0))
     x[:, :160] = x[:, 240:410] = 0.0  # away from the edges
     moved = torch.cat([x[:, :n_bins].roll(step, dims=1), x[:, n_bins:]], dim=1)
@@ -83,7 +83,7 @@ def test_a_harmonic_front_weighs_fundamentals_against_each_other():
     """What speaks for a note changes what is thought of those that share its partials, and of no
     others.
     """
-    front, a_bin = HarmonicFront(411, 410, 48), 238
+    front, a_bin = HarmonicFront(411, 410, 48, 30.0), 238
     x = torch.zeros(2, 411)
     x[1, a_bin] = 1.0
     before, after = front(x)[:, 411:].unflatten(1, (-1, N_SALIENCE))
@@ -95,6 +95,19 @@ def test_a_harmonic_front_weighs_fundamentals_against_each_other():
         for semitone in range(len(before))
         if seeing & {semitone + step for step in RELATED}
     }
+
+
+def test_an_untrained_encoder_of_chords_decodes_a_key_from_its_own_semitone():
+    """From the first step on, what is learnt about one key holds for all."""
+    torch.manual_seed(0)
+    space = LabelSpace.of_voices(("octave", "pitch"), ("Piano",), (3,))
+    front, size = HarmonicFront(411, 410, 48, 30.0), VAESize((128,), (8,), (1,))
+    model = CrossModalVAE(411, space, "categorical", size, size, front=front)
+    saliences = model.signal.encoders[0].direct.weight.unflatten(1, (-1, N_SALIENCE))
+    keys = model.symbol.output.keys.weight[:, -128:]
+    through = (keys @ saliences[:, :, 0]).detach()  # (keys, candidates)
+    own = through.argmax(dim=1)[front.first_key : front.first_key + front.n_candidates]
+    torch.testing.assert_close(own, torch.arange(len(own)))
 
 
 def harmonic_output(n_instruments=1):
