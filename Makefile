@@ -64,9 +64,13 @@ synthesis: $(STAMP)
 	$(PY) bench/synthesis.py $(MODELS) $(if $(SOURCES),--sources $(SOURCES)) \
 	  $(if $(RECORDINGS),--recordings $(RECORDINGS))
 
+# pdoc finds the modules of a package by itself unless that has __all__: lt, lt.config, nsgt_wrap.
+PAGES = lt nsgt_wrap $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard lt/*/__init__.py)) \
+  $(patsubst %.py,%,$(filter-out %/__init__.py,$(wildcard lt/*.py lt/config/*.py nsgt_wrap/*.py))))
+
 api: $(STAMP)
 	@$(PIP) pdoc
-	$(PY) -m pdoc --docformat google --output-directory docs/api lt nsgt_wrap
+	$(PY) -m pdoc --docformat google --output-directory docs/api $(PAGES)
 
 clean:
 	rm -rf .venv .venv-bench build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -128,11 +128,12 @@ def main(
         if mode == "info":
             click.echo(describe(load_run(paths[index], device=found)))
             return
+        run = load_run(paths[index], device=found)
         folder = output or output_path(paths[index]) / FOLDERS[mode]
         if output and len(models) > 1:
             folder = output / names[index]
         check_folder(folder)
-        play(mode, load_run(paths[index], device=found), input, folder, options)
+        play(mode, run, input, folder, options)
 
     if models:
         cli.for_each(range(len(models)), play_model)

@@ -339,7 +339,12 @@ class Command(click.Command):
             flag: entry for entry in self.params if isinstance(entry, Option) for flag in entry.opts
         }
         rest, ctx.meta[GATHERED] = gather(options, [*args])
-        return super().parse_args(ctx, rest)
+        left = super().parse_args(ctx, rest)
+        if left and not ctx.resilient_parsing:
+            raise click.UsageError(
+                f"'{left[0]}' belongs to no flag; its flag comes before it, as in the example.", ctx
+            )
+        return left
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options by group, in order of declaration."""
@@ -418,7 +423,11 @@ def command(help: str, example: str) -> Callable[[Callable], Command]:
         cls=Command,
         help=help,
         epilog=f"\b\nExample:\n{example}",
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "max_content_width": 110,
+            "allow_extra_args": True,  # `Command.parse_args` refuses them in words of its own
+        },
     )
 
 

@@ -51,6 +51,8 @@ def open_sound(path: Path) -> soundfile.SoundFile:
         ValueError: it is empty or no sound file; or ffmpeg, which it needs, is not installed.
     """
     status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path} is a folder, not a sound file; name the files in it")
     if stat.S_ISFIFO(status.st_mode):
         return _open(path, _read_pipe(str(path), status.st_dev, status.st_ino), status, piped=True)
     with open(path, "rb") as file:  # it gives the system's reason why it cannot be opened
@@ -72,6 +74,8 @@ def _open(path: Path, file: BinaryIO, status: os.stat_result, piped: bool) -> so
     if path.suffix.lower() in THROUGH_FFMPEG or _SIGNATURES.match(content[:16]):
         key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
         return soundfile.SoundFile(_content(_decoded(str(path), key, file if piped else None)))
+    if content[:4] == b"MThd":
+        raise ValueError(f"{path} is a MIDI file, not a sound file; lt_play.py midi plays it")
     raise ValueError(
         f"{path} is not a sound file that can be read (wav, flac, ogg, mp3 or aiff): {why}"
     )

@@ -52,6 +52,7 @@ from lt.data.dataset import read_data_set
 from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.files import unique_names
 from lt.labels import octave_pitch_to_note_number
+from lt.messages import counted
 from lt.midi import DYNAMICS_VELOCITIES, INSTRUMENTS, GeneralMidiInstrument
 
 FONTS = (".sf2", ".sf3")
@@ -142,7 +143,8 @@ def _index_source(source: Path, collection: str, config: BuildConfig) -> Manifes
         if kind in INDEXERS:
             return INDEXERS[kind](Indexer(folder, config))
     raise ValueError(
-        f"{source} is no source of kind {kind} (expected a folder, .sf2, .sf3, .sfz, .csv or .npz)"
+        f"{source} is no source of kind {kind} (expected a folder of recordings, .sf2, .sf3, .sfz, "
+        ".csv or .npz)"
     )
 
 
@@ -178,10 +180,12 @@ def recognise(folder: Folder, config: BuildConfig) -> str:
     if not folder.files:
         raise ValueError(f"{folder.root} holds no files")
     has_midi = any(file.lower().endswith(MIDI_SUFFIXES) for file in folder.files)
+    files = counted(len(folder.files), "file")
     raise ValueError(
-        f"{folder.root}: its kind cannot be recognised from its {len(folder.files)} files"
-        f"{', MIDI files' if has_midi else ''} ({no_csv}); add a CSV "
-        "(file,instrument,note,dynamics) or name it: --kind KIND"
+        f"{folder.root}: its kind cannot be recognised from its {files}"
+        f"{', MIDI files' if has_midi else ''} ({no_csv}); name the "
+        "files by their notes (C4.wav), add a CSV (file,instrument,note,dynamics), or name the "
+        "kind: --kind KIND"
     )
 
 

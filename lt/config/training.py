@@ -440,7 +440,10 @@ class RunConfig:
         if not self.savedir or not self.dbroot:
             raise ValueError("savedir and dbroot need a path")
         if len(self.frames) == 2 and self.frames[0] >= self.frames[1]:
-            raise ValueError(f"frames {self.frames[0]} {self.frames[1]} holds no frame")
+            raise ValueError(
+                f"frames {self.frames[0]} {self.frames[1]} holds no frame; the second is one past "
+                "the last"
+            )
         if self.decoder == "harmonic":
             if not {"octave", "pitch"} <= set(self.labels):
                 raise ValueError("the decoder harmonic needs the labels octave and pitch")

@@ -105,9 +105,10 @@ def _usable_frames(data: DataSet, instrument: str, config: RunConfig) -> np.ndar
     clear = data.sounding | data.silent if config.zero_extra_class else data.sounding
     frames = frames[clear[frames]]
     if not len(frames):
+        range_ = " ".join(map(str, config.frames))
         raise ValueError(
-            f"no frame of {instrument} is in the range --frames "
-            f"{' '.join(map(str, config.frames))}; its longest note has {data.lengths[notes].max()}"
+            f"no frame of {instrument} is in the range --frames {range_}; its longest note has "
+            f"{data.lengths[notes].max()} (--frames alone takes all)"
         )
     return frames
 

@@ -61,14 +61,14 @@ def open_context(
     if not path.is_file():
         raise FileNotFoundError(
             f"{run.folder.path}: the data set that it was trained on is gone from {path}; "
-            "give its new path (dbroot)"
+            "give its new path (--dbroot)"
             + (f"; lt_train.py builds {DEFAULT_DATA_SET}" if path == Path(DEFAULT_DATA_SET) else "")
         )
     data = read_data_set(path)
     if data.fingerprint != run.settings.data["fingerprint"]:
         raise ValueError(
             f"{path} is not the data set that {run.folder.path} was trained on: "
-            f"{_difference(run, data)}"
+            f"{_difference(run, data)}; give that one (--dbroot)"
         )
     split = Split.from_stored(data, run.config, run.settings.split)
     return EvaluationContext(run, data, split, tuple(folders))

@@ -119,9 +119,8 @@ def read_points(path: Path, run: Run) -> np.ndarray:
         raise FileNotFoundError(f"no file of points at {path}; give an array as np.save writes it")
     try:  # mapped: the shape that a damaged header claims is not allocated
         points = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise ValueError(f"{path} is no array of numbers that np.save wrote ({reason})") from None
+    except (ValueError, EOFError, SyntaxError, OverflowError):
+        raise ValueError(f"{path} is no array of numbers; write one with np.save") from None
     if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu":
         raise ValueError(f"{path} holds no array of real numbers; save one array with np.save")
     width = run.model.dims[-1]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -175,14 +176,14 @@ def read_settings(path: Path | str) -> RunSettings:
     """Read config.json of a run folder.
 
     Raises:
-        FileNotFoundError: no folder, or no run in it.
+        FileNotFoundError, NotADirectoryError: no folder, or no run in it.
         ValueError: damaged or of another version.
     """
     file = Path(path) / "config.json"
+    if file.parent.is_file():
+        raise NotADirectoryError(f"{path} is a file; give the folder that lt_train.py wrote")
     if not file.parent.is_dir():
-        names = ", ".join(pretrained_names())
-        known = f"; models that come with the package: {names}" if names else ""
-        raise FileNotFoundError(f"no model folder at {path} (lt_train.py writes one{known})")
+        raise FileNotFoundError(f"no model folder at {path}{_known_models(file.parent)}")
     if not file.is_file():
         raise FileNotFoundError(
             f"{path} holds no model (no config.json); give the folder that lt_train.py wrote"
@@ -191,6 +192,16 @@ def read_settings(path: Path | str) -> RunSettings:
         return RunSettings.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file} is damaged or of another version ({error})") from error
+
+
+def _known_models(path: Path) -> str:
+    """What to give instead of a model that is not there: the nearest name, and all by name."""
+    names = pretrained_names()
+    beside = (str(file.parent) for file in path.parent.glob("*/config.json"))
+    nearest = get_close_matches(str(path), [*names, *beside], 1)
+    meant = f"; is {nearest[0]} meant?" if nearest else ""
+    known = f"; models that come with the package: {', '.join(names)}" if names else ""
+    return f"{meant} (lt_train.py writes one{known})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ from lt.labels import AgeTimes, known_instruments, octave_pitch_to_note_number
 from lt.messages import counted
 from lt.models.checkpoints import BEST, RunFolder
 from lt.models.learnt import Table, learnt_table
+from lt.models.pretrained import run_path
 from lt.models.runs import RunSettings, load_checkpoint, read_settings, run_id, space_of
 from lt.progress import Progress, silent
 from lt.training.callbacks import fit_with_callbacks
@@ -142,6 +143,11 @@ def resume(
         3
     """
     path = Path(path)
+    if run_path(path) != path:
+        raise ValueError(
+            f"{path} comes with the package, with its weights alone, and cannot be trained on; "
+            "train a model of your own (--instruments, without --load)"
+        )
     changes = dict(changes or {})
     previous = read_settings(path)
     if names := changes.get("instruments"):

@@ -108,7 +108,7 @@ def bad_files(folder):
     "name, error, words",
     [
         ("missing.wav", FileNotFoundError, "No such file"),
-        (".", IsADirectoryError, "Is a directory"),
+        (".", IsADirectoryError, "is a folder, not a sound file"),
         ("empty.wav", ValueError, "empty"),
         ("text.wav", ValueError, "not a sound file"),
         ("raw.raw", ValueError, "not a sound file"),
