@@ -47,6 +47,27 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(f"{kind:<24}{row}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_gains():
+    """Runs of equal settings and weights share the gain that they play at, which takes seconds."""
+    from lt.inference import play, synthesis
+
+    gains, playing_gain = {}, synthesis.playing_gain
+
+    def shared(run, *config):
+        weights = [value.tolist() for value in (*run.model.parameters(), *run.model.buffers())]
+        constants = [value for value in vars(run.model).values() if isinstance(value, float)]
+        key = repr((run.settings.to_dict(), type(run.model), weights, constants, config))
+        if key not in gains:
+            gains[key] = playing_gain(run, *config)
+        return gains[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (play, synthesis):
+            patch.setattr(module, "playing_gain", shared)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory) -> Path:
     """A data set of two instruments with 30 notes of 6 frames each."""

@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -44,6 +45,7 @@ OCTAVE = {
 }
 
 
+@cache
 def texts_and_names(path):
     """Strings of a module, and its names, attributes and keywords."""
     texts, names = set(), set()

@@ -5,6 +5,7 @@ nothing is guessed.
 import json
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -20,20 +21,11 @@ from lt_train import main
 def tiny_run(tiny_set, tmp_path_factory):
     """A tiny trained run."""
     saves = tmp_path_factory.mktemp("saves")
-    main(
-        [
-            *TINY,
-            "--dbroot",
-            str(tiny_set),
-            "--instruments",
-            "Flute",
-            "--epochs",
-            "1",
-            "--savedir",
-            str(saves),
-        ],
-        standalone_mode=False,
-    )
+    flags = ["--dbroot", tiny_set, "--instruments", "Flute", "--epochs", 1, "--savedir", saves]
+    with mock.patch.multiple(
+        "lt.training.callbacks", plot_losses=mock.DEFAULT, plot_reconstructions=mock.DEFAULT
+    ):
+        main([*TINY, *map(str, flags)], standalone_mode=False)
     return saves / "scan_multi__Flute"
 
 
