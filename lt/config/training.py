@@ -502,7 +502,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "augment": 1,
         "transpose": 5,
         "detune": 0.45,
-        "equalise": 8.0,
+        "equalise": 14.0,
         "tilt": 24.0,
         "noise_floor": 0.5,
         "reverb": 0.5,

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 # all are made anew.
 RECIPES: dict[str, dict[str, Any]] = {
     instrument.casefold(): {"instruments": (instrument,)} for instrument in EMBEDDED
-}
+} | {"piano-chords": {"instruments": ("Piano",), "voices": (4,)}}
 MOST_LOST = 0.002  # accuracy of notes that half precision may cost: no more than seeds differ by
 LICENCE = (
     "Trained on notes rendered from the sound font TimGM6mb.sf2 by Tim Brechbill (GPL-2.0), which "
