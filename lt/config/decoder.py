@@ -92,10 +92,12 @@ class DecoderConfig:
     least_waves: int = constant(4, "notes", _BY_HAND)  # of an alternation
     n_partials_of_pitch: int = constant(3, "partials", _BY_HAND)  # whose bands tell the middle
     # Noise.
-    least_share: float = constant(  # of the power that is the note's where it is heard
-        0.5, "1", "notes of the embedded font have 0.98, noise without notes 0.3 to 0.57"
+    noise_probability: float = constant(  # of a frame, whatever the model hears
+        0.2, "1", "chosen by hand on notes in noise; 0.1 lets a room's tail pass"
     )
-    masked_seconds: float = constant(0.06, "s", _BY_HAND)  # for which noise masks a note that ends
+    masked_probability: float = constant(  # the same after the onset of a note
+        0.1, "1", "chosen by hand; 0.3 ends decaying piano notes early"
+    )
     floor_seconds: float = constant(0.1, "s", _BY_HAND)  # of a band's power at its least
     click_seconds: float = constant(0.04, "s", "a click of 3 ms in the window of the level")
     click_db: float = constant(6.0, "dB", _BY_HAND)  # by which a click is above what surrounds it

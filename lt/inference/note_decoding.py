@@ -25,8 +25,8 @@ import numpy as np
 
 from lt.config import DecoderConfig
 from lt.inference.chord_decoding import chord_notes
-from lt.inference.evidence import note_probabilities, segment_evidence
-from lt.inference.noise import rest_level, standing_out, until_masked, without_clicks
+from lt.inference.evidence import Evidence, note_probabilities
+from lt.inference.noise import rest_level, without_clicks
 from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.inference.velocities import note_velocities
@@ -97,7 +97,6 @@ def posteriors_to_notes(
     posteriors = without_clicks(posteriors, config)
     detector = OnsetDetector(posteriors, instrument, others, config)
     regions = detector.join_decays(decode_regions(detector))
-    regions = standing_out(regions, detector)
     detector = replace(detector, noise_db=rest_level(regions, detector))
     onsets = refine_onsets(regions, detector)
     regions = until_masked(refine_offsets(regions, onsets, detector), detector)
@@ -158,7 +157,8 @@ def _segment_notes(
     """
     config = detector.config
     segments = np.repeat(np.arange(len(starts)), np.diff([*starts, len(weight)]))
-    numbers, evidence = segment_evidence(detector, segments, weight)
+    source = Evidence.of(detector, config.noise_probability)
+    numbers, evidence = source.numbers, source.of_segments(segments, weight)
     best = evidence.max(axis=1, keepdims=True)
     used = np.flatnonzero((evidence > best - config.beam).any(axis=0))  # others only cost time
     likelihood = np.exp(evidence[:, used] - best)
@@ -206,6 +206,23 @@ def _most_probable_notes(posteriors: Posteriors, instrument: int) -> np.ndarray:
     return numbers[states.argmax(axis=1)][posteriors.model_frames]
 
 
+def until_masked(notes: Sequence[Region], detector: OnsetDetector) -> list[Region]:
+    """Notes, each ended where noise masks it: where the evidence for it against silence, summed
+    from its onset, is most. A note with none is noise. What the notes beside it ring with is not.
+    """
+    if detector.others:
+        return list(notes)
+    evidence = Evidence.of(detector, detector.config.masked_probability)
+    ended = []
+    for index, note in enumerate(notes):
+        near = [other.note_number for other in notes[max(0, index - 1) : index + 2]]
+        frames = slice(note.start, max(note.end, note.start + 1))
+        total = np.cumsum(evidence.against_silence(frames, near))
+        if total.max() > 0:
+            ended.append(replace(note, end=note.start + int(total.argmax()) + 1))
+    return ended
+
+
 def explained_notes(notes: Sequence[Region], detector: OnsetDetector) -> list[Region]:
     """Notes of a single instrument without repetitions whose frames silence, or the note that
     follows, explains better: the attack of the next note, before its onset.
@@ -215,8 +232,9 @@ def explained_notes(notes: Sequence[Region], detector: OnsetDetector) -> list[Re
     segments = np.full(len(detector.posteriors), len(notes))
     for index, note in enumerate(notes):
         segments[note.start : note.end] = index
-    numbers, evidence = segment_evidence(detector, segments, np.ones(len(segments)))
-    state_of = {number: state for state, number in enumerate(numbers)}
+    source = Evidence.of(detector, detector.config.noise_probability)
+    evidence = source.of_segments(segments, np.ones(len(segments)))
+    state_of = {number: state for state, number in enumerate(source.numbers)}
     silence = evidence[: len(notes), state_of[SILENCE]]
     kept = []
     for index, note in enumerate(notes):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lt.config import DecoderConfig
-from lt.inference.noise import note_share, rest_level, until_masked, without_clicks
-from lt.inference.note_decoding import posteriors_to_notes
+from lt.inference.evidence import Evidence
+from lt.inference.noise import rest_level, without_clicks
+from lt.inference.note_decoding import posteriors_to_notes, until_masked
 from lt.inference.onsets import OnsetDetector, Region, partial_bands
 from lt.inference.posteriors import Posteriors
 from lt.labels import LabelSpace, NoteLabels
@@ -34,26 +35,28 @@ def hiss(n_frames, level=0.01):
     return level * rng.rayleigh(size=(n_frames, N_BANDS)).clip(0.3, 2)
 
 
-def heard_everywhere(number, bands, level_db):
-    """Posteriors that are certain of one note in every frame."""
+def heard_everywhere(number, bands, level_db, certainty=0.9):
+    """Posteriors of one note in every frame, its octave and its pitch so certain."""
     n_frames = int(SECONDS / FRAME) + 1
     labels = NoteLabels.from_notes(np.full(n_frames, number), np.full(n_frames, 2))
     classes = SPACE.to_classes([labels]).reshape(n_frames, -1)
     groups = []
     for column, size in zip(classes.T, SPACE.group_sizes):
-        group = np.full((n_frames, size), 0.1 / (size - 1))
-        group[np.arange(n_frames), column] = 0.9
+        group = np.full((n_frames, size), (1 - certainty) / (size - 1))
+        group[np.arange(n_frames), column] = certainty
         groups.append(group)
     bands = bands.astype(np.float16)
     return Posteriors(SPACE, tuple(groups), FRAME, STEP, level_db, level_db, bands, FMIN)
 
 
-def test_the_share_of_a_note_is_high_and_that_of_noise_low():
-    own = partial_bands(69, FMIN, N_BANDS, 16)
-    floor = np.zeros(N_BANDS)
-    assert note_share(tone(69)[None], own, floor, 5.0) == pytest.approx(1, abs=1e-3)
-    assert note_share(hiss(50), own, floor, 5.0).max() < CONFIG.least_share
-    assert note_share(np.zeros((1, N_BANDS)), own, floor, 5.0) == 0
+def test_a_note_is_evident_and_noise_is_not_though_the_model_hears_the_note_in_both():
+    bands = np.concatenate([np.tile(tone(69), (300, 1)), hiss(300)])
+    detector = OnsetDetector(heard_everywhere(69, bands, np.full(600, -20.0), certainty=0.6))
+    evidence = Evidence.of(detector, CONFIG.masked_probability)
+    ratio = evidence.against_silence(slice(None), [69])
+    assert ratio[:300].min() > 0 > ratio[300:].mean()
+    certain = Evidence.of(detector, 0.0).against_silence(slice(None), [69])
+    assert (certain > ratio).all()
 
 
 @pytest.mark.fault("odd input")
@@ -87,7 +90,7 @@ def test_noise_as_loud_as_the_note_before_ends_it():
     """Only the bands tell: the level does not fall."""
     n_frames, held = 600, 300
     bands = np.where(np.arange(n_frames)[:, None] < held, tone(69), hiss(n_frames, 0.05))
-    posteriors = heard_everywhere(69, bands, np.full(n_frames, -20.0))
+    posteriors = heard_everywhere(69, bands, np.full(n_frames, -20.0), certainty=0.6)
     [note] = until_masked([Region(69, 0, n_frames)], OnsetDetector(posteriors))
     assert abs(note.end - held) < 10
 
