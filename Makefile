@@ -13,6 +13,8 @@
 # make bench      the speed of everything beside peers, real time and floors, into
 #                 docs/benchmarks.json and the tables of README.md and docs/results.md, in 20
 #                 minutes; peers are installed into .venv-bench; MODEL=RUN, of one instrument
+# make gallery    one page to hear what the models do, with maps of their latent spaces to play, in
+#                 saves/gallery.html (minutes); RECORDINGS=DIR: from a folder of yours; MODELS="..."
 # make api        pages of every module from the docstrings, into docs/api (installs pdoc)
 # make clean      remove .venv, .venv-bench and what the tools left behind; data/ and saves/ stay
 #
@@ -31,7 +33,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --progress-bar off $(PIP_OPTIONS)
 STAMP := .venv/.set-up
 
-.PHONY: help setup demo test test-long faults lint bench results synthesis api clean
+.PHONY: help setup demo test test-long faults lint bench results synthesis gallery api clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -62,6 +64,10 @@ results: $(STAMP)
 
 synthesis: $(STAMP)
 	$(PY) bench/synthesis.py $(MODELS) $(if $(SOURCES),--sources $(SOURCES)) \
+	  $(if $(RECORDINGS),--recordings $(RECORDINGS))
+
+gallery: $(STAMP)
+	$(PY) -m lt.gallery $(if $(filter command% environment%,$(origin MODELS)),--models $(MODELS)) \
 	  $(if $(RECORDINGS),--recordings $(RECORDINGS))
 
 # pdoc finds the modules of a package by itself unless that has __all__: lt, lt.config, nsgt_wrap.

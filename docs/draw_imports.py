@@ -37,7 +37,7 @@ PLACES = {
     "pretrained": (1.5, 5),
 }
 SHOWN = (("audio", "root"), ("root", "config"))  # others would cover the boxes
-COMMANDS = ("builders", "convert_lt_set")  # other names of the commands of lt.build
+COMMANDS = ("builders", "convert_lt_set", "gallery")  # names that users type, of other packages
 WIDTH, HEIGHT = 1.0, 0.7
 COLOURS = {"box": "#f4f6f8", "edge": "#57606a", "arrow": "#0969da", "text": "#1c1e21"}
 

@@ -53,11 +53,16 @@ def save_figure(figure: Figure, path: Path | str | None) -> list[Axes]:
     return figure.axes
 
 
-def figure_html(axes: Sequence[Axes]) -> str:
-    """The figure of some axes as an HTML image, for notebooks."""
+def figure_png(axes: Sequence[Axes]) -> bytes:
+    """The figure of some axes as a PNG file."""
     content = io.BytesIO()
     axes[0].figure.canvas.print_figure(content, format="png", metadata={"Software": None})
-    data = base64.b64encode(content.getvalue()).decode("ascii")
+    return content.getvalue()
+
+
+def figure_html(axes: Sequence[Axes]) -> str:
+    """The figure of some axes as an HTML image, for notebooks."""
+    data = base64.b64encode(figure_png(axes)).decode("ascii")
     return f'<img alt="" src="data:image/png;base64,{data}">'
 
 

@@ -17,7 +17,7 @@ ALLOWED = {
     for package, others in re.findall(r"^ +(\w+) +<-((?: \w+)*) {2,}", INTERFACE, re.MULTILINE)
 }
 BUILD_FROM_TRAINING = {"lt.training.launch"}
-COMMANDS = {"lt.builders", "lt.convert_lt_set"}  # names that users type; they stand for lt.build
+COMMANDS = {"lt.builders", "lt.convert_lt_set", "lt.gallery"}  # names that users type
 LIGHT = ("config", "config.fields", "files", "labels", "midi", "cli", "devices", "audio.io")
 HEAVY = {"torch", "librosa", "sklearn", "matplotlib", "pretty_midi", "nsgt", "nsgt_wrap"}
 

@@ -14,6 +14,7 @@ from lt.config import (
     AnalysisConfig,
     BuildConfig,
     CrossConfig,
+    GalleryConfig,
     PlayOptions,
     RunConfig,
     SpectralConfig,
@@ -92,6 +93,7 @@ def test_a_label_is_named_only_where_it_has_a_meaning_of_its_own():
         ("lt_midi", CrossConfig),
         ("lt_play", PlayOptions),
         ("lt.build.__main__", BuildConfig),
+        ("lt.gallery", GalleryConfig),
     ],
 )
 def test_every_setting_is_a_flag_with_its_default(script, config):

@@ -12,7 +12,7 @@ fast.
     training      RunConfig and its presets
     decoder       DecoderConfig: the thresholds of note decoding
     synthesis     SynthesisConfig, TrajectoryConfig
-    evaluation    AnalysisConfig, CrossConfig, AlignmentConfig
+    evaluation    AnalysisConfig, CrossConfig, AlignmentConfig, GalleryConfig, MapConfig
     play          PlayOptions, ChoiceConfig
 """
 
@@ -20,7 +20,13 @@ from lt.config.augmentation import AugmentationConfig
 from lt.config.build import BuildConfig, NoteTimesConfig, TrimConfig
 from lt.config.chords import ChordConfig
 from lt.config.decoder import DecoderConfig
-from lt.config.evaluation import AlignmentConfig, AnalysisConfig, CrossConfig
+from lt.config.evaluation import (
+    AlignmentConfig,
+    AnalysisConfig,
+    CrossConfig,
+    GalleryConfig,
+    MapConfig,
+)
 from lt.config.fields import (
     COUNT,
     CUDA_HELP,
@@ -80,10 +86,12 @@ __all__ = [
     "FRACTION",
     "FRAMES_PER_PATH",
     "FRAMES_PER_SYMBOL",
+    "GalleryConfig",
     "LABELS",
     "NOTE_LABELS",
     "LARGEST",
     "LAYERS",
+    "MapConfig",
     "NOT_NEGATIVE",
     "NoteTimesConfig",
     "POSITIVE",

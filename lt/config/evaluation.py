@@ -8,6 +8,7 @@ from lt.config.fields import (
     COUNT,
     NOT_NEGATIVE,
     PEDAL_HELP,
+    POSITIVE,
     SEED_HELP,
     TUNING_HELP,
     check_flags,
@@ -65,10 +66,51 @@ class AnalysisConfig:
     n_samples: int = flag(4, "latent samples per example", "Steps", NOT_NEGATIVE)
     classifier_epochs: int = flag(1000, "training epochs of the baselines", "Baselines", COUNT)
     classifier_bs: int = flag(64, "batch size of the baselines", "Baselines", COUNT)
+    map_notes: int = flag(
+        60,
+        "notes on the report's map of the latent space, which has their sounds; 0, or no sound "
+        "examples: no map",
+        "Steps",
+        NOT_NEGATIVE,
+    )
     seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
 
     def __post_init__(self) -> None:
         check_flags(self)
+
+
+@dataclass(frozen=True)
+class GalleryConfig:
+    """What a gallery holds (`python3 -m lt.gallery`): its flags."""
+
+    __repr__ = short_repr
+
+    n_examples: int = flag(2, "held-out notes, or chords of them, of each model", kind=NOT_NEGATIVE)
+    map_notes: int = flag(
+        240, "notes at most on each map of a latent space; 0: no maps", kind=NOT_NEGATIVE
+    )
+    recording_seconds: float = flag(
+        20.0, "seconds of each recording, from its beginning", kind=POSITIVE
+    )
+    seed: int = flag(0, SEED_HELP, kind=NOT_NEGATIVE)
+
+    def __post_init__(self) -> None:
+        check_flags(self)
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """Constants of the maps of latent spaces (`lt.evaluation.latent_map`)."""
+
+    seconds: float = constant(
+        1.2, "s", "set by hand: attack and course of a note; pages grow with it, 6 kB a second"
+    )
+    perplexity: float = constant(
+        20.0,
+        "notes",
+        "set by hand: a pitch has 5 dynamics, an octave 60 notes; 10 to 40 show the same groups",
+    )
+    peak_dbfs: float = constant(-3.0, "dBFS", "set by hand: two notes fade into one another")
 
 
 @dataclass(frozen=True)

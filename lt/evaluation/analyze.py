@@ -28,8 +28,10 @@ from lt.evaluation.baselines import (
 from lt.evaluation.context import EvaluationContext, open_context
 from lt.evaluation.examples import Example, make_examples, synthesis_config
 from lt.evaluation.figures import plot_confusion, plot_example, plot_latent, plot_units
+from lt.evaluation.latent_map import LatentMap, data_notes, latent_map
 from lt.evaluation.note_dynamics import note_dynamics_scores
-from lt.evaluation.report import Media, Report, SoundExample, write_report
+from lt.evaluation.page import Media, SoundExample
+from lt.evaluation.report import Report, write_report
 from lt.evaluation.results import EXPLANATIONS, Results, headline, select, tables, write_results
 from lt.evaluation.scoring import (
     Evaluation,
@@ -89,6 +91,7 @@ def analyse_run(
         pictures,
         [_write_example(own, index, run, folder, config) for index, own in enumerate(examples)],
         EXPLANATIONS,
+        map_of_part(context, config, progress),
     )
     write_report(folder / "report.html", report)
     return results
@@ -192,6 +195,17 @@ def draw(space: LabelSpace, predictions: FramePredictions, folder: Path) -> list
     ]
 
 
+def map_of_part(
+    context: EvaluationContext, config: AnalysisConfig, progress: Progress = silent
+) -> LatentMap | None:
+    """The map of the notes evaluated; None where no sounds or no map are asked for."""
+    notes = context.split.notes[config.partition]
+    if not (config.generate_audio and config.map_notes and len(notes)):
+        return None
+    chosen = data_notes(context, notes, config.map_notes)
+    return latent_map(context.run, chosen, "Notes evaluated", config.seed, progress=progress)
+
+
 def _write_example(
     example: Example, index: int, run: Run, folder: Path, config: AnalysisConfig
 ) -> SoundExample:
@@ -204,5 +218,4 @@ def _write_example(
     if config.make_figures:
         picture = Media(folder / f"ex_{index}.png", f"Spectra of {example.title}.")
         plot_example(example.spectra, run.front_end, example.title, picture.path)
-    text = f"From the original the model reads: {example.read}."
-    return SoundExample(example.title, text, sounds, picture)
+    return SoundExample(example.title, example.reading, sounds, picture)

@@ -47,16 +47,27 @@ class EvaluationContext:
 
 
 def open_context(
-    run: Run, dbroot: Path | None = None, folders: Sequence[Path] = ()
+    run: Run, dbroot: Path | DataSet | None = None, folders: Sequence[Path] = ()
 ) -> EvaluationContext:
     """Read the run's data set and split it as in training.
 
     Args:
-        dbroot: the data set, if it was moved since training.
+        dbroot: the data set, if it was moved since training or is open already.
 
     Raises:
         FileNotFoundError: it is gone. ValueError: it is not the one that the run was trained on.
     """
+    data = dbroot if isinstance(dbroot, DataSet) else _read(run, dbroot)
+    if data.fingerprint != run.settings.data["fingerprint"]:
+        raise ValueError(
+            f"{data.path} is not the data set that {run.folder.path} was trained on: "
+            f"{_difference(run, data)}; give that one (--dbroot)"
+        )
+    split = Split.from_stored(data, run.config, run.settings.split)
+    return EvaluationContext(run, data, split, tuple(folders))
+
+
+def _read(run: Run, dbroot: Path | None) -> DataSet:
     path = Path(dbroot or run.settings.data["path"])
     if not path.is_file():
         raise FileNotFoundError(
@@ -64,14 +75,7 @@ def open_context(
             "give its new path (--dbroot)"
             + (f"; lt_train.py builds {DEFAULT_DATA_SET}" if path == Path(DEFAULT_DATA_SET) else "")
         )
-    data = read_data_set(path)
-    if data.fingerprint != run.settings.data["fingerprint"]:
-        raise ValueError(
-            f"{path} is not the data set that {run.folder.path} was trained on: "
-            f"{_difference(run, data)}; give that one (--dbroot)"
-        )
-    split = Split.from_stored(data, run.config, run.settings.split)
-    return EvaluationContext(run, data, split, tuple(folders))
+    return read_data_set(path)
 
 
 def _difference(run: Run, data: DataSet) -> str:

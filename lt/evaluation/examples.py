@@ -48,6 +48,11 @@ class Example:
     captions: dict[str, str]
     spectra: dict[str, np.ndarray]
 
+    @property
+    def reading(self) -> str:
+        """A sentence about what is read."""
+        return f"From the original the model reads: {self.read}."
+
 
 def synthesis_config(config: AnalysisConfig) -> SynthesisConfig:
     """The phase reconstruction of whole notes without margins: low bands ring for a quarter of a

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from chromium import BROWSER, Chromium
 
-from lt.audio.io import write_audio
-from lt.evaluation.report import Media, Report, SoundExample, data_uri, write_report
+from lt.audio.io import to_mp3, write_audio
+from lt.evaluation.latent_map import LatentMap, project
+from lt.evaluation.page import Media, SoundExample
+from lt.evaluation.report import Report, write_report
 from lt.evaluation.results import (
     Results,
     Score,
@@ -26,6 +28,24 @@ needs_chromium = pytest.mark.skipif(
     BROWSER is None, reason="chromium is not installed (apt-get install chromium)"
 )
 N_EXAMPLES, N_SOUNDS = 2, 3
+NOTES = [(octave, pitch) for octave in ("4", "5") for pitch in "CDE"]
+
+
+def map_of_tones():
+    """A map of six notes on a grid: octaves are rows, pitches columns."""
+    points = np.array([(column, -row) for row in range(2) for column in range(3)], float)
+    tones = [
+        np.sin(2 * np.pi * 220 * (1 + note) * np.arange(22050) / 22050)
+        for note in range(len(NOTES))
+    ]
+    octaves, pitches = zip(*NOTES)
+    return LatentMap(
+        "Notes of <Flute>",
+        [f"{pitch}{octave} <mf>" for octave, pitch in NOTES],
+        [to_mp3(0.3 * tone) for tone in tones],
+        {"pitch": pitches, "octave": octaves},
+        dict(reversed(project(points).items())),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +84,7 @@ def page(tmp_path_factory):
             [Media(folder / "p.png", 'a "picture"')],
             examples,
             {"accuracy": "fraction of frames"},
+            map_of_tones(),
         ),
     )
     for path in folder.iterdir():  # it needs none of them any more
@@ -101,7 +122,9 @@ def test_the_page_is_well_formed_and_self_contained(page):
         if name in ("src", "href", "action", "data", "poster")
     ]
     assert all(address.startswith(("data:", "#")) for address in addresses) and len(addresses) > 8
-    assert not [tag for tag, _ in elements.found if tag in ("script", "iframe", "object", "form")]
+    assert not [tag for tag, _ in elements.found if tag in ("iframe", "object", "form")]
+    scripts = [attributes for tag, attributes in elements.found if tag == "script"]
+    assert scripts == [{"type": "application/json"}, {}]
     for tag, attributes in elements.found:
         if tag == "img":
             assert attributes["alt"]
@@ -120,7 +143,12 @@ def test_text_is_escaped(page):
 
 def test_data_uris_hold_the_file(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x00\xff")
-    assert data_uri(tmp_path / "a.png") == "data:image/png;base64,AP8="
+    assert Media(tmp_path / "a.png", "").uri == "data:image/png;base64,AP8="
+
+
+def test_a_page_without_a_map_has_no_script(tmp_path):
+    write_report(tmp_path / "report.html", Report("m", "", [], [], [], {}))
+    assert "script" not in (tmp_path / "report.html").read_text("utf-8")
 
 
 # --- in a browser ---------------------------------------------------------------------------------
@@ -157,22 +185,101 @@ def test_pictures_are_shown(browser):
     assert len(widths) == N_EXAMPLES + 1 and min(widths) > 100
 
 
+def mouse(browser, kind, x, y):
+    browser.send(
+        "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1
+    )
+
+
+def place_of(browser, note):
+    """Where a note of the map is on the screen."""
+    return browser.evaluate(
+        f"""(() => {{ const circle = document.querySelectorAll('.map circle')[{note}];
+        circle.scrollIntoView({{block: 'center'}});
+        const box = circle.getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2] }})()"""
+    )
+
+
+def heard(browser, note):
+    """Wait until a note of the map sounds."""
+    return browser.evaluate(
+        f"""(async () => {{ const map = document.querySelector('.map');
+        for (let n = 0; n < 400 && map.dataset.playing !== '{note}'; n++)
+          await new Promise((done) => setTimeout(done, 25));
+        return map.dataset.playing === '{note}' }})()"""
+    )
+
+
+STATUS = "document.querySelector('.map-status').textContent"
+
+
 @needs_chromium
-def test_it_fits_a_phone(browser):
+def test_a_note_of_the_map_is_heard_by_a_click_and_by_keys(browser):
+    for kind in ("mousePressed", "mouseReleased"):
+        mouse(browser, kind, *place_of(browser, 1))
+    assert heard(browser, 1) and browser.evaluate(STATUS) == "D4 <mf>"
+    for key, note in (("ArrowRight", 2), ("ArrowDown", 5), ("ArrowLeft", 4), ("ArrowDown", 4)):
+        browser.send("Input.dispatchKeyEvent", type="rawKeyDown", key=key)
+        assert heard(browser, note), key
+
+
+@needs_chromium
+def test_a_path_is_drawn_heard_and_played_again(browser):
+    (left, top), (right, _) = place_of(browser, 0), place_of(browser, 2)
+    left, top = place_of(browser, 0)
+    mouse(browser, "mousePressed", left, top)
+    for step in range(1, 9):
+        mouse(browser, "mouseMoved", left + step * (right - left) / 8, top)
+    mouse(browser, "mouseReleased", right, top)
+    assert heard(browser, 2)
+    assert browser.evaluate("document.querySelectorAll('.map line').length") == 8
+    mouse(browser, "mouseMoved", left, top)  # without the button, it draws and plays nothing
+    assert browser.evaluate("document.querySelectorAll('.map line').length") == 8
+    browser.evaluate("document.querySelector('.map-replay').click()")
+    assert heard(browser, 0) and heard(browser, 2)
+
+
+@needs_chromium
+def test_colours_and_projections_are_chosen(browser):
+    def choose(what, value):
+        browser.evaluate(
+            f"""(() => {{ const menu = document.querySelector('.map-{what}');
+            menu.value = '{value}'; menu.dispatchEvent(new Event('change')) }})()"""
+        )
+        return browser.evaluate(
+            "[...document.querySelectorAll('.map circle')].map((circle) => "
+            "circle.getAttribute('fill'))"
+        )
+
+    by_octave = choose("colour", "octave")
+    assert by_octave == [by_octave[0]] * 3 + [by_octave[3]] * 3 and len(set(by_octave)) == 2
+    legend = "[...document.querySelectorAll('.map-legend li')].map((item) => item.textContent)"
+    assert browser.evaluate(legend) == ["4", "5"]
+    by_pitch = choose("colour", "pitch")
+    assert by_pitch[:3] == by_pitch[3:] and len(set(by_pitch)) == 3
+    for projection, word in (("t-SNE", "neighbours"), ("principal axes", "variance")):
+        choose("projection", projection)
+        assert word in browser.evaluate("document.querySelector('.map-about').textContent")
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [360, 1200])
+def test_it_fits_a_phone_and_a_screen(browser, width):
     browser.send(
         "Emulation.setDeviceMetricsOverride",
-        width=360,
+        width=width,
         height=740,
         deviceScaleFactor=2,
-        mobile=True,
+        mobile=width < 500,
     )
     try:
-        assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
         wide = (
             "[...document.querySelectorAll('.scroll')].some(table => table.scrollWidth > "
             "table.clientWidth)"
         )
-        assert browser.evaluate(wide)  # the table scrolls within itself
+        assert browser.evaluate(wide) or width > 500  # the table scrolls within itself
         assert browser.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
     finally:
         browser.send("Emulation.clearDeviceMetricsOverride")
@@ -208,8 +315,9 @@ def test_everything_usable_is_reached_by_keyboard(browser):
     kinds = [name.split(":")[0] for name in reached]
     assert kinds.count("AUDIO") == N_EXAMPLES * N_SOUNDS
     assert (
-        kinds.count("A") == 3 and kinds.count("SUMMARY") == 2 and "DIV" in kinds
+        kinds.count("A") == 4 and kinds.count("SUMMARY") == 2 and "DIV" in kinds
     )  # links, folds, scrolling tables
+    assert kinds.count("SELECT") == 2 and "svg" in kinds and "BUTTON" in kinds  # the map
 
 
 @needs_chromium

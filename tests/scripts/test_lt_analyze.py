@@ -11,7 +11,7 @@ import pytest
 import torch
 from analysis_helpers import analyse, set_of_recordings, train
 
-QUICK = "--classifier_epochs 4 --generate_audio 1 --n_samples 1".split()
+QUICK = "--classifier_epochs 4 --generate_audio 1 --n_samples 1 --map_notes 4".split()
 BARE = "--generate_audio 0 --make_figures 0 --evaluate_classifier 0 --make_classifier 0".split()
 WORDS = {
     "log-likelihood (nats/frame)": "log_likelihood",

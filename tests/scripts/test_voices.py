@@ -61,7 +61,7 @@ def chords(tmp_path_factory):
 
 
 def test_it_is_analysed(model, tmp_path):
-    quick = "--generate_audio 1 --make_figures 0 --classifier_epochs 2".split()
+    quick = "--generate_audio 1 --make_figures 0 --classifier_epochs 2 --map_notes 4".split()
     run("lt_analyze", "-m", model, "-o", tmp_path, *quick)
     transfer = json.loads((tmp_path / "results.json").read_text())["overall"]["symbol"]["transfer"]
     assert 0 <= transfer["chord"]["f1"] <= 1 and len(transfer["chord"]["false_intervals"][0]) == 25
