@@ -30,6 +30,7 @@ from lt.evaluation.latent_map import LatentMap, data_notes, latent_map, recorded
 from lt.evaluation.metrics import note_scores, unmatched_notes
 from lt.evaluation.page import Media, SoundExample, picture, sound, write_page
 from lt.evaluation.results import Table
+from lt.files import check_folder
 from lt.inference.choice import misfit
 from lt.inference.decoding import decode_magnitudes, reconstruct_magnitudes
 from lt.inference.figures import plot_sound
@@ -112,6 +113,7 @@ def write_gallery(
         FileNotFoundError, ValueError: a data set is gone or is another one; there is no recording.
         OSError: the page cannot be written.
     """
+    check_folder(Path(path).parent)  # before minutes of work
     chapters = [_models(runs)]
     with progress(total=None, desc="gallery", unit="chapter") as bar:
         for chapter in (
