@@ -8,7 +8,8 @@ Each row is a time relative to that of a peer, to real time or to a floor, measu
 since the speed of a machine changes from run to run: pairs of short rows are taken in turn, and
 their median is given with the least and the largest; rows that take long are taken once. Peers are
 installed into an environment of their own (`.venv-bench`); what is missing is said. The CUDA rows
-run where there is a device.
+run where there is a device. All stages end within 20 minutes, each within 5: where a machine is too
+slow or too busy, the rows that are left are missing, and that is said.
 
 Writes docs/benchmarks.json, and from it the tables of speed in README.md and docs/results.md. With
 `--only`, rows of other stages stay as they were measured; each stage names its commit.
@@ -19,10 +20,12 @@ from __future__ import annotations
 import json
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -41,6 +44,7 @@ RESULTS = ROOT / "docs" / "benchmarks.json"
 DOCUMENTS = {"README.md": True, "docs/results.md": False}  # whether it gives the short rows alone
 WIDTH = 120  # of their text
 POLLED = 0.005  # s: how often a process is looked at
+BUDGET, LONGEST = 1200.0, 300.0  # s, of all stages and of one
 BEGIN, END = "<!-- speed: written by make bench -->", "<!-- end of speed -->"
 
 
@@ -156,9 +160,12 @@ def run_python(python: str | Path, *command: object, **environment: str) -> Proc
             stderr=errors,
         )
         peak = 0
-        while process.poll() is None:
-            peak = max(peak, peak_memory(process.pid))
-            time.sleep(POLLED)
+        try:
+            while process.poll() is None:
+                peak = max(peak, peak_memory(process.pid))
+                time.sleep(POLLED)
+        finally:
+            process.terminate()  # where the stage took too long
         took, after = time.perf_counter() - started, os.times()
         processor = sum(after[2:4]) - sum(before[2:4])  # of children that have ended
         output.seek(0), errors.seek(0)
@@ -237,17 +244,38 @@ def machine() -> str:
     )
 
 
-def measured(name: str, stage: Callable[[Path], Iterator[Row]], model: Path) -> dict[str, object]:
-    """The rows of a stage as stored; where it cannot be measured, why."""
+@contextmanager
+def at_most(limit: float) -> Iterator[None]:
+    """Raise a TimeoutError in what takes longer than `limit` seconds."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"stopped after {limit:g} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def measured(
+    name: str, stage: Callable[[Path], Iterator[Row]], model: Path, limit: float = LONGEST
+) -> dict[str, object]:
+    """The rows of a stage that take at most `limit` seconds, as stored; where it cannot be
+    measured, why.
+    """
     from bench.results import current_commit
 
     click.echo(f"{name} ...", err=True)
     started = time.perf_counter()
     rows, remarks = [], []
     try:
-        for row in stage(model):
-            rows.append(asdict(row))
-            click.echo(f"  {row.stage} | {row.against} | {row.target} | {row.text}", err=True)
+        with at_most(limit):
+            for row in stage(model):
+                rows.append(asdict(row))
+                click.echo(f"  {row.stage} | {row.against} | {row.target} | {row.text}", err=True)
     except (RuntimeError, ValueError, ImportError, OSError) as error:
         remarks.append(f"{name}: {error}")
         click.echo(f"  {error}", err=True)
@@ -272,8 +300,10 @@ def main(model: Path, only: tuple[str, ...], remark: str) -> None:
     if not (ROOT / model / "config.json").is_file():
         raise click.UsageError(f"no model at {model}: make demo trains one, or name one: --model")
     known = stored()["stages"] if only and RESULTS.is_file() else {}
+    started = time.perf_counter()
     for name in only or STAGES:
-        known[name] = measured(name, STAGES[name], (ROOT / model).resolve())
+        left = max(BUDGET - round(time.perf_counter() - started), 1)
+        known[name] = measured(name, STAGES[name], (ROOT / model).resolve(), min(left, LONGEST))
         content = {
             "machine": machine(),
             "remarks": [remark] if remark else [],

@@ -1,6 +1,7 @@
 """The table of speed (bench/speed.py): targets, spreads, and documents that give its figures."""
 
 import sys
+import time
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_a_stage_that_cannot_be_measured_is_said(tmp_path):
     assert found["remarks"] == ["peer: cannot be installed"]
     block = speed.document({"machine": "m", "remarks": [], "stages": {"peer": found}}, False)
     assert "| a | b |  | 1 x |" in block and "Peer: cannot be installed." in block
+
+
+def test_a_stage_that_takes_too_long_keeps_its_rows_and_ends_its_process(tmp_path):
+    def slow(model):
+        yield Row("a", "b", 1)
+        speed.run_process("-c", "import time; time.sleep(60)")
+
+    started = time.monotonic()
+    found = speed.measured("slow", slow, tmp_path, 0.3)
+    assert time.monotonic() - started < 30
+    assert [row["stage"] for row in found["rows"]] == ["a"]
+    assert found["remarks"] == ["slow: stopped after 0.3 s"]
 
 
 @pytest.mark.parametrize("name", speed.DOCUMENTS)
