@@ -223,9 +223,10 @@ class Mixer:
                 sources.append(self._sample(self.sources[index], *own, rng))
         clean, augmented, classes = zip(*sources)
         target = _mix(clean)
-        encoder_input = target.mean(dim=1)
         if self.augmentation:
             encoder_input = self.augmentation.add_noise(_mix(augmented), rng)
+        else:
+            encoder_input = target.mean(dim=1)
         classes = torch.stack(classes, dim=1)
         if self.space.chordal:
             weights = weights.gather(1, voice_order(classes, self.space))
@@ -276,8 +277,8 @@ class Mixer:
             return clean, None, self._classes(numbers, dynamics, source.age[positions], silent)
         steps, detuning = shifts
         shift = shift + steps
-        augmented = self._shifted(clean.mean(dim=1), shift + detuning)
         frames = subframes.mean(dim=1)
+        augmented = self._shifted(frames * weights[:, None], shift + detuning)
         others = [frames.roll(steps, dims=0) for steps in (1, 2)]
         augmented = self.augmentation.add_ringing(augmented, others[0], rng)
         augmented = self.augmentation.add_reverb(augmented, others, rng)

@@ -38,6 +38,18 @@ def test_a_fraction_of_a_bin_lies_between():
     torch.testing.assert_close(half[0, 1:], (rows[0, 1:] + rows[0, :-1]) / 2)
 
 
+def test_a_shift_is_to_the_bit_that_of_bins_one_by_one():
+    rows, shifts = spectra(6), torch.tensor([0.0, 1.3, -7.75, 409.2, -410.0, 900.0])
+    outside = torch.zeros(())
+    for row, shift, moved in zip(rows, shifts, shift_bins(rows, shifts)):
+        at = torch.arange(len(row)) - shift
+        weight = at - at.floor()
+        below = [row[n] if 0 <= n < len(row) else outside for n in at.floor().long().tolist()]
+        above = [row[n] if 0 <= n < len(row) else outside for n in (at.floor() + 1).long().tolist()]
+        plain = (1 - weight) * torch.stack(below) + weight * torch.stack(above)
+        assert torch.equal(moved, plain)
+
+
 def test_four_bins_are_a_semitone():
     assert bins_per_semitone(SpectralConfig()) == 4
 
