@@ -11,6 +11,7 @@ Names: `runs` are models; of `singles`, each knows one instrument that plays one
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from lt.inference.figures import plot_sound
 from lt.inference.latent_paths import TRAJECTORIES, occupied_region
 from lt.inference.morphing import SymbolPoint, morph
 from lt.inference.note_decoding import posteriors_to_tracks
-from lt.inference.posteriors import RecordingAnalysis, analyse_audio
+from lt.inference.posteriors import RecordingAnalysis, analyse_audio, audio_spectra
 from lt.inference.synthesis import (
     events_to_audio,
     playing_gain,
@@ -63,6 +64,8 @@ VELOCITIES = (39, 64, 90, 115, 90, 64)  # in turn
 MORPHED = ((0.2, 1), (0.5, 3), (0.35, 2), (0.8, 4))  # place in the range, dynamics class
 ORDERS = {0: "held", 1: "linear", 3: "cubic"}
 PATH_SECONDS = 5.0  # of a morphing and a trajectory
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -385,7 +388,8 @@ def _render(run: Run, title: str, instrument: str, notes: Sequence[Note]) -> Rec
 def _read_recordings(
     runs: Sequence[Run], folder: Path, config: GalleryConfig
 ) -> Iterator[Recording]:
-    """The recordings in a folder, with their notes where there is MIDI.
+    """The recordings in a folder, with their notes where there is MIDI, each by the run whose
+    reconstruction is nearest. Those that cannot be read are logged and left out.
 
     Raises:
         FileNotFoundError: there is none.
@@ -394,22 +398,31 @@ def _read_recordings(
         raise FileNotFoundError(f"{folder} is no folder that can be read; check the path")
     files = Folder.of(folder, folder.name)
     pairs = midi_pairs(files, files)
-    if not files.sounds():
-        raise FileNotFoundError(f"{folder} holds no sound files (wav, flac, mp3, ogg, aiff)")
+    n_read, rate = 0, runs[0].front_end.sample_rate
     for file in files.sounds():
-        rate = runs[0].front_end.sample_rate
-        audio = read_audio(folder / file, rate)[: round(config.recording_seconds * rate)]
-        reference = None
-        if file in pairs:
-            notes = [note for track in read_midi(folder / pairs[file]) for note in track.notes]
-            seconds = len(audio) / rate
-            reference = sorted(
-                replace(note, offset=min(note.offset, seconds))
-                for note in notes
-                if note.onset < seconds
-            )
-        analysed = (_analysed(Path(file).stem, run, audio, reference) for run in runs)
-        yield min(analysed, key=lambda own: misfit(own.run, own.analysis.spectra))
+        try:
+            audio = read_audio(folder / file, rate)[: round(config.recording_seconds * rate)]
+            reference = None
+            if file in pairs:
+                reference = _notes_until(folder / pairs[file], len(audio) / rate)
+        except (OSError, ValueError) as error:
+            logger.warning("%s, left out", error)
+            continue
+        run = min(runs, key=lambda run: misfit(run, audio_spectra(run, audio)))
+        yield _analysed(Path(file).stem, run, audio, reference)
+        n_read += 1
+    if not n_read:
+        raise FileNotFoundError(
+            f"{folder} holds no sound files that can be read (wav, flac, mp3, ogg, aiff)"
+        )
+
+
+def _notes_until(path: Path, seconds: float) -> list[Note]:
+    """The notes of a MIDI file that begin before a time, cut there."""
+    notes = [note for track in read_midi(path) for note in track.notes]
+    return sorted(
+        replace(note, offset=min(note.offset, seconds)) for note in notes if note.onset < seconds
+    )
 
 
 def _analysed(

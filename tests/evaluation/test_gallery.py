@@ -14,7 +14,8 @@ from lt.midi import Note, Track, write_midi
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """Tunes of one note, and short paths."""
+    """Tunes of one note, short paths, and no pictures, which take longest."""
+    monkeypatch.setattr("lt.evaluation.page.figure_png", lambda axes: b"")
     monkeypatch.setattr(gallery, "MELODY", ((67, 1),))
     monkeypatch.setattr(gallery, "PATH_SECONDS", 0.3)
 
@@ -59,10 +60,11 @@ def test_the_gallery_of_recordings_needs_no_data_set(tiny_runs, tmp_path):
     folder.mkdir()
     for name in ("known", "unknown"):
         write_audio(folder / f"{name}.wav", harmonic(69, 0.5), RATE)
+    (folder / "broken.wav").write_bytes(b"no sound")
     write_midi(folder / "known.mid", [Track("Flute", 73, (Note(0.0, 0.5, 69, 64),))])
     run = tiny_runs / "scan_multi__Flute"
     result = write(tmp_path / "gallery.html", "--models", run, "--recordings", folder)
-    assert result.exit_code == 0, result.stderr
+    assert result.exit_code == 0 and "broken.wav" in result.stderr, result.stderr
     found = chapters(tmp_path / "gallery.html")
     assert "mixtures" not in found and found["transcriptions"].count("<audio") == 6
     assert found["transcriptions"].count("note F1") == 1
