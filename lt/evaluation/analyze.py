@@ -216,6 +216,7 @@ def _write_example(
         sounds.append(Media(path, example.captions[name]))
     picture = None
     if config.make_figures:
-        picture = Media(folder / f"ex_{index}.png", f"Spectra of {example.title}.")
-        plot_example(example.spectra, run.front_end, example.title, picture.path)
+        path = folder / f"ex_{index}.png"
+        plot_example(example.spectra, run.front_end, example.title, path)
+        picture = Media(path, f"Spectra of {example.title}.")
     return SoundExample(example.title, example.reading, sounds, picture)
