@@ -21,11 +21,11 @@ class ChordConfig:
     shortest_note: float = constant(0.06, "s", "as of one line")
     lowest_partial_hz: float = constant(250.0, "Hz", "bands below ring for 0.15 s and longer")
     n_partials: int = constant(8, "partials", "as of one line")
-    search_before: float = constant(0.12, "s", _BY_HAND)  # an onset is searched so long before
-    search_after: float = constant(
-        0.15, "s", _BY_HAND
-    )  # and after the key is heard, and so long as
-    ringing_cycles: float = constant(29.4, "cycles", "front end's windows")  # its lowest band rings
+    # An onset is searched so long before and after the key is heard, and as long as the band of its
+    # fundamental rings.
+    search_before: float = constant(0.12, "s", _BY_HAND)
+    search_after: float = constant(0.15, "s", _BY_HAND)
+    ringing_cycles: float = constant(29.4, "cycles", "the front end's windows, as in augmentation")
     attack: float = constant(0.12, "s", _BY_HAND)  # in which a note reaches its peak
     half_rise: float = constant(0.45, "1", "as of one line")  # of its magnitude, at the onset
     stroke: float = constant(0.02, "s", "as of one line")  # in which the whole level rises by
