@@ -3,9 +3,9 @@
 A hidden Markov model of two states for each key finds when it sounds (`sounding_keys`). Within such
 a region, onsets are where the level rises in the bands of the key's partials that no note excites
 which sounded before, or near there where the whole sound is struck. A region that begins without a
-rise goes on a note that was lost for a moment; a rise within a region is a repeated note. A note
-ends where its level falls fast, shortly before the key is silent. A note that begins with or above
-a lower one, of which it may be a partial, must be sure.
+rise goes on a note that was lost for a moment; where most partials rise within a region, the note
+is repeated. A note ends where most of its partials fall fast, shortly before the key is silent. A
+note that begins with or above a lower one, of which it may be a partial, must be sure.
 
 Constants are fields of `lt.config.ChordConfig`. Names: `keys: (model frames, keys)` from C0 on;
 other frames are those of the fine grid of `lt.inference.posteriors`.
@@ -145,6 +145,13 @@ class _Recording:
         own = self.posteriors.bands[start:end, bands].astype(np.float32)
         return np.sqrt(np.square(own).sum(axis=1)) + TINY
 
+    def rises_db(self, bands: np.ndarray, start: int, end: int, lag: int) -> np.ndarray:
+        """(frames - lag,) decibels by which most partials rise in `lag` frames, the median over
+        `bands`. A stroke raises all partials, beating a few.
+        """
+        own = 20 * np.log10(self.posteriors.bands[start:end, bands].astype(np.float32) + TINY)
+        return np.median(own[lag:] - own[:-lag], axis=1)
+
 
 def _regions(recording: _Recording) -> list[Region]:
     """The notes of all keys."""
@@ -268,16 +275,14 @@ def _but(recording: _Recording, key: int) -> np.ndarray:
 
 
 def _repeats(recording: _Recording, key: int, onset: int, end: int) -> list[int]:
-    """Frames at which a note is struck again before `end`: the level of its own bands rises fast in
-    bands that no note that begins there excites.
+    """Frames at which a note is struck again before `end`: most of its partials rise fast, and most
+    of those that no note that begins there excites.
     """
     config = recording.config
     rise = recording.frames(config.rise)
-    everything = recording.own_bands(key, ())
     if end - onset <= rise + 2:
         return []
-    level_db = 20 * np.log10(recording.magnitude(everything, onset, end))
-    rises = level_db[rise:] - level_db[:-rise]
+    rises = recording.rises_db(recording.own_bands(key, ()), onset, end, rise)
     distance = recording.frames(config.shortest_repeat)
     found = []
     for peak in find_peaks(rises, height=config.repeat_db, distance=distance)[0].tolist():
@@ -286,8 +291,8 @@ def _repeats(recording: _Recording, key: int, onset: int, end: int) -> list[int]
             continue
         others = _sounding_others(recording, key, at - 2 * rise, at + 2 * rise)
         bands = recording.own_bands(key, others)
-        own = 20 * np.log10(recording.magnitude(bands, onset + peak, onset + peak + rise + 1))
-        if own[-1] - own[0] >= config.repeat_db:
+        (own,) = recording.rises_db(bands, onset + peak, onset + peak + rise + 1, rise)
+        if own >= config.repeat_db:
             found.append(at)
     return found
 
@@ -301,13 +306,14 @@ def _sounding_others(recording: _Recording, key: int, start: int, end: int) -> l
 
 
 def _released(recording: _Recording, key: int, note: Region) -> Region:
-    """A note that ends where its level falls fast, shortly before its key is silent."""
+    """A note that ends where most of its partials fall fast, shortly before its key is silent."""
     config = recording.config
     begin = max(note.start + 1, note.end - recording.frames(config.release))
     fall = recording.frames(config.fall)
+    if note.end - begin <= fall:
+        return note
     bands = recording.own_bands(key, _sounding_others(recording, key, begin, note.end))
-    level_db = 20 * np.log10(recording.magnitude(bands, begin, note.end))
-    falls = level_db[:-fall] - level_db[fall:]
+    falls = -recording.rises_db(bands, begin, note.end, fall)
     released = np.flatnonzero(falls >= config.offset_db)
     if not len(released):
         return note

@@ -78,6 +78,15 @@ def test_a_repeated_note_is_struck_twice():
     assert_notes(chord_notes(heard(notes, 1.8), 0), notes)
 
 
+def test_a_note_whose_strongest_partials_beat_is_struck_once():
+    notes = [(0.2, 2.2, 60)]
+    posteriors = heard(notes, 2.6)
+    times = np.arange(len(posteriors)) * STEP
+    strongest = partial_bands(60, FMIN, N_BANDS, 8)[:3]
+    posteriors.bands[:, strongest] *= 0.05 + np.abs(np.cos(8 * np.pi * times))[:, None]
+    assert_notes(chord_notes(posteriors, 0), notes)
+
+
 @pytest.mark.parametrize("number", [36, 48])
 def test_a_low_note_that_is_heard_before_it_is_struck_begins_where_it_is_struck(number):
     posteriors = heard([(0.8, 1.6, number)], 2.0)
