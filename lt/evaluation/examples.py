@@ -22,7 +22,14 @@ from lt.config import AnalysisConfig, SynthesisConfig
 from lt.data.dataset import DataSet
 from lt.evaluation.context import EvaluationContext
 from lt.inference.decoding import features_to_magnitudes, reconstruct_magnitudes
-from lt.labels import DYNAMICS_NAMES, SILENCE, LabelSpace, NoteLabels, number_to_note_name
+from lt.labels import (
+    DYNAMICS_NAMES,
+    FIRST_NOTE_NUMBER,
+    SILENCE,
+    LabelSpace,
+    NoteLabels,
+    number_to_note_name,
+)
 from lt.models.runs import Run
 from lt.models.vae import sample_noise
 from lt.progress import Progress, silent
@@ -80,19 +87,25 @@ def choose_notes(
     context: EvaluationContext, part: str, n_examples: int, seed: int
 ) -> list[tuple[int, ...]]:
     """A note of each instrument, or of each of its voices, for each example: one from each stretch
-    of the instrument's range, rising for the first, in random order for the others.
+    of the instrument's range, rising for the first, in random order for the others. Voices have
+    different keys where the stretch has as many.
     """
-    columns = []
-    for index, voice in enumerate(context.run.space.instruments):
-        instrument = context.run.space.instrument_of(voice)
+    space, labels = context.run.space, context.data.notes.labels
+    examples: list[list[int]] = [[] for _ in range(n_examples)]
+    for index, voice in enumerate(space.instruments):
         rng = numpy_rng(seed, "analysis", index)
-        own = np.intersect1d(context.split.notes[part], context.data.notes_of(instrument))
-        labels = context.data.notes.labels[own]
-        rising = own[np.lexsort((labels[:, 2], labels[:, 1], labels[:, 0]))]
-        stretches = np.array_split(rising, min(n_examples, len(own)) or 1)
-        column = [int(rng.choice(stretch)) for stretch in stretches][:n_examples]
-        columns.append(column if index == 0 else rng.permutation(column).tolist())
-    return list(zip(*columns))
+        notes = context.data.notes_of(space.instrument_of(voice))
+        own = np.intersect1d(context.split.notes[part], notes)
+        rising = own[np.lexsort(labels[own].T[2::-1])]
+        examples = examples[: len(own)]
+        stretches = np.array_split(rising, len(examples) or 1)
+        order = rng.permutation(len(examples)) if index else np.arange(len(examples))
+        for chosen, stretch in zip(examples, order):
+            keys = labels[stretches[stretch], :2]
+            taken = (keys[:, None] == labels[np.intersect1d(chosen, notes).astype(int), :2]).all(-1)
+            free = stretches[stretch][~taken.any(axis=1)]
+            chosen.append(int(rng.choice(free if len(free) else stretches[stretch])))
+    return [tuple(chosen) for chosen in examples]
 
 
 @torch.no_grad()
@@ -122,7 +135,9 @@ def make_example(
     captions = {"orig": "original", "reco": "reconstruction"}
     magnitudes = {"reco": reconstruction}
     for sample, transfer in enumerate(transfers):
-        captions[f"tf_{sample}"] = f"from the symbols {title}, sample {sample}"
+        captions[f"tf_{sample}"] = "from its symbols"
+        if len(transfers) > 1:
+            captions[f"tf_{sample}"] += f", sample {sample}"
         magnitudes[f"tf_{sample}"] = transfer
     if recording is None:
         captions["orig"] += ", made from its spectra (source gone)"
@@ -137,7 +152,7 @@ def make_example(
     sounds = {"orig": recording, **dict(zip(magnitudes, audio))}
     spectra = {"original": mixture, "reconstruction": reconstruction.mean(dim=1)}
     if transfers:
-        spectra["transfer: made from the symbols"] = transfers[0].mean(dim=1)
+        spectra["from its symbols"] = transfers[0].mean(dim=1)
     return Example(
         title,
         _read(run, run.scaler.apply(mixture), sounding),
@@ -204,22 +219,35 @@ def _describe(space: LabelSpace, data: DataSet, notes: Sequence[int]) -> str:
 
 
 def _read(run: Run, features: Tensor, sounding: np.ndarray) -> str:
-    """The symbols predicted most often in sounding frames, and how often: `Piano A4 mf (93 %)`."""
-    probabilities = run.model.signal_to_symbol(features).probabilities()
-    classes = torch.stack([group.argmax(dim=-1) for group in probabilities], dim=1).cpu().numpy()
-    if sounding.any():
-        classes = classes[sounding]
+    """What is predicted most often in sounding frames, and how often: the symbols of an instrument,
+    `Piano A4 mf (93 %)`, or the keys of one with several voices, `Piano C4 E4 (60 %)`.
+    """
+    symbols = run.model.signal_to_symbol(features)
+    classes = torch.stack([own.argmax(dim=-1) for own in symbols.probabilities()], dim=1)
+    chosen = torch.from_numpy(sounding if sounding.any() else ~sounding).to(classes.device)
+    by_instrument = (
+        classes[chosen].cpu().numpy().reshape(-1, len(run.space.instruments), len(run.space.labels))
+    )
     words = []
-    for instrument, own in zip(
-        run.space.instruments, np.hsplit(classes, len(run.space.instruments))
-    ):
-        values, count = Counter(map(tuple, own.tolist())).most_common(1)[0]
-        names = {
-            label: run.space.class_names(label)[value]
-            for label, value in zip(run.space.labels, values)
-        }
-        pitch = names.get("pitch", "")
-        note = pitch if pitch == "silence" else pitch + names.get("octave", "")
-        read = dict.fromkeys(filter(None, (note, names.get("dynamics"))))
-        words.append(f"{instrument} {' '.join(read)} ({100 * count / len(own):.0f} %)")
+    for part in run.space.parts:
+        if part in run.space.chordal:
+            keys = symbols.key_logits[chosen, run.space.chordal.index(part)] > 0
+            read = [_chord_name(np.flatnonzero(frame)) for frame in keys.cpu().numpy()]
+        else:
+            read = [_symbol_name(run.space, own) for own in by_instrument[:, part.voices.start]]
+        name, count = Counter(read).most_common(1)[0]
+        words.append(f"{part.name} {name} ({100 * count / len(read):.0f} %)")
     return " + ".join(words)
+
+
+def _symbol_name(space: LabelSpace, classes: np.ndarray) -> str:
+    """`A4 mf` of classes (labels,)."""
+    names = {label: space.class_names(label)[value] for label, value in zip(space.labels, classes)}
+    pitch = names.get("pitch", "")
+    note = pitch if pitch == "silence" else pitch + names.get("octave", "")
+    return " ".join(dict.fromkeys(filter(None, (note, names.get("dynamics")))))
+
+
+def _chord_name(keys: np.ndarray) -> str:
+    """`C4 E4` of keys from C0 on."""
+    return " ".join(number_to_note_name(FIRST_NOTE_NUMBER + key) for key in keys) or "silence"

@@ -48,6 +48,9 @@ from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
 from lt.progress import Progress, silent
 
+# Of viridis, that are told from a light and from a dark page
+ORDERED_COLOURS = (0.15, 0.9)
+
 
 @dataclass(frozen=True)
 class MapNote:
@@ -117,13 +120,18 @@ class LatentMap:
 
 
 def colours_of(label: str, classes: Sequence[str]) -> dict[str, str]:
-    """Class -> colour of the classes that occur."""
-    if label in CLASS_NAMES:
-        names, palette = CLASS_NAMES[label], class_colours(label, silence=False)
+    """Class -> colour of the classes that occur: pitches have their own, octaves and dynamics share
+    the whole scale out among them.
+    """
+    order = CLASS_NAMES.get(label, tuple(dict.fromkeys(classes)))
+    names = [name for name in order if name in set(classes)]
+    if label == "pitch":
+        palette = class_colours(label, silence=False)[[order.index(name) for name in names]]
+    elif label in CLASS_NAMES:
+        palette = colormaps["viridis"](np.linspace(*ORDERED_COLOURS, len(names)))
     else:
-        names = tuple(dict.fromkeys(classes))
         palette = colormaps["tab10"](np.arange(len(names)) % 10)
-    return {name: to_hex(colour) for name, colour in zip(names, palette) if name in set(classes)}
+    return dict(zip(names, map(to_hex, palette)))
 
 
 # --- notes ----------------------------------------------------------------------------------------

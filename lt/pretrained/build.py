@@ -10,9 +10,10 @@ from typing import Any
 import lt
 from lt.build.embedded_set import EMBEDDED
 from lt.config import AnalysisConfig, with_preset
-from lt.evaluation.results import Results
+from lt.evaluation.results import CHORD, Results
 from lt.evaluation.scoring import evaluate
 from lt.files import check_folder
+from lt.labels import NOTE
 from lt.models.pretrained import FOLDER, write_card, write_weights
 from lt.models.runs import Run, load_run
 from lt.progress import Progress, silent
@@ -85,11 +86,15 @@ def package(run: Run, folder: Path) -> Path:
 
 
 def _figures(run: Run, dbroot: str) -> dict[str, float]:
-    """Accuracies of the symbols read from the signal, of the test part."""
+    """What is read from the signal in frames of the test part: accuracies of the symbols, or F1 of
+    the keys where an instrument has several voices.
+    """
     results: Results = evaluate(run, dbroot=dbroot, config=AnalysisConfig())
+    if run.space.chordal:
+        measured = {"chord F1": ("f1", CHORD)}
+    else:
+        measured = {f"{label} accuracy": ("accuracy", label) for label in (*run.space.labels, NOTE)}
     return {
-        f"{label} accuracy": round(
-            float(results.value("accuracy", label=label, path="transfer")), 4
-        )
-        for label in (*run.space.labels, "note")
+        name: round(float(results.value(measure, label=label, path="transfer")), 4)
+        for name, (measure, label) in measured.items()
     }

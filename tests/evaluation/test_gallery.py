@@ -7,7 +7,7 @@ from analysis_helpers import RATE, harmonic
 from click.testing import CliRunner
 
 from lt.audio.io import write_audio
-from lt.evaluation import gallery
+from lt.evaluation import chapters as content
 from lt.gallery import main
 from lt.midi import Note, Track, write_midi
 
@@ -16,8 +16,8 @@ from lt.midi import Note, Track, write_midi
 def short(monkeypatch):
     """Tunes of one note, short paths, and no pictures, which take longest."""
     monkeypatch.setattr("lt.evaluation.page.figure_png", lambda axes: b"")
-    monkeypatch.setattr(gallery, "MELODY", ((67, 1),))
-    monkeypatch.setattr(gallery, "PATH_SECONDS", 0.3)
+    monkeypatch.setattr(content, "MELODY", ((67, 1),))
+    monkeypatch.setattr(content, "PATH_SECONDS", 0.3)
 
 
 def chapters(path):

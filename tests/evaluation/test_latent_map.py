@@ -60,6 +60,9 @@ def test_few_notes_have_a_map(n_notes):
 def test_classes_have_colours_in_their_order():
     pitches = colours_of("pitch", ["A", "C", "A"])
     assert list(pitches) == ["C", "A"] and len(set(pitches.values())) == 2
+    octaves = colours_of("octave", ["5", "3", "4"])
+    assert list(octaves) == ["3", "4", "5"] and octaves == colours_of("octave", ["3", "4", "5"])
+    assert octaves["3"] == colours_of("octave", ["3", "6"])["3"]  # the whole scale for any range
     assert list(colours_of("instrument", ["Violin", "Flute"])) == ["Violin", "Flute"]
 
 

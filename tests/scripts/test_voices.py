@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from importlib import import_module
 from unittest import mock
 
@@ -13,6 +14,8 @@ from training_helpers import TINY, write_ageing_set
 
 from lt.audio.io import read_audio, write_audio
 from lt.config import SpectralConfig
+from lt.evaluation.context import open_context
+from lt.evaluation.examples import choose_notes
 from lt.midi import Note, Track, read_midi, write_midi
 from lt.models.runs import load_run
 
@@ -66,6 +69,15 @@ def test_it_is_analysed(model, tmp_path):
     transfer = json.loads((tmp_path / "results.json").read_text())["overall"]["symbol"]["transfer"]
     assert 0 <= transfer["chord"]["f1"] <= 1 and len(transfer["chord"]["false_intervals"][0]) == 25
     assert 0 <= transfer["note"]["accuracy_permutation_invariant"] <= 1
+    read = re.search("the model reads: (.*?) \\(", (tmp_path / "report.html").read_text())[1]
+    assert re.fullmatch(r"Flute( [A-G]#?\d)+|Flute silence", read)
+
+
+def test_the_voices_of_an_example_have_different_keys(model):
+    context = open_context(load_run(model))
+    labels = context.data.notes.labels
+    for notes in choose_notes(context, "train", 2, 0):
+        assert len({tuple(labels[note, :2]) for note in notes}) == len(notes) == 3
 
 
 def test_it_is_evaluated_on_recordings(model, chords, tmp_path):
