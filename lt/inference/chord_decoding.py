@@ -363,8 +363,8 @@ def _loudness(own: Region, at: Region, posteriors: Posteriors) -> float:
 def _velocities(
     regions: Sequence[Region], posteriors: Posteriors, voices: slice, decoder: DecoderConfig
 ) -> list[int]:
-    """Velocity of each region. The notes are laid into lines without overlap, and those of a line
-    are measured in bands that the others leave free.
+    """Velocity of each region. The notes are laid into lines without overlap, and each is measured
+    in bands that the other lines leave free.
     """
     lines: list[list[int]] = []
     for index, region in enumerate(regions):
@@ -379,11 +379,9 @@ def _velocities(
         for index in line:
             own[regions[index].start : regions[index].end] = regions[index].note_number
         numbers.append(own)
-    velocities = [0] * len(regions)
+    detectors = {}
     for at, line in enumerate(lines):
         others = numbers[:at] + numbers[at + 1 :]
-        detector = OnsetDetector(posteriors, voices.start, others, decoder)
-        found = note_velocities([regions[index] for index in line], detector)
-        for index, velocity in zip(line, found):
-            velocities[index] = int(velocity)
-    return velocities
+        detectors |= dict.fromkeys(line, OnsetDetector(posteriors, voices.start, others, decoder))
+    of_regions = [detectors[index] for index in range(len(regions))]
+    return note_velocities(regions, of_regions, chords=True).tolist()

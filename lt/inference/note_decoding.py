@@ -102,7 +102,7 @@ def posteriors_to_notes(
     regions = until_masked(refine_offsets(regions, onsets, detector), detector)
     regions = explained_notes(detector.without_echoes(regions), detector)
     regions = join_vibrato(regions, detector)
-    velocities = note_velocities(regions, detector)
+    velocities = note_velocities(regions, [detector] * len(regions))
     step = posteriors.step
     notes = _in_one_voice(
         Note(region.start * step, region.end * step, region.note_number, int(velocity))

@@ -18,8 +18,9 @@ median of that over the recording if it is more; n is `misfit_freedom`. So level
 spectra fit, and little where the model hears another instrument.
 
 All gains are equally probable, and it is equally probable that a recording has one velocity, the
-middle of all, and that each of its notes has any from 1 to 127. A note's velocity is the median of
-its posterior, whose mean absolute error is least.
+middle of all, and that each of its notes has any from 1 to 127. In chords, notes have any velocity:
+what is left of neighbours' partials is a misfit that does not tell of another instrument. A note's
+velocity is the median of its posterior, whose mean absolute error is least.
 
 Names: `excess_db: (notes, velocities, partials)` is x_p - s_p(v), NaN where a note lacks a partial.
 """
@@ -41,20 +42,25 @@ VELOCITIES = np.arange(1, 128)
 SILENT = 1e-9  # no magnitude is below it
 
 
-def note_velocities(regions: Sequence[Region], detector: OnsetDetector) -> np.ndarray:
-    """(notes,) MIDI velocities of the notes in `regions`.
+def note_velocities(
+    regions: Sequence[Region], detectors: Sequence[OnsetDetector], chords: bool = False
+) -> np.ndarray:
+    """(notes,) MIDI velocities of the notes of an instrument, at one gain.
 
     By the most frequent dynamics of each where the model's symbols have no spectra to compare with,
     mf for a model without dynamics.
+
+    Args:
+        detectors: of each region; it tells which bands other notes leave free.
+        chords: whether notes sound at once.
     """
     if not regions:
         return np.zeros(0, int)
-    symbols = detector.posteriors.symbols
-    if not symbols:
-        return np.array([_frequent_velocity(region, detector) for region in regions])
-    own = symbols[detector.instrument]
-    excess_db = [_excess_db(region, detector, own) for region in regions]
-    return most_probable_velocities(np.stack(excess_db), detector.config)
+    found = list(zip(regions, detectors))
+    if not detectors[0].posteriors.symbols:
+        return np.array([_frequent_velocity(*own) for own in found])
+    excess_db = [_excess_db(*own) for own in found]
+    return most_probable_velocities(np.stack(excess_db), detectors[0].config, not chords)
 
 
 def _frequent_velocity(region: Region, detector: OnsetDetector) -> int:
@@ -85,9 +91,10 @@ def nearest_dynamics(
 # --- levels of partials ---------------------------------------------------------------------------
 
 
-def _excess_db(region: Region, detector: OnsetDetector, symbols: SymbolSpectra) -> np.ndarray:
+def _excess_db(region: Region, detector: OnsetDetector) -> np.ndarray:
     """(velocities, partials) levels of a note above the model's, medians over its frames."""
     posteriors, config = detector.posteriors, detector.config
+    symbols = posteriors.symbols[detector.instrument]
     heard = posteriors.bands[region.start : max(region.end, region.start + 1)]
     seconds = np.arange(len(heard)) * posteriors.step
     number, fmin = region.note_number, posteriors.fmin
@@ -158,9 +165,14 @@ def interpolation(knots: np.ndarray, at: np.ndarray) -> np.ndarray:
 # --- inference ------------------------------------------------------------------------------------
 
 
-def most_probable_velocities(excess_db: np.ndarray, config: DecoderConfig) -> np.ndarray:
+def most_probable_velocities(
+    excess_db: np.ndarray, config: DecoderConfig, may_be_one: bool = True
+) -> np.ndarray:
     """(notes,) velocities: medians of the posterior, given `excess_db: (notes, velocities,
     partials)`.
+
+    Args:
+        may_be_one: whether all notes may have one velocity.
     """
     level_db, colour = np.nanmean(excess_db, axis=2), np.nanvar(excess_db, axis=2)
     variance = _misfit(colour, np.isfinite(excess_db[:, 0]).sum(axis=1)) + config.least_misfit**2
@@ -177,7 +189,7 @@ def most_probable_velocities(excess_db: np.ndarray, config: DecoderConfig) -> np
     middle = int(np.searchsorted(VELOCITIES, config.middle_velocity))
     any_velocity = sum(logsumexp(own, axis=1) - np.log(own.shape[1]) for own in log_likelihoods())
     one_velocity = sum(own[:, middle] for own in log_likelihoods())
-    log_weights = np.stack([any_velocity, one_velocity])
+    log_weights = np.stack([any_velocity, one_velocity if may_be_one else one_velocity - np.inf])
     weights = np.exp(log_weights - logsumexp(log_weights))
     velocities = []
     for own in log_likelihoods():

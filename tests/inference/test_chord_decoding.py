@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from lt.config import ChordConfig
 from lt.inference.chord_decoding import chord_notes, sounding_keys
 from lt.inference.onsets import partial_bands
 from lt.inference.posteriors import Posteriors
+from lt.inference.symbol_spectra import SymbolSpectra
 from lt.labels import FIRST_NOTE_NUMBER, N_KEYS, LabelSpace, note_number_to_hz
 
 STEP, FRAME = 0.0058, 0.032
@@ -17,17 +19,21 @@ FMIN, N_BANDS = 30.0, 102
 SPACE = LabelSpace.of_voices(("octave", "pitch"), ("Piano",), (3,))
 
 
-def heard(notes, seconds, space=SPACE):
-    """Posteriors of notes (onset, offset, number) that are struck, decay and are damped."""
+def heard(notes, seconds, space=SPACE, levels=None):
+    """Posteriors of notes (onset, offset, number) that are struck, decay and are damped.
+
+    Args:
+        levels: magnitude of each note; all 1 by default.
+    """
     times = np.arange(round(seconds / STEP)) * STEP
     power = np.full((len(times), N_BANDS), 1e-12)
     middles = (np.arange(round(seconds / FRAME)) + 0.5) * FRAME
     keys = np.full((len(middles), 1, N_KEYS), 0.01)
-    for onset, offset, number in notes:
+    for (onset, offset, number), level in zip(notes, levels or [1.0] * len(notes)):
         course = np.where(times < onset, 0.0, np.exp(-2 * (times - onset)))
         course = course * np.where(times > offset, np.exp(-80 * (times - offset)), 1.0)
         bands = partial_bands(number, FMIN, N_BANDS, 8)
-        power[:, bands] += np.square(course)[:, None] / np.arange(1, len(bands) + 1)
+        power[:, bands] += np.square(level * course)[:, None] / np.arange(1, len(bands) + 1)
         keys[(middles >= onset) & (middles < offset), 0, number - FIRST_NOTE_NUMBER] = 0.99
     level_db = 10 * np.log10(power.sum(axis=1))
     silent = tuple(
@@ -116,6 +122,27 @@ def test_of_more_notes_than_voices_the_loudest_are_kept_and_it_is_said_once(capl
     for time in np.arange(0.1, 3.4, 0.05):
         assert sum(note.onset <= time < note.offset for note in found) <= 3
     assert len(found) >= 3 and caplog.text.count("more than 3 notes at once") == 1
+
+
+@pytest.mark.parametrize("gain", [0.03, 1.0])
+def test_a_soft_voice_beneath_a_loud_one_is_soft_at_any_gain(gain):
+    """Each voice alone would be of the middle velocity."""
+    velocities, keys, times = np.array([13, 39, 64, 90, 115]), np.arange(48, 85), np.arange(3) / 2
+    bands = np.zeros((len(keys), len(velocities), len(times), N_BANDS))
+    for index, number in enumerate(keys):
+        own = partial_bands(number, FMIN, N_BANDS, 8)
+        courses = velocities[:, None] / 127 * np.exp(-2 * times)
+        bands[index][:, :, own] = courses[..., None] / np.sqrt(np.arange(1, len(own) + 1))
+    notes = [(at, at + 0.5, base + up) for at, base in ((0.2, 60), (0.9, 62)) for up in (0, 16)]
+    levels = [gain * velocity / 127 for _ in range(2) for velocity in (30, 100)]
+    posteriors = heard(notes, 1.8, levels=levels)
+    symbols = SymbolSpectra(keys, velocities, times, bands)
+    found = chord_notes(replace(posteriors, symbols=(symbols,) * 3), 0)
+    assert_notes(found, notes)
+    soft, loud = (
+        [note.velocity for note in found if (note.note_number > 70) == high] for high in (0, 1)
+    )
+    assert min(loud) - max(soft) > 40 and np.ptp(soft) < 15 and np.ptp(loud) < 15
 
 
 def test_silence_has_no_notes():

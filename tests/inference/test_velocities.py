@@ -67,7 +67,7 @@ def velocities_of(notes, gain_db=0.0, timbre_db=None, symbols=(SYMBOLS,), space=
     )
     starts = LENGTH * np.arange(len(notes))
     regions = [Region(number, start, start + LENGTH) for (number, _), start in zip(notes, starts)]
-    return note_velocities(regions, OnsetDetector(posteriors, 0, others))
+    return note_velocities(regions, [OnsetDetector(posteriors, 0, others)] * len(regions))
 
 
 @pytest.fixture
