@@ -82,6 +82,9 @@ class DecoderConfig:
     n_partials: int = constant(8, "partials", _BY_HAND)  # in which a note's level is measured
     n_partials_of_others: int = constant(16, "partials", _BY_HAND)
     lowest_partial_hz: float = constant(600.0, "Hz", "bands below ring for 0.1 s and longer")
+    lowest_onset_hz: float = constant(  # of partials in which an onset is searched
+        250.0, "Hz", "as of chords; 600 costs 0.03 of note F1 of a real piano and violin"
+    )
     shortest_other: float = constant(0.03, "s", _BY_HAND)  # another note that is taken for present
     decay_rise_db: float = constant(3.0, "dB", _BY_HAND)  # an octave below: more is a new note
     floor_db: float = constant(-120.0, "dB", "below all levels")  # where none is measured

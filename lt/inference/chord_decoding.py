@@ -23,7 +23,7 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from lt.config import ChordConfig, DecoderConfig
-from lt.inference.onsets import OnsetDetector, Region, partial_bands
+from lt.inference.onsets import TINY, OnsetDetector, Region, partial_bands, steepest_rise
 from lt.inference.posteriors import Posteriors
 from lt.inference.velocities import note_velocities
 from lt.labels import FIRST_NOTE_NUMBER, SILENCE, note_number_to_hz
@@ -31,7 +31,6 @@ from lt.midi import Note
 
 logger = logging.getLogger(__name__)
 
-TINY = 1e-6  # magnitude below all levels
 PARTIALS = (12, 19, 24, 28, 31, 34, 36)  # semitones from a note to its partials
 
 
@@ -240,18 +239,13 @@ def _onset(recording: _Recording, key: int, first: int, start: int, end: int) ->
     begin = max(0, start - recording.frames(config.search_before))
     ringing = config.ringing_cycles / note_number_to_hz(key + FIRST_NOTE_NUMBER)
     until = min(end, start + recording.frames(config.search_after + ringing))
-    level = recording.magnitude(bands, begin, max(until, begin + 2))
-    rise = recording.frames(config.rise)
-    if len(level) <= rise:
+    magnitudes = recording.magnitude(bands, begin, max(until, begin + 2))
+    rise, attack = recording.frames(config.rise), recording.frames(config.attack)
+    found = steepest_rise(magnitudes, rise, attack, config.half_rise)
+    if found is None:
         return start, 0.0
-    rises = 20 * np.log10(level[rise:] / level[:-rise])
-    steepest = int((level[rise:] - level[:-rise]).argmax())
-    after = level[steepest : steepest + rise + recording.frames(config.attack)].max()
-    low = level[max(0, steepest - rise) : steepest + 1].min()
-    threshold = low + config.half_rise * (after - low)
-    above = np.flatnonzero(level[steepest:] >= threshold)
-    onset = begin + steepest + (int(above[0]) if len(above) else 0)
-    return min(_stroke(recording, onset), max(end - 1, 0)), float(rises[steepest])
+    onset, rise_db = begin + found[0], found[1]
+    return min(_stroke(recording, onset), max(end - 1, 0)), rise_db
 
 
 def _stroke(recording: _Recording, onset: int) -> int:

@@ -13,7 +13,7 @@ passes half of its later magnitude when its note begins.
 In a mixture the level of the recording belongs to all instruments. The level of one instrument's
 note is then measured in bands that hold its partials (`OnsetDetector.level_db`): only in those
 above `lowest_partial_hz`, which ring shortly, and in none that a simultaneous note of another
-instrument also excites, or the onset would be the other note's.
+instrument also excites. Its onset is where they rise most (`steepest_rise`).
 
 Thresholds are fields of `lt.config.DecoderConfig`. Frames are those of the fine grid of
 `lt.inference.posteriors`. Names: `bands: (frames, bands)` magnitudes of semitone-wide bands,
@@ -33,6 +33,7 @@ from lt.config import DecoderConfig
 from lt.inference.posteriors import Posteriors
 from lt.labels import SEMITONES, SILENCE, note_number_to_hz
 
+TINY = 1e-6  # magnitude below all levels
 BLOCK_FRAMES = 1 << 15  # of novelty at once; an hour at once needs a gigabyte
 
 
@@ -167,6 +168,8 @@ class OnsetDetector:
             region: the note's frames.
             previous: the region before; an empty one at frame 0 if there is none.
         """
+        if self.others:
+            return self._onset_in_mixture(region, previous)
         config, start, end = self.config, region.start, region.end
         level_db = self.level_db(region)
         peak = self._attack_peak(level_db, start, end)
@@ -184,6 +187,24 @@ class OnsetDetector:
         before = previous.end if previous.end < start else previous.start
         onset = self.attack(level_db, self._new_bands(start, end, before), end)
         return self._stroke(level_db, onset, start, end) if self.is_struck else onset
+
+    def _onset_in_mixture(self, region: Region, previous: Region) -> int:
+        """Where the magnitude rises most in bands of the note that neither other instruments nor
+        the note before excite.
+        """
+        config = self.config
+        begin = max(previous.start + 1, region.start - self.frames(config.search_before), 0)
+        until = min(region.end, region.start + self.frames(config.search_before))
+        bands = self._partial_bands(region.note_number, config.n_partials, config.lowest_onset_hz)
+        bands = self.free_bands(bands, Region(region.note_number, begin, until))
+        rings = begin - previous.end < self.frames(config.overlap)
+        if rings and previous.note_number not in (SILENCE, region.note_number):
+            free = np.setdiff1d(bands, self._excited_bands(previous.note_number))
+            bands = free if len(free) else bands
+        magnitudes = np.sqrt(self._power(slice(begin, max(until, begin + 1)), bands))
+        rise, attack = self.frames(config.rise), self.frames(config.attack)
+        found = steepest_rise(magnitudes, rise, attack, config.half_rise)
+        return region.start if found is None else begin + found[0]
 
     def _stroke(self, level_db: np.ndarray, onset: int, start: int, end: int) -> int:
         """The frame after the `onset` of a note's bands at which the level rises quickly to the
@@ -406,6 +427,27 @@ def partial_bands(
     partials = partials[partials >= min(lowest_hz, 0.6 * partials[-1])]
     indices = np.floor(SEMITONES * np.log2(partials / fmin)).astype(int)
     return np.unique(indices[(indices >= 0) & (indices < n_bands)])
+
+
+def steepest_rise(
+    magnitudes: np.ndarray, rise: int, attack: int, half_rise: float
+) -> tuple[int, float] | None:
+    """The frame at which a note begins in its own bands, and by how many decibels they rise there;
+    None if there are too few frames.
+
+    Args:
+        magnitudes: (frames,) of the bands.
+        rise: frames in which they rise most. attack: frames from there to the peak.
+        half_rise: of the whole rise that is reached at the onset: bands ring before it.
+    """
+    if len(magnitudes) <= rise:
+        return None
+    steepest = int((magnitudes[rise:] - magnitudes[:-rise]).argmax())
+    after = magnitudes[steepest : steepest + rise + attack].max()
+    low = magnitudes[max(0, steepest - rise) : steepest + 1].min()
+    above = magnitudes[steepest:] >= low + half_rise * (after - low)
+    level_db = 20 * np.log10(np.maximum(magnitudes[[steepest, steepest + rise]], TINY))
+    return steepest + _first(above), float(level_db[1] - level_db[0])
 
 
 def _trailing_lines(values: np.ndarray, n_frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -210,6 +210,19 @@ def test_a_notes_own_level_does_not_know_when_others_begin():
     assert np.ptp(alone.level_db(Region(60, 100, 300))[100:]) > 10
 
 
+@pytest.mark.parametrize("late", [-12, 0, 12])  # frames
+def test_in_a_mixture_a_note_begins_where_its_own_bands_rise(late):
+    space, n_frames = LabelSpace(instruments=("Piano", "Violin")), 300
+    bands, heard = np.zeros((n_frames, 102), np.float16), np.full(n_frames, -1)
+    bands[150:, partial_bands(64, 30.0, 102, 16)] = 0.1
+    bands[100:150, partial_bands(59, 30.0, 102, 16)] = 0.5  # the note before
+    other = partial_bands(76, 30.0, 102, 16)  # begins a little later, and louder
+    bands[160:, other], heard[160:] = 1.0, 76
+    detector = OnsetDetector(uniform(space, n_frames, bands), others=[heard])
+    onset = detector.onset(Region(64, 150 + late, 300), Region(59, 100, 150 + late))
+    assert onset == pytest.approx(150, abs=2)
+
+
 @pytest.mark.parametrize("again, n_notes", [(0.0, 1), (0.1, 2)])
 def test_a_note_that_dies_away_is_not_heard_as_the_octave_below(again, n_notes):
     space, n_frames = LabelSpace(instruments=("Piano", "Violin")), 300
