@@ -25,7 +25,6 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
     from nsgt_wrap.design import NSGTDesign
     from nsgt_wrap.transform import NSGT
@@ -38,11 +37,18 @@ _SHARPNESS = 0.7
 # Change of log-magnitude in a window's own time that makes a transient, whose bands are coherent
 # without a ridge. Hand-set: 0.1 to 1 differ by less than 0.2 dB of log-spectral distance.
 _TRANSIENT = 0.3
+# Coefficients of a cell: 8 ms at the default design, the subframes of which most magnitudes are
+# made. Cells of one coefficient take three times as long and differ by 0.01 dB.
+_STEP = 4
+_NOISE_HALVES = 8  # of noise before it repeats, 16 s at the default design; an even number
 
 
 @torch.no_grad()
 def propagated_phases(
-    nsgt: NSGT, magnitudes: torch.Tensor, rng: torch.Generator | None = None
+    nsgt: NSGT,
+    magnitudes: torch.Tensor,
+    rng: torch.Generator | None = None,
+    step: int = _STEP,
 ) -> torch.Tensor:
     """Phases (bins, coefficients) in radians for `magnitudes: (bins, coefficients)` on the hop
     grid, by half slices, so that beside input and result the memory is bounded.
@@ -50,30 +56,43 @@ def propagated_phases(
     Args:
         rng: of the white noise, whose phases are those of the first coefficients and of bands
             without ridges.
+        step: coefficients of a cell: the phase is integrated from the first of a cell to that of
+            the next, and goes on within the cell with the frequency at the first.
     """
-    bands = _Gradients(nsgt.design, magnitudes)
     width = nsgt.slices.half // nsgt.design.hop
+    step = math.gcd(width, step)
+    bands = _Gradients(nsgt.design, magnitudes, step)
     phases = torch.empty_like(magnitudes)
-    noises = nsgt.stream(_white_noise(nsgt, magnitudes, rng))
+    noises = _noise_phases(nsgt, magnitudes, rng)
     ridges = None
     # from half slice to half slice, a band turns by a multiple of half a turn
     turnings = bands.turning(0, width), bands.turning(width, width)
-    for number, noise in enumerate(noises):
-        start, turning = number * width, turnings[number % 2]
-        noise_phases = noise.angle().T + turning
-        block, ridges = bands.integrate(magnitudes, start, noise_phases, ridges)
-        phases[:, start : start + width] = (block - turning[: len(block)]).remainder(2 * math.pi).T
+    for number, start in enumerate(range(0, magnitudes.shape[1], width)):
+        block = phases[:, start : start + width]
+        noise, turning = noises[number % len(noises)], turnings[number % 2]
+        firsts = torch.arange(0, block.shape[1], step, device=block.device)
+        own = (noise.index_select(1, firsts) + turning.index_select(1, firsts)).T
+        *cells, ridges = bands.integrate(magnitudes, start + firsts, own, ridges)
+        at_first, frequencies, coherent = (part.T.unsqueeze(2) for part in cells)
+        offsets = torch.arange(step, device=block.device).to(block)
+        ahead = (at_first + frequencies * offsets).flatten(1)[:, : block.shape[1]]
+        keeps = coherent.expand(-1, -1, step).flatten(1)[:, : block.shape[1]]
+        ahead -= turning[:, : block.shape[1]]
+        torch.where(keeps, ahead, noise[:, : block.shape[1]], out=block)
     return phases
 
 
-def _white_noise(
+def _noise_phases(
     nsgt: NSGT, like: torch.Tensor, rng: torch.Generator | None
-) -> Iterator[torch.Tensor]:
-    """Halves of a slice, as many as the coefficients of `like: (bins, coefficients)` need."""
-    half = nsgt.slices.half
+) -> list[torch.Tensor]:
+    """Phases (bins, coefficients) of white noise for the half slices of `like: (bins,
+    coefficients)`, or for the first ones, which then follow the last.
+    """
+    half, width = nsgt.slices.half, nsgt.slices.half // nsgt.design.hop
     device = rng.device if rng else like.device
-    for _ in range(-(-like.shape[1] * nsgt.design.hop // half)):
-        yield torch.randn(half, generator=rng, device=device).to(like)
+    n_halves = min(-(-like.shape[1] // width), _NOISE_HALVES)
+    noise = (torch.randn(half, generator=rng, device=device).to(like) for _ in range(n_halves))
+    return [coefficients.angle() for coefficients in nsgt.stream(noise)]
 
 
 class _Gradients:
@@ -84,12 +103,13 @@ class _Gradients:
         positions, centres, radii: (bins,) centres of the bands, as integers and as floating-point
             numbers, and half the lengths of their windows.
         deviations: (bins,) standard deviations of the Gaussians in place of the windows.
+        step: coefficients of a cell.
         below, above: (bins,) the next bands that see nothing of a sinusoid in the band's centre; at
             the ends of the scale both are on one side.
     """
 
-    def __init__(self, design: NSGTDesign, magnitudes: torch.Tensor) -> None:
-        self.n_coefficients = design.n_coefficients
+    def __init__(self, design: NSGTDesign, magnitudes: torch.Tensor, step: int = 1) -> None:
+        self.n_coefficients, self.step = design.n_coefficients, step
         self.unit = 2 * math.pi / design.n_coefficients
         positions = design.frame.positions
         radii = np.array([len(window) / 2 for window in design.frame.windows])
@@ -111,49 +131,51 @@ class _Gradients:
         self.floor = float(magnitudes.max()) * _FLOOR or 1.0
 
     def turning(self, start: int, width: int) -> torch.Tensor:
-        """Phases (width, bins) of the bands' centres from coefficient `start` on, by which the
+        """Phases (bins, width) of the bands' centres from coefficient `start` on, by which the
         transform turns its coefficients back.
         """
         times = torch.arange(start, start + width, device=self.positions.device)
-        turns = times[:, None] * self.positions % self.n_coefficients
+        turns = self.positions[:, None] * times % self.n_coefficients
         return turns.to(self.radii) * self.unit
 
     def integrate(
         self,
         magnitudes: torch.Tensor,
-        start: int,
+        firsts: torch.Tensor,
         noise_phases: torch.Tensor,
         before: np.ndarray | None,
-    ) -> tuple[torch.Tensor, np.ndarray]:
-        """Phases (coefficients, bins) of one block, not turned back, and those of `_along_time`
-        after it.
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
+        """One block of cells, whose `firsts: (cells,)` are coefficients of `magnitudes: (bins,
+        coefficients)`: phases (cells, bins) there, not turned back, frequencies (cells, bins) in
+        radians per coefficient, whether they are coherent (cells, bins), and the phases of
+        `_along_time` after the block.
         """
-        first = max(start - 1, 0)
-        around = magnitudes[:, first : start + len(noise_phases) + 1].T
-        growth = self._growth(around.contiguous())[start - first :][: len(noise_phases)]
-        block = around[start - first :][: len(noise_phases)].contiguous()
-        noise_phases = noise_phases[: len(block)]
+        block = magnitudes.index_select(1, firsts).T.contiguous()
+        growth = self._growth(magnitudes, firsts)
         owners = self._owners(block)
         coherent = self._coherent(block, growth, owners)
-        frequencies = self.unit * self._frequencies(block).gather(1, owners)
+        frequencies = self.unit * self._frequencies(block)
         ridges, last = _along_time(
             owners.cpu().numpy(),
-            frequencies.cpu().numpy(),
+            (self.step * frequencies.gather(1, owners)).cpu().numpy(),
             coherent.cpu().numpy(),
             noise_phases.cpu().numpy(),
             before,
         )
         along_frequency = self._along_frequency(growth)
         delays = along_frequency - along_frequency.gather(1, owners)
-        phases = torch.from_numpy(ridges).to(delays) + delays
-        return torch.where(coherent, phases, noise_phases), last
+        # turns are taken away in double precision
+        phases = torch.from_numpy(np.remainder(ridges, 2 * math.pi)).to(delays) + delays
+        return phases, frequencies, coherent, last
 
-    def _growth(self, block: torch.Tensor) -> torch.Tensor:
-        """d log|c| / dt (coefficients, bins), in units of 1 / (2 pi s)."""
-        if len(block) < 2:
-            return torch.zeros_like(block)
-        (slope,) = torch.gradient(block.clamp_min(self.floor).log(), dim=0)
-        return slope / (self.unit * self.deviations)
+    def _growth(self, magnitudes: torch.Tensor, firsts: torch.Tensor) -> torch.Tensor:
+        """d log|c| / dt (cells, bins) at the cells' firsts, in units of 1 / (2 pi s)."""
+        before, after = (firsts - 1).clamp_min(0), (firsts + 1).clamp_max(magnitudes.shape[1] - 1)
+        earlier, later = (
+            magnitudes.index_select(1, at).T.clamp_min(self.floor).log() for at in (before, after)
+        )
+        distance = (after - before).clamp_min(1)[:, None]
+        return (later - earlier) / (distance * self.unit * self.deviations)
 
     def _along_frequency(self, growth: torch.Tensor) -> torch.Tensor:
         """The integral (coefficients, bins) of d phase / df from the first band on."""

@@ -44,14 +44,10 @@ def griffin_lim(
     momentum: float = 0.99,
     rng: torch.Generator | None = None,
     start: str = "random",
-    settled_db: float = 0.0,
 ) -> torch.Tensor:
     """Audio (..., n_samples) whose coefficients are near `magnitudes: (..., bins, coefficients)`,
     from phases that are `random` or, in a `propagated` start, fit the magnitudes
     (`nsgt_wrap.initial_phases`).
-
-    With `settled_db`, a signal's iterations end after the first that brings the coefficients nearer
-    to those of an audio, ||t - c||, by less than so many decibels; n_iter is their largest number.
 
     c <- magnitudes * phase(t_n + momentum (t_n - t_n-1)), t_n = forward(inverse(c)) (fast
     Griffin-Lim; momentum 0 is Griffin and Lim's own). A signal of more than 32 half slices is
@@ -63,13 +59,13 @@ def griffin_lim(
             unknown start.
     """
     nsgt.check_coefficients(magnitudes, n_samples)
-    if not (torch.isfinite(magnitudes).all() and (magnitudes >= 0).all()):
+    if not _are_magnitudes(magnitudes):
         raise ValueError("expected magnitudes that are finite and not negative")
     if n_iter < 0 or momentum < 0:
         raise ValueError(f"expected n_iter >= 0 and momentum >= 0, got {n_iter} and {momentum:g}")
     if start not in STARTS:
         raise ValueError(f"unknown start '{start}'; known: {', '.join(STARTS)}")
-    search = _Search(nsgt, n_iter, momentum, rng, start, settled_db)
+    search = _Search(nsgt, n_iter, momentum, rng, start)
     rows = magnitudes.detach().reshape(-1, *magnitudes.shape[-2:])
     audio = torch.stack([search.audio(row, n_samples) for row in rows])
     return audio.reshape(*magnitudes.shape[:-2], n_samples)
@@ -85,10 +81,9 @@ class _Search:
         momentum: float,
         rng: torch.Generator | None,
         start: str,
-        settled_db: float,
     ) -> None:
         self.nsgt, self.slices, self.design, self.start = nsgt, nsgt.slices, nsgt.design, start
-        self.n_iter, self.momentum, self.rng, self.settled_db = n_iter, momentum, rng, settled_db
+        self.n_iter, self.momentum, self.rng = n_iter, momentum, rng
         hann = self.slices.hann
         self.tiers = [tier.to(hann.device) for tier in _tiers(self.design, hann.dtype)]
         self.scratches = [tier.scratch() for tier in self.tiers]
@@ -146,20 +141,13 @@ class _Search:
         changed, its magnitudes `targets: (halves, flat)` and its `known: (halves, half)` start.
         """
         projected = torch.zeros_like(state)
-        distance = math.inf
         for _ in range(self.n_iter):
-            before, distance = distance, 0.0
             audio = self.synthesise(state, n_samples, known)
             for number, new in enumerate(self.analyse(audio)):
-                if self.settled_db:
-                    step = torch.view_as_real(new - state[number])
-                    distance = distance + step.square().sum()
                 # new + momentum (new - old) up to a factor, which does not change the phase
                 ahead = new.add(projected[number], alpha=-self.momentum / (1 + self.momentum))
                 projected[number] = new
                 torch.mul(ahead, _scales(ahead, targets[number]), out=state[number])
-            if self.settled_db and before < distance * 10 ** (self.settled_db / 10):
-                break
         return self.synthesise(state, n_samples, known)
 
     def synthesise(self, state: torch.Tensor, n_samples: int, known: torch.Tensor) -> torch.Tensor:
@@ -262,7 +250,7 @@ def frames_to_coefficients(frames: torch.Tensor, factor: int) -> torch.Tensor:
             f"expected (frames, bins) and a factor of at least 1, got {tuple(frames.shape)} and "
             f"{factor}"
         )
-    if not (torch.isfinite(frames).all() and (frames >= 0).all()):
+    if not _are_magnitudes(frames):
         raise ValueError("expected frames that are finite and not negative")
     kernel = _cubic_kernel(factor).to(frames)
     frames = frames.T.contiguous()  # each band's frames side by side in memory: half the time
@@ -271,6 +259,12 @@ def frames_to_coefficients(frames: torch.Tensor, factor: int) -> torch.Tensor:
         values = values + frames - _weighted(values, kernel.mean(1))
     result = torch.stack([_weighted(values, weights) for weights in kernel.T], dim=-1)
     return result.flatten(1).clamp_min_(0)
+
+
+def _are_magnitudes(values: torch.Tensor) -> bool:
+    """Whether all are finite and not negative; the extremes of values with a NaN are NaN."""
+    lowest, highest = values.aminmax()
+    return bool(lowest >= 0) and bool(highest < math.inf)
 
 
 def _weighted(frames: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

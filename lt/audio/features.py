@@ -64,18 +64,14 @@ def retrieve_phase(
     n_iter: int,
     rng: torch.Generator,
     start: str,
-    settled_db: float = 0.0,
 ) -> torch.Tensor:
-    """Magnitudes (frames, bins) -> audio (frames * frame_hop,) by at most `n_iter` Griffin-Lim
-    iterations from phases that are `random`, or `propagated` along the partials of the magnitudes;
-    until an iteration changes less than `settled_db`, where that is not 0.
+    """Magnitudes (frames, bins) -> audio (frames * frame_hop,) by `n_iter` Griffin-Lim iterations
+    from phases that are `random`, or `propagated` along the partials of the magnitudes.
     """
     coefficients = frames_to_coefficients(magnitudes, config.frame_hop // config.hop)
     n_samples = len(magnitudes) * config.frame_hop
     transform = nsgt(config, magnitudes.device)
-    return griffin_lim(
-        transform, coefficients, n_samples, n_iter, rng=rng, start=start, settled_db=settled_db
-    )
+    return griffin_lim(transform, coefficients, n_samples, n_iter, rng=rng, start=start)
 
 
 # --- magnitudes and features ----------------------------------------------------------------------

@@ -32,7 +32,8 @@ def magnitudes_to_audio(
     config: SynthesisConfig = SynthesisConfig(),
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
-    """Reconstruct a recording or a path of any length, faded at both ends.
+    """Reconstruct a recording or a path of any length, faded at both ends, from propagated phases
+    by at most `config.recording_iter` iterations.
 
     Chunks of at most `config.chunk_seconds` bound the memory beyond input and result. They meet
     where the sound is quietest, with a crossfade of one frame.
@@ -48,6 +49,8 @@ def magnitudes_to_audio(
     chunk_frames = round(config.chunk_seconds / front_end.frame_seconds)
     audio = np.empty(len(magnitudes) * hop, np.float32)
     fade_in = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
+    if config.phase_start == "propagated":
+        config = replace(config, n_iter=min(config.n_iter, config.recording_iter))
     for index, (start, stop) in enumerate(pairwise(chunk_borders(magnitudes, chunk_frames))):
         first = max(0, start - margin)
         chunk = _griffin_lim(magnitudes[first : stop + margin].to(device), front_end, config, index)
@@ -78,8 +81,7 @@ def magnitudes_to_audio_batch(
     """
     gap = round(config.gap_seconds / front_end.frame_seconds)
     with_gaps = [pad(sound, (0, 0, 0, gap)) for sound in sounds]
-    unsettled = replace(config, settled_db=0.0)
-    audio = _griffin_lim(torch.cat(with_gaps), front_end, unsettled, *key)
+    audio = _griffin_lim(torch.cat(with_gaps), front_end, config, *key)
     ends = front_end.frame_hop * np.cumsum([len(sound) for sound in with_gaps])
     parts = np.split(audio, ends[:-1])
     return [part[: len(sound) * front_end.frame_hop] for part, sound in zip(parts, sounds)]
@@ -102,11 +104,7 @@ def _griffin_lim(
 ) -> np.ndarray:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,)."""
     rng = torch_rng(config.seed, "phase", *key, device=magnitudes.device)
-    # from random phases, iterations are far from done when each changes little
-    settled_db = config.settled_db if config.phase_start == "propagated" else 0.0
-    audio = retrieve_phase(
-        magnitudes, front_end, config.n_iter, rng, config.phase_start, settled_db
-    )
+    audio = retrieve_phase(magnitudes, front_end, config.n_iter, rng, config.phase_start)
     return audio.cpu().numpy()
 
 

@@ -70,16 +70,18 @@ def test_subframes_are_frames_of_a_front_end_of_their_own():
     assert len(made) == len(audio) and (again - fine[20:-20]).norm() < 0.05 * fine[20:-20].norm()
 
 
-def test_iterations_of_notes_do_not_end_when_the_spectra_have_settled(monkeypatch):
-    ends = []
+@pytest.mark.parametrize("start, most", [("propagated", 2), ("random", 30)])
+def test_recordings_take_few_iterations_from_propagated_phases_notes_all(monkeypatch, start, most):
+    taken = []
     monkeypatch.setattr(
         phase,
         "retrieve_phase",
-        lambda magnitudes, config, n_iter, rng, start, settled_db: (
-            ends.append(settled_db) or torch.zeros(len(magnitudes) * config.frame_hop)
+        lambda magnitudes, config, n_iter, rng, start: (
+            taken.append(n_iter) or torch.zeros(len(magnitudes) * config.frame_hop)
         ),
     )
-    sound = torch.rand(20, SpectralConfig().n_bins)
-    magnitudes_to_audio_batch([sound], SpectralConfig())
-    magnitudes_to_audio(sound, SpectralConfig())
-    assert ends == [0.0, SynthesisConfig.settled_db]
+    sound, config = torch.rand(20, SpectralConfig().n_bins), SynthesisConfig(phase_start=start)
+    magnitudes_to_audio_batch([sound], SpectralConfig(), config)
+    magnitudes_to_audio(sound, SpectralConfig(), config)
+    magnitudes_to_audio(sound, SpectralConfig(), replace(config, n_iter=1))
+    assert taken == [30, most, 1]

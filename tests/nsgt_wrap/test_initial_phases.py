@@ -8,7 +8,7 @@ import torch
 
 from lt.audio.features import nsgt as transform_of
 from lt.config import SpectralConfig
-from nsgt_wrap import griffin_lim, phase_retrieval
+from nsgt_wrap import griffin_lim, initial_phases, phase_retrieval
 from nsgt_wrap.initial_phases import _along_time, _Gradients, propagated_phases
 from nsgt_wrap.transform import magnitude
 
@@ -72,6 +72,30 @@ def test_bands_without_ridges_get_phases_of_white_noise():
     phases = propagated_phases(NSGT, torch.ones(410, n), seeded(3))
     noise = NSGT(torch.randn(n * HOP, generator=seeded(3)))
     assert torch.allclose(torch.polar(torch.ones(()), phases), noise / noise.abs(), atol=1e-2)
+
+
+@pytest.mark.parametrize("step", [2, 4, 8])
+def test_cells_of_several_coefficients_are_as_good_as_single_ones(step):
+    """On partials with vibrato that begin sharply, above noise."""
+    time = torch.arange(3 * RATE, dtype=torch.float64) / RATE
+    phase = 2 * torch.pi * (440 * time + 0.7 * (2 * torch.pi * 6 * time).sin())
+    partials = sum((number * phase).sin() / number for number in range(1, 12))
+    audio = (partials * (time % 0.7) * (-4 * (time % 0.7)).exp()).float()
+    audio += 1e-3 * torch.randn(len(audio), generator=seeded(1))
+    wanted = magnitude(NSGT(audio))
+
+    def reached(step):
+        phases = propagated_phases(NSGT, wanted, seeded(), step)
+        return convergence(NSGT.inverse(torch.polar(wanted, phases), len(audio)), audio)
+
+    assert reached(step) < reached(1) + 0.5
+
+
+def test_noise_repeats_in_long_sounds(monkeypatch):
+    monkeypatch.setattr(initial_phases, "_NOISE_HALVES", 2)
+    half = NSGT.design.n_coefficients // 2
+    phases = propagated_phases(NSGT, torch.ones(410, 5 * half), seeded())
+    torch.testing.assert_close(phases[:, : 3 * half], phases[:, 2 * half :])
 
 
 def test_phases_along_time_are_the_trapezoidal_rule():

@@ -110,36 +110,6 @@ def test_propagated_phases_start_nearer_and_end_nearer(nsgt, tune):
     assert reached(30, "propagated") < reached(30, "random") - 1
 
 
-def test_settled_iterations_end_early_as_near_as_all(nsgt, tune, monkeypatch):
-    n_samples, magnitudes = tune
-    done = []
-    synthesise = phase_retrieval._Search.synthesise
-    monkeypatch.setattr(
-        phase_retrieval._Search,
-        "synthesise",
-        lambda *arguments: done.append(1) or synthesise(*arguments),
-    )
-
-    def made(n_iter, settled_db):
-        done.clear()
-        audio = griffin_lim(
-            nsgt,
-            magnitudes,
-            n_samples,
-            n_iter,
-            rng=seeded(),
-            start="propagated",
-            settled_db=settled_db,
-        )
-        return audio, len(done) - 1
-
-    (full, n_full), (settled, n_settled) = made(12, 0.0), made(12, 1.0)
-    assert n_full == 12 and 1 < n_settled < 9
-    difference = convergence(nsgt, settled, magnitudes) - convergence(nsgt, full, magnitudes)
-    assert difference < 3  # decibels
-    torch.testing.assert_close(made(n_settled, 0.0)[0], settled, rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("factor", [4, 11])
 def test_frames_are_interpolated_as_the_definition_says(factor):
     """Of bands one after another, with the kernel over two neighbours on either side."""
