@@ -26,7 +26,7 @@ from lt.messages import counted
 MOST_VOICES = 6  # of `--voices`
 DIGITS = 4  # behind the point, in every form
 PATHS = ("reconstruction", "transfer")
-NOTE_DYNAMICS = "dynamics_of_notes"  # of whole notes, from their level
+NOTE_DYNAMICS = "dynamics_of_notes"  # of whole notes, from their level and colour
 CHORD = "chord"  # the set of notes of a frame
 MEASURES = {
     "log_likelihood": "log-likelihood (nats/frame)",
@@ -74,7 +74,7 @@ EXPLANATIONS = {
     "constant, the median of their true velocities.",
     "classifier": "Principal components, as many as the latent has dimensions, and a multilayer "
     "perceptron.",
-    NOTE_DYNAMICS: "Of whole notes: the dynamics at which the model decodes the note's level. "
+    NOTE_DYNAMICS: "Of whole notes: the dynamics at which the model decodes level and colour. "
     "Baseline forest: a random forest on (level, spectral centroid, key) of the training notes.",
     "majority": "Always the class that is commonest in the training part.",
     "pyin": "pYIN on the notes' own sound, rounded to the nearest note; silence where it finds no "

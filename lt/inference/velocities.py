@@ -73,21 +73,6 @@ def _frequent_velocity(region: Region, detector: OnsetDetector) -> int:
     return int(dynamics_to_velocity(dynamics))
 
 
-def nearest_dynamics(
-    heard: np.ndarray,
-    seconds: np.ndarray,
-    note_number: int,
-    symbols: SymbolSpectra,
-    fmin: float,
-    config: DecoderConfig = DecoderConfig(),
-) -> int:
-    """The index into the dynamics of `symbols` whose level, the mean over partials, is nearest to a
-    note's, for sound at the gain of the training data. Arguments as `excess_of_dynamics`.
-    """
-    excess_db, audible = excess_of_dynamics(heard, seconds, note_number, symbols, fmin, config)
-    return int(np.abs(excess_db[:, audible].mean(axis=1)).argmin())
-
-
 # --- levels of partials ---------------------------------------------------------------------------
 
 

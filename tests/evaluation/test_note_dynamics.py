@@ -1,4 +1,4 @@
-"""Dynamics of whole notes: those whose level the model expects, beside majority and forest."""
+"""Dynamics of whole notes: those whose spectrum the model expects, beside majority and forest."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,10 @@ from lt.audio.features import audio_to_magnitudes, semitone_bands
 from lt.config import SpectralConfig
 from lt.evaluation import note_dynamics
 from lt.evaluation.context import open_context
-from lt.evaluation.note_dynamics import note_dynamics_scores
+from lt.evaluation.note_dynamics import DynamicsLogit, note_dynamics_scores
 from lt.evaluation.results import Results
 from lt.inference.onsets import partial_bands
 from lt.inference.symbol_spectra import SymbolSpectra
-from lt.inference.velocities import nearest_dynamics
 from lt.midi import DYNAMICS_VELOCITIES
 from lt.models.runs import load_run
 
@@ -28,11 +27,31 @@ SPECTRA = SymbolSpectra(
 )
 
 
-@pytest.mark.parametrize("dynamics", range(5))
-@pytest.mark.parametrize("deviation_db", [-1.5, 0.0, 1.5])
-def test_the_nearest_level_decides(dynamics, deviation_db):
-    heard = np.tile(LEVELS[dynamics] * BANDS * 10 ** (deviation_db / 20), (9, 1))
-    assert nearest_dynamics(heard, np.linspace(0, 1, 9), 62, SPECTRA, 30.0) == dynamics
+def excess_of(true, rng, level_db, colour_db):
+    """Four dynamics, 6 dB apart in level and 3 dB a partial in colour."""
+    steps = (true - np.arange(4))[:, None] * (6.0 + 3.0 * np.linspace(-1.5, 1.5, 6))
+    colour = rng.normal(0, colour_db, 6)
+    return steps + rng.normal(0, level_db) + colour - colour.mean()
+
+
+@pytest.mark.parametrize("level_db, colour_db", [(10.0, 0.3), (0.3, 10.0)])
+def test_what_tells_the_dynamics_is_weighed_by_how_far_it_is_off(level_db, colour_db):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 300)
+    excess = [excess_of(true, rng, level_db, colour_db) for true in truth]
+    logit = DynamicsLogit.fit(excess[:200], truth[:200])
+    right = np.mean([logit(own) == true for own, true in zip(excess[200:], truth[200:])])
+    by_level = np.mean([np.abs(e.mean(axis=1)).argmin() == d for e, d in zip(excess, truth)])
+    assert right > 0.9 and (right > by_level + 0.2 or level_db < 1)
+
+
+def test_frequent_dynamics_are_more_probable():
+    rng = np.random.default_rng(0)
+    truth = np.array([2] * 90 + [1] * 10)
+    logit = DynamicsLogit.fit([excess_of(true, rng, 4.0, 4.0) for true in truth], truth)
+    assert logit.bias.argmax() == 2
+    between = 0.5 * (excess_of(1, rng, 0, 0) + excess_of(2, rng, 0, 0))
+    assert logit(between) == 2
 
 
 def test_a_model_that_knows_every_level_reads_the_dynamics_of_all_notes(tmp_path, monkeypatch):
