@@ -11,7 +11,7 @@
 #                 SOURCES="DIR ..." where their data sets are of recordings, and RECORDINGS=DIR, a
 #                 set with aligned MIDI, for reconstructions; into saves/synthesis.csv and .json
 # make bench      the speed of everything beside peers, real time and floors, into
-#                 docs/benchmarks.json and the tables of README.md and docs/results.md, in 20
+#                 docs/benchmarks.json and the tables of README.md and docs/*.md, in 20
 #                 minutes; peers are installed into .venv-bench; MODEL=RUN, of one instrument
 # make gallery    one page to hear what the models do, with maps of their latent spaces to play, in
 #                 saves/gallery.html (minutes); RECORDINGS=DIR: from a folder of yours; MODELS="..."
@@ -25,7 +25,7 @@
 PYTHON ?= python3
 PIP_OPTIONS ?=
 SETS ?=
-MODEL ?= saves/demo__Flute
+MODEL ?= lt/pretrained/flute
 MODELS ?= saves/demo__Flute
 SOURCES ?=
 RECORDINGS ?=

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast everything is, in one table: `make bench`, or
 
-    python3 bench/speed.py --model saves/demo__Flute
+    python3 bench/speed.py --model saves/demo__Flute  # without: the flute of the package
     python3 bench/speed.py --only phase transcription
 
 Each row is a time relative to that of a peer, to real time or to a floor, measured in one run,
@@ -9,10 +9,11 @@ since the speed of a machine changes from run to run: pairs of short rows are ta
 their median is given with the least and the largest; rows that take long are taken once. Peers are
 installed into an environment of their own (`.venv-bench`); what is missing is said. The CUDA rows
 run where there is a device. All stages end within 20 minutes, each within 5: where a machine is too
-slow or too busy, the rows that are left are missing, and that is said.
+slow or too busy, or a stage fails, the rows that are left are missing, and that is said.
 
-Writes docs/benchmarks.json, and from it the tables of speed in README.md and docs/results.md. With
-`--only`, rows of other stages stay as they were measured; each stage names its commit.
+Writes docs/benchmarks.json, and from it the tables of speed in README.md, docs/results.md and
+docs/scaling.md. With `--only`, rows of other stages stay as they were measured; each stage names
+its commit.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ from lt.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "benchmarks.json"
-DOCUMENTS = {"README.md": True, "docs/results.md": False}  # whether it gives the short rows alone
+# what each gives: the rows that are marked as short, all, or those of a stage
+DOCUMENTS = {"README.md": "short", "docs/results.md": "all", "docs/scaling.md": "growth"}
 WIDTH = 120  # of their text
 POLLED = 0.005  # s: how often a process is looked at
 BUDGET, LONGEST = 1200.0, 300.0  # s, of all stages and of one
@@ -203,11 +205,13 @@ def sentence(rows: Sequence[Row]) -> str:
     return "; ".join(f"{row.stage}, {row.against}: {row.text}" for row in rows if row.short) + "."
 
 
-def document(content: dict[str, object], short: bool) -> str:
-    """The block of a document between its markers."""
-    stages = content["stages"].values()
+def document(content: dict[str, object], part: str = "all") -> str:
+    """The block of a document between its markers; `part` as in `DOCUMENTS`."""
+    stages = [stage for name, stage in content["stages"].items() if part in ("short", "all", name)]
     rows = [Row(**row) for stage in stages for row in stage["rows"]]
-    if short:
+    if not stages:
+        return "\n".join([BEGIN, "Not measured yet.", END])
+    if part == "short":
         return "\n".join([BEGIN, fill(sentence(rows), WIDTH, break_on_hyphens=False), END])
     commits = ", ".join(dict.fromkeys(stage["commit"] for stage in stages))
     about = [f"`make bench` at {commits} on {content['machine']}", *content["remarks"]]
@@ -218,10 +222,10 @@ def document(content: dict[str, object], short: bool) -> str:
 
 def write_documents(content: dict[str, object]) -> None:
     """Put the tables between their markers."""
-    for name, short in DOCUMENTS.items():
+    for name, part in DOCUMENTS.items():
         path = ROOT / name
         pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-        block = document(content, short)
+        block = document(content, part)
         write_text(path, pattern.sub(lambda _, block=block: block, path.read_text("utf-8")))
 
 
@@ -276,7 +280,7 @@ def measured(
             for row in stage(model):
                 rows.append(asdict(row))
                 click.echo(f"  {row.stage} | {row.against} | {row.target} | {row.text}", err=True)
-    except (RuntimeError, ValueError, ImportError, OSError) as error:
+    except Exception as error:  # the other stages are measured whatever happens in one
         remarks.append(f"{name}: {error}")
         click.echo(f"  {error}", err=True)
     click.echo(f"  {time.perf_counter() - started:.0f} s", err=True)
@@ -285,10 +289,10 @@ def measured(
 
 @cli.command(
     "How fast everything is, in one table.",
-    example="python3 bench/speed.py --model saves/demo__Flute",
+    example="python3 bench/speed.py --only phase transcription",
 )
 @cli.option(
-    "--model", help="a run of one instrument", type=cli.PATH, default=Path("saves/demo__Flute")
+    "--model", help="a run of one instrument", type=cli.PATH, default=Path("lt/pretrained/flute")
 )
 @cli.option("--only", help="stages", default=(), at_least=0)
 @cli.option("--remark", help="added to the table, such as what else ran", default="")
@@ -311,7 +315,7 @@ def main(model: Path, only: tuple[str, ...], remark: str) -> None:
         }
         write_json(RESULTS, content)
     write_documents(content)
-    click.echo(document(content, short=False))
+    click.echo(document(content))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from lt.midi import Note, Track, write_midi
 
 MINUTE, TEN_MINUTES, HOUR = 60, 600, 3600
 N_ITER = 30
-LIBRARY_NOTES = 20  # of the 1000, for the library's time
+N_NOTES = 1000  # of a data set that is built
+LIBRARY_NOTES = 20  # of them, for the library's time
 DENSE_NOTES, DENSE_SECONDS = 5000, 290
 FLOOR_DB = 70.0  # of log-spectral distances, below the loudest
 DYNAMICS = ("pianissimo", "piano", "mezzo-forte", "forte", "fortissimo")
@@ -311,7 +312,7 @@ def starting(model: Path) -> Iterator[Row]:
 # --- data sets and checkpoints --------------------------------------------------------------------
 
 
-def write_notes(path: Path, n_notes: int = 1000) -> list[np.ndarray]:
+def write_notes(path: Path, n_notes: int) -> list[np.ndarray]:
     """A folder of notes of 2 s with the names of the Philharmonia set -> their audio."""
     from lt.labels import number_to_note_name
 
@@ -332,9 +333,9 @@ def write_notes(path: Path, n_notes: int = 1000) -> list[np.ndarray]:
 
 
 def building(model: Path) -> Iterator[Row]:
-    """A data set of 1000 notes, beside the same transforms by the library in one process."""
+    """A data set of many notes, beside the same transforms by the library in one process."""
     notes = folder() / "notes"
-    sounds = write_notes(notes)
+    sounds = write_notes(notes, N_NOTES)
     library = Library(DESIGN.n_coefficients)
     width = SpectralConfig.frame_hop // DESIGN.hop
 
@@ -350,7 +351,7 @@ def building(model: Path) -> Iterator[Row]:
     build = ("-m", "lt.builders", notes, "--output", folder() / "notes.npz")
     own = run_process(*build).seconds
     against = f"the nsgt library's transforms alone, one process, {LIBRARY_NOTES} notes scaled"
-    yield Row(f"data set of 1000 notes of 2 s: {own:.1f} s", against, took / own, 10)
+    yield Row(f"data set of {N_NOTES} notes of 2 s: {own:.1f} s", against, took / own, 10)
 
 
 def checkpoints(model: Path) -> Iterator[Row]:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.speed import ROOT, Row, run_process
+from bench.speed import ROOT, Row, number, run_process
 from lt.audio.features import audio_to_magnitudes
 from lt.audio.phase import magnitudes_to_audio
 from lt.config import PRESETS, RunConfig, SpectralConfig, SynthesisConfig
@@ -159,22 +159,22 @@ def growth(model: Path) -> Iterator[Row]:
     """An epoch over 1, 4 and 16 times the data, and by several local workers."""
     from bench.speed_stages import folder, write_notes
 
-    sets = []
+    found = []
     for size in SIZES:
-        notes = folder() / f"notes_{size}"
+        notes, data = folder() / f"notes_{size}", folder() / f"notes_{size}.npz"
         write_notes(notes, NOTES * size)
-        sets.append(folder() / f"notes_{size}.npz")
-        run_process("-m", "lt.builders", notes, "--output", sets[-1])
-    found = [small_run(path, folder() / "growth") for path in sets]
-    for size, (rate, memory) in list(zip(SIZES, found))[1:]:
-        stage = f"epoch over {size} times the data: time a frame"
-        yield Row(stage, "that of the smallest set", found[0][0] / rate, 1.1, at_most=True)
-        stage = f"epoch over {size} times the data: peak memory"
-        yield Row(stage, "that of the smallest set", memory / found[0][1])
+        run_process("-m", "lt.builders", notes, "--output", data)
+        found.append(small_run(data, folder() / "growth"))
+        if size > SIZES[0]:
+            stage, against = f"epoch over {size} times the data", "that of the smallest set"
+            ratios = found[0][0] / found[-1][0], found[-1][1] / found[0][1]
+            yield Row(f"{stage}: time a frame", against, ratios[0], 1.1, at_most=True)
+            yield Row(f"{stage}: peak memory", against, ratios[1])
     for count in WORKERS[1:]:
         launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}")
-        rate, _ = small_run(sets[-1], folder() / "growth", *launcher)
-        yield Row(f"{count} local workers, one thread each", "one", rate / found[-1][0])
+        rate, _ = small_run(data, folder() / "growth", *launcher)
+        against = f"one, {number(found[-1][0])} frames a second"
+        yield Row(f"{count} local workers, one thread each", against, rate / found[-1][0])
 
 
 # --- CUDA -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
@@ -44,15 +45,16 @@ def test_a_process_has_its_own_memory_and_its_failure_is_one_line():
     assert speed.run_python(sys.executable, "-c", "pass").peak < 1e8  # this process has more
 
 
-def test_a_stage_that_cannot_be_measured_is_said(tmp_path):
+@pytest.mark.parametrize("error", [RuntimeError, TypeError])
+def test_a_stage_that_cannot_be_measured_is_said(tmp_path, error):
     def half(model):
         yield Row("a", "b", 1)
-        raise RuntimeError("cannot be installed")
+        raise error("cannot be installed")
 
     found = speed.measured("peer", half, tmp_path)
     assert [row["stage"] for row in found["rows"]] == ["a"]
     assert found["remarks"] == ["peer: cannot be installed"]
-    block = speed.document({"machine": "m", "remarks": [], "stages": {"peer": found}}, False)
+    block = speed.document({"machine": "m", "remarks": [], "stages": {"peer": found}})
     assert "| a | b |  | 1 x |" in block and "Peer: cannot be installed." in block
 
 
@@ -78,3 +80,13 @@ def test_readme_names_no_other_figure_of_speed():
     text = (speed.ROOT / "README.md").read_text(encoding="utf-8")
     before, rest = text.split(speed.BEGIN)
     assert "times as fast" not in before + rest.split(speed.END)[1]
+
+
+def test_a_document_may_give_the_rows_of_one_stage():
+    stages = {
+        name: {"commit": "c", "remarks": [], "rows": [asdict(Row(name, "b", 1))]}
+        for name in ("phase", "growth")
+    }
+    block = speed.document({"machine": "m", "remarks": [], "stages": stages}, "growth")
+    assert "| growth | b |" in block and "phase" not in block
+    assert "Not measured" in speed.document({"machine": "m", "remarks": [], "stages": {}}, "growth")
