@@ -136,6 +136,14 @@ class CrossConfig:
     align: int = flag(
         0, "1: shift each MIDI to where it fits its recording; 0: say by how much", kind="switch"
     )
+    report: int = flag(
+        1,
+        "recordings in report.html, the first ones, with spectra, notes and sounds; 0: no report",
+        kind=NOT_NEGATIVE,
+    )
+    report_seconds: float = flag(
+        30.0, "seconds of each recording in the report, from its beginning", kind=POSITIVE
+    )
     griffinlim_iters: int = flag(
         SynthesisConfig.n_iter, "iterations of phase retrieval", kind=NOT_NEGATIVE
     )

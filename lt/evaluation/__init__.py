@@ -8,6 +8,7 @@ examples        sound examples of notes
 analyze         all of it for one run: `analyse_run`, as `lt_analyze.py`
 ground_truth    recordings paired with aligned MIDI, as labels
 recordings      one recording against its MIDI
+piece           a recording and its transcription on a page
 corpus          many recordings: `evaluate_corpus`, as `lt_midi.py`
 results         the table of scores; text, results.json, results.csv
 figures report  pictures; one HTML page

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +20,19 @@ from lt.config import AnalysisConfig, GalleryConfig, SynthesisConfig
 from lt.data.pairs import Folder, midi_pairs
 from lt.evaluation.context import EvaluationContext
 from lt.evaluation.examples import Example, make_examples
-from lt.evaluation.figures import Rolls, plot_comparison, plot_example
+from lt.evaluation.figures import plot_example
 from lt.evaluation.latent_map import LatentMap
-from lt.evaluation.metrics import note_scores, unmatched_notes
 from lt.evaluation.page import Media, SoundExample, picture, sound
+from lt.evaluation.piece import Piece, analysed_piece, notes_until, piece_example, play_tracks
 from lt.evaluation.results import Table
 from lt.inference.choice import misfit
-from lt.inference.decoding import decode_magnitudes, reconstruct_magnitudes
+from lt.inference.decoding import decode_magnitudes
 from lt.inference.figures import plot_sound
 from lt.inference.latent_paths import TRAJECTORIES, occupied_region
 from lt.inference.morphing import SymbolPoint, morph
-from lt.inference.note_decoding import posteriors_to_tracks
-from lt.inference.posteriors import RecordingAnalysis, analyse_audio, audio_spectra
-from lt.inference.synthesis import (
-    events_to_audio,
-    playing_gain,
-    subframes_to_audio,
-    tracks_to_events,
-)
+from lt.inference.posteriors import audio_spectra
+from lt.inference.synthesis import playing_gain, subframes_to_audio
 from lt.labels import SEMITONES, NoteLabels, number_to_note_name
-from lt.messages import counted
 from lt.midi import INSTRUMENTS, Note, Track, read_midi
 from lt.models.runs import Run
 from lt.progress import Progress
@@ -69,23 +62,6 @@ class Chapter:
     examples: Sequence[SoundExample] = ()
     tables: Sequence[Table] = ()
     maps: Sequence[LatentMap] = ()
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A recording and what a run makes of it.
-
-    Attributes:
-        audio: (samples,) at the run's rate. reference: its notes, None where they are not known.
-        tracks: the transcription.
-    """
-
-    name: str
-    run: Run
-    audio: np.ndarray
-    reference: Sequence[Note] | None
-    analysis: RecordingAnalysis
-    tracks: Sequence[Track]
 
 
 # --- notes and mixtures ---------------------------------------------------------------------------
@@ -131,7 +107,7 @@ def mixture_chapters(
     for own in chordal:
         examples += [] if own in mixtures else held_out_examples(own, config, progress)
         chords = _rendered_chords(own.run)
-        examples += [_recording_example(chords, config)] if chords else []
+        examples += [piece_example(chords, SynthesisConfig(seed=config.seed))] if chords else []
     yield Chapter(
         "chords",
         "Chords",
@@ -151,7 +127,7 @@ def symbol_chapter(runs: Sequence[Run], config: GalleryConfig) -> Chapter:
     examples = []
     for run in runs:
         track = Track(run.space.instruments[0], 0, _melody(run))
-        audio = _play(run, [track], config)
+        audio = play_tracks(run, [track], SynthesisConfig(seed=config.seed))
         magnitudes = audio_to_magnitudes(torch.from_numpy(audio), run.front_end).numpy()
         title = f"{run.space.instruments[0]}, played from symbols"
         axes = plot_sound(None, {title: magnitudes}, run.front_end, [track])
@@ -188,18 +164,10 @@ def _octaves_into_range(run: Run, numbers: Sequence[int]) -> int:
     return SEMITONES * round(distance / SEMITONES)
 
 
-def _play(run: Run, tracks: Sequence[Track], config: GalleryConfig) -> np.ndarray:
-    """Tracks as a run plays them; half a second of silence where there are no notes."""
-    if not any(track.notes for track in tracks):
-        return np.zeros(run.front_end.sample_rate // 2, np.float32)
-    events = tracks_to_events(tracks, run.space)
-    return events_to_audio(run, events, SynthesisConfig(seed=config.seed))
-
-
 # --- recordings -----------------------------------------------------------------------------------
 
 
-def rendered_tune(run: Run) -> Recording | None:
+def rendered_tune(run: Run) -> Piece | None:
     """The melody rendered from the embedded font; None without the synthesiser, or where the font
     has no such instrument.
     """
@@ -207,7 +175,7 @@ def rendered_tune(run: Run) -> Recording | None:
     return _render(run, f"{name}, a rendered tune", name, _melody(run))
 
 
-def _rendered_chords(run: Run) -> Recording | None:
+def _rendered_chords(run: Run) -> Piece | None:
     """A progression of chords rendered from the embedded font; None as `rendered_tune`."""
     part = run.space.chordal[0]
     shift = _octaves_into_range(run, [number for chord in CHORDS for number in chord])
@@ -219,7 +187,7 @@ def _rendered_chords(run: Run) -> Recording | None:
     return _render(run, f"{part.name}, rendered chords", part.name, notes)
 
 
-def _render(run: Run, title: str, instrument: str, notes: Sequence[Note]) -> Recording | None:
+def _render(run: Run, title: str, instrument: str, notes: Sequence[Note]) -> Piece | None:
     if instrument not in INSTRUMENTS:
         return None
     font = SoundFont(embedded_font(), run.front_end.sample_rate)
@@ -227,12 +195,10 @@ def _render(run: Run, title: str, instrument: str, notes: Sequence[Note]) -> Rec
         audio = font.render_tune(notes, INSTRUMENTS[instrument].program)
     except ImportError:
         return None
-    return _analysed(title, run, audio, notes)
+    return analysed_piece(title, run, audio, notes)
 
 
-def read_recordings(
-    runs: Sequence[Run], folder: Path, config: GalleryConfig
-) -> Iterator[Recording]:
+def read_recordings(runs: Sequence[Run], folder: Path, config: GalleryConfig) -> Iterator[Piece]:
     """The recordings in a folder, with their notes where there is MIDI, each by the run whose
     reconstruction is nearest. Those that cannot be read are logged and left out.
 
@@ -249,12 +215,14 @@ def read_recordings(
             audio = read_audio(folder / file, rate)[: round(config.recording_seconds * rate)]
             reference = None
             if file in pairs:
-                reference = _notes_until(folder / pairs[file], len(audio) / rate)
+                tracks = read_midi(folder / pairs[file])
+                notes = sorted(note for track in tracks for note in track.notes)
+                reference = notes_until(notes, len(audio) / rate)
         except (OSError, ValueError) as error:
             logger.warning("%s, left out", error)
             continue
         run = min(runs, key=lambda run: misfit(run, audio_spectra(run, audio)))
-        yield _analysed(Path(file).stem, run, audio, reference)
+        yield analysed_piece(Path(file).stem, run, audio, reference)
         n_read += 1
     if not n_read:
         raise FileNotFoundError(
@@ -262,25 +230,7 @@ def read_recordings(
         )
 
 
-def _notes_until(path: Path, seconds: float) -> list[Note]:
-    """The notes of a MIDI file that begin before a time, cut there."""
-    notes = [note for track in read_midi(path) for note in track.notes]
-    return sorted(
-        replace(note, offset=min(note.offset, seconds)) for note in notes if note.onset < seconds
-    )
-
-
-def _analysed(
-    name: str, run: Run, audio: np.ndarray, reference: Sequence[Note] | None
-) -> Recording:
-    analysis = analyse_audio(run, [audio])
-    tracks = posteriors_to_tracks(analysis.posteriors)
-    return Recording(name, run, audio, reference, analysis, tracks)
-
-
-def transcription_chapter(
-    recordings: Sequence[Recording], config: GalleryConfig, text: str
-) -> Chapter:
+def transcription_chapter(recordings: Sequence[Piece], config: GalleryConfig, text: str) -> Chapter:
     if not recordings:
         text = (
             "Left out: rendering tunes needs tinysoundfont (pip install --no-deps tinysoundfont)."
@@ -289,37 +239,8 @@ def transcription_chapter(
         "transcriptions",
         "Transcriptions",
         text,
-        [_recording_example(own, config) for own in recordings],
+        [piece_example(own, SynthesisConfig(seed=config.seed)) for own in recordings],
     )
-
-
-def _recording_example(recording: Recording, config: GalleryConfig) -> SoundExample:
-    """A recording, its reconstruction and its transcription played again, above the notes."""
-    run, spectra = recording.run, recording.analysis.spectra
-    rate, front_end = run.front_end.sample_rate, run.front_end
-    notes = sorted(note for track in recording.tracks for note in track.notes)
-    reconstruction = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning)
-    panels = {
-        "recording": spectra.magnitudes.numpy(),
-        "reconstruction": reconstruction.mean(dim=1).numpy(),
-    }
-    text = f"{counted(len(notes), 'note')} read by the model {run.folder.path.name}"
-    if recording.reference:
-        scores = note_scores(recording.reference, notes)
-        text += f" of {len(recording.reference)}: note F1 {scores.f1:.2f} (onsets within 50 ms)"
-        rolls = Rolls(recording.reference, notes, *unmatched_notes(recording.reference, notes))
-        seconds = len(spectra.magnitudes) * front_end.frame_seconds
-        axes = plot_comparison(panels, rolls, front_end, seconds, recording.name, None)
-    else:
-        axes = plot_sound(None, panels, front_end, recording.tracks)
-    audio = subframes_to_audio(run, reconstruction, SynthesisConfig(seed=config.seed))
-    sounds = [
-        sound(recording.audio, rate, "recording"),
-        sound(audio, rate, "reconstruction"),
-        sound(_play(run, recording.tracks, config), rate, "played from its transcription"),
-    ]
-    caption = "Spectra above the notes" + (": played and read." if recording.reference else ".")
-    return SoundExample(recording.name, f"{text}.", sounds, picture(axes, caption))
 
 
 # --- paths ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Evaluate a run on a corpus of recordings with aligned MIDI (`lt_midi.py`).
 
     results.json results.csv       the scores
+    report.html                    the scores, and pictures and sounds of the first recordings
     transcriptions/ ...            what `lt.evaluation.recordings` writes for each recording
 
 Frames and velocities are pooled over the recordings, note scores are means over them. Several
@@ -26,6 +27,7 @@ from lt.devices import cpu_count
 from lt.evaluation.baselines import stored_classifier
 from lt.evaluation.ground_truth import Pair, count_converted
 from lt.evaluation.metrics import pooled_note_figures, velocity_figures
+from lt.evaluation.page import SoundExample
 from lt.evaluation.recordings import (
     OUTPUTS,
     NoteResult,
@@ -33,7 +35,17 @@ from lt.evaluation.recordings import (
     evaluate_recording,
     synthesis_config,
 )
-from lt.evaluation.results import Results, Score, placed, select, write_results
+from lt.evaluation.report import Report, write_report
+from lt.evaluation.results import (
+    EXPLANATIONS,
+    Results,
+    Score,
+    headline,
+    placed,
+    select,
+    tables,
+    write_results,
+)
 from lt.evaluation.scoring import concatenated, score_frames
 from lt.files import check_folder, refuse_overwriting_inputs
 from lt.labels import LabelSpace
@@ -87,7 +99,7 @@ def evaluate_corpus(
     work = partial(evaluate_recording, folder=folder, config=config, decoder=decoder)
     with (
         progress(total=len(pairs), desc=run.folder.path.name, unit="file") as bar,
-        _evaluations(run, classifier, pairs, work, config.jobs) as evaluations,
+        _evaluations(run, classifier, pairs, work, config) as evaluations,
     ):
         for pair, evaluation in zip(pairs, evaluations):
             try:
@@ -101,7 +113,25 @@ def evaluate_corpus(
     results = _results(run, recordings, config, decoder)
     if results:
         write_results(folder, results)
+    examples = [own.example for own in recordings.values() if own.example]
+    if config.report and (results or examples):
+        _write_report(run, folder, results, examples)
     return CorpusResult(results, failures)
+
+
+def _write_report(
+    run: Run, folder: Path, results: Results | None, examples: Sequence[SoundExample]
+) -> None:
+    """Write the scores, where there are some, and the examples as one page."""
+    report = Report(
+        run.folder.path.resolve().name,
+        headline(results) if results else str(run.outputs),
+        tables(results) if results else [],
+        [],
+        examples,
+        EXPLANATIONS if results else {},
+    )
+    write_report(folder / "report.html", report)
 
 
 def _log_conditions(run: Run, pairs: Sequence[Pair], no_classifier: bool) -> None:
@@ -132,18 +162,23 @@ def _log_conditions(run: Run, pairs: Sequence[Pair], no_classifier: bool) -> Non
 
 @contextmanager
 def _evaluations(
-    run: Run, classifier: PcaClassifier | None, pairs: Sequence[Pair], work: partial, jobs: int
+    run: Run,
+    classifier: PcaClassifier | None,
+    pairs: Sequence[Pair],
+    work: partial,
+    config: CrossConfig,
 ) -> Iterator[list[Callable[[], RecordingResult]]]:
     """A call for each pair that returns its result: of this process, or of a worker at work."""
-    n_jobs = _n_jobs(run, pairs, jobs)
+    n_jobs = _n_jobs(run, pairs, config.jobs)
+    tasks = [(partial(work, shown=index < config.report), pair) for index, pair in enumerate(pairs)]
     if n_jobs == 1:
-        yield [partial(work, run, classifier, pair) for pair in pairs]
+        yield [partial(own, run, classifier, pair) for own, pair in tasks]
         return
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(n_jobs, context, torch.set_num_threads, (1,))
-    job = partial(_evaluate_in_worker, run.folder.path, classifier is not None, work)
+    job = partial(_evaluate_in_worker, run.folder.path, classifier is not None)
     try:
-        yield [executor.submit(job, pair).result for pair in pairs]
+        yield [executor.submit(job, own, pair).result for own, pair in tasks]
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -172,9 +172,7 @@ def _from_recordings(
                 note
                 for own in recordings
                 if own.run is run
-                for note in recorded_notes(
-                    run, own.name, own.analysis.spectra, own.tracks, MapConfig()
-                )
+                for note in recorded_notes(run, own.name, own.spectra, own.tracks, MapConfig())
             ][: config.map_notes]
             if notes:
                 title = f"Notes of the recordings, by {run.folder.path.name}"

@@ -18,7 +18,7 @@ from typing import Sequence
 import numpy as np
 import torch
 
-from lt.audio.io import to_peak, write_audio
+from lt.audio.io import stream_audio, to_peak, write_audio
 from lt.audio.tuning import tune
 from lt.config import CrossConfig, DecoderConfig, SynthesisConfig
 from lt.data.mixing import Batch
@@ -33,6 +33,8 @@ from lt.evaluation.metrics import (
     note_scores,
     unmatched_notes,
 )
+from lt.evaluation.page import SoundExample
+from lt.evaluation.piece import Piece, piece_example
 from lt.evaluation.scoring import MODALITIES, FramePredictions, concatenated, predict_batch
 from lt.inference.decoding import features_to_magnitudes, reconstruct_magnitudes
 from lt.inference.note_decoding import posteriors_to_tracks
@@ -92,12 +94,14 @@ class RecordingResult:
         notes: of the whole transcription; instruments: of each. None, and empty, for a model
             without pitch.
         remarks: what is odd, a sentence each.
+        example: for the report; None where it is not shown, and for a model without pitch.
     """
 
     predictions: FramePredictions | None
     notes: NoteResult | None
     instruments: tuple[NoteResult, ...]
     remarks: tuple[str, ...]
+    example: SoundExample | None = None
 
 
 def evaluate_recording(
@@ -107,11 +111,13 @@ def evaluate_recording(
     folder: Path,
     config: CrossConfig,
     decoder: DecoderConfig = DecoderConfig(),
+    shown: bool = False,
 ) -> RecordingResult:
     """Transcribe a recording, compare it with its MIDI, and write the files that `config` asks for.
 
     Args:
         classifier: the baseline to be scored beside the model.
+        shown: make an example for the report.
 
     Raises:
         FileNotFoundError, ValueError: the recording or the MIDI cannot be read. OSError: a file
@@ -139,6 +145,7 @@ def evaluate_recording(
         NoteResult.of(reference.notes, notes) if tracks else None,
         tuple(NoteResult.of(r.notes, e.notes) for r, e in zip(reference.tracks, tracks)),
         tuple(remarks),
+        _example(run, pair, spectra, reference, tracks, config) if shown and tracks else None,
     )
 
 
@@ -230,6 +237,31 @@ def _predict(
 def synthesis_config(config: CrossConfig) -> SynthesisConfig:
     """The synthesis of reconstructions and transfers."""
     return SynthesisConfig(config.griffinlim_iters, config.seed, sample=False)
+
+
+def _example(
+    run: Run,
+    pair: Pair,
+    spectra: RecordingSpectra,
+    reference: Reference,
+    tracks: Sequence[Track],
+    config: CrossConfig,
+) -> SoundExample:
+    """The beginning of a recording, `config.report_seconds`, for the report."""
+    rate, n_samples, blocks = run.front_end.sample_rate, 0, []
+    for block in stream_audio(pair.audio, rate):
+        blocks.append(block)
+        n_samples += len(block)
+        if n_samples >= config.report_seconds * rate:
+            break
+    audio = np.concatenate(blocks)
+    piece = Piece(pair.stem, run, audio, reference.notes, spectra, tracks)
+    return piece_example(
+        piece.until(min(config.report_seconds, len(audio) / rate)),
+        synthesis_config(config),
+        bool(config.plot),
+        bool(config.resynthesize),
+    )
 
 
 @torch.no_grad()

@@ -106,10 +106,24 @@ def test_only_what_is_asked_for_is_written(run, tmp_path):
     assert made == {name.format("tune") for name in OUTPUTS}
 
 
+def test_the_report_has_the_beginning_of_a_recording(run, tmp_path):
+    pair = recorded(tmp_path)
+    flags = replace(QUICK, report_seconds=0.8, resynthesize=0)
+    result = evaluate_recording(run, None, pair, tmp_path / "out", flags, shown=True)
+    (beginning,) = result.example.sounds
+    whole = evaluate_recording(
+        run, None, pair, tmp_path / "out", replace(flags, report_seconds=9), shown=True
+    )
+    assert "of 2:" in result.example.text and "of 3:" in whole.example.text
+    assert len(beginning.uri) < 0.6 * len(whole.example.sounds[0].uri)
+    assert result.example.picture is None
+
+
 def test_mixtures_without_silence_are_scored_where_all_instruments_sound(tmp_path):
     duo = load_run(make_run(tmp_path / "duo", instruments=("Flute", "Violin"), zero_extra_class=0))
     pair = recorded(tmp_path)
-    result = evaluate_recording(duo, None, pair, tmp_path / "out", QUICK)
+    result = evaluate_recording(duo, None, pair, tmp_path / "out", QUICK, shown=True)
+    assert len(result.example.sounds) == 2 and "not played" in result.example.text
     assert result.predictions is None and any("no transfer" in remark for remark in result.remarks)
     assert any("Violin has no track" in remark for remark in result.remarks)
     assert any("knows no silence" in remark for remark in result.remarks)

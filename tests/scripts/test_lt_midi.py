@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -139,6 +140,9 @@ def test_everything_is_written_and_the_note_scores_are_those_of_the_files(cantos
         "all velocities" in scores["files"]["zwei"]["remarks"] and "all velocities" in result.stdout
     )
     assert "dynamics" in scores["overall"]["symbol"]["transfer"]
+    page = (folder / "report.html").read_text("utf-8")  # with the first recording
+    assert page.count("<img") == 1 and page.count("<audio") == 3 and "<h3>scale #1</h3>" in page
+    assert re.search(r"\d+ notes? read by the model model of 4: note F1 \d", page)
     rows = list(csv.DictReader((folder / "transcriptions/zwei.csv").open()))
     assert len(rows) == -(-2 * RATE // 704) and rows[1]["time"] == "0.0319"
 
@@ -152,7 +156,7 @@ def test_two_runs_give_the_same_bytes_and_several_jobs_too(cantos, tmp_path):
         for path in (tmp_path / "one").rglob("*")
         if path.is_file()
     ]
-    assert len(files) == 12
+    assert len(files) == 13
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), (
             file
