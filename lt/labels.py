@@ -126,9 +126,10 @@ def dynamics_class(text: str) -> int:
     """
     classes = {name: index for index, name in enumerate(DYNAMICS_NAMES)} | {"mp": MP}
     classes |= {str(index): index for index in range(len(DYNAMICS_NAMES))}
-    if text not in classes:
+    name = text.casefold()
+    if name not in classes:
         raise ValueError(f"'{text}' is no dynamic (known: {' '.join(DYNAMICS_NAMES)}, 0-4)")
-    return classes[text]
+    return classes[name]
 
 
 def known_instruments(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

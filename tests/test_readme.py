@@ -19,6 +19,7 @@ from training_helpers import tiny_notes, write_tiny_set
 
 import demo
 from lt.midi import Note, Track, write_midi
+from lt.models import pretrained
 from lt.training import launch
 
 ROOT = Path(__file__).parent.parent
@@ -101,8 +102,10 @@ def place(tmp_path, monkeypatch):
         Path(folder).mkdir(parents=True)
     notes = tiny_notes(("Flute", "Piano", "Violin", "Trumpet-C"))
     write_tiny_set("data/lt_set.npz", notes=notes)
-    make_run(tmp_path / "saves/flute__Flute")
-    make_run(tmp_path / "saves/chords__Piano", instruments=("Piano",), voices=(4,))
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "package")
+    packaged = {"flute": {}, "piano-chords": {"instruments": ("Piano",), "voices": (4,)}}
+    for name, settings in packaged.items():
+        pretrained.write_card(make_run(tmp_path / "package" / name, **settings), {})
     for name, number in (("recording", 69), ("other", 72), (f"{tunes}/tune", 69)):
         soundfile.write(f"{name}.wav", harmonic(number, 0.5), RATE)
     for key in range(6):
