@@ -1,8 +1,8 @@
 """Decoding of chords: from the probability that each key sounds to notes that overlap.
 
 A hidden Markov model of two states for each key finds when it sounds (`sounding_keys`). Within such
-a region, onsets are where the level rises in the bands of the key's partials that no note excites
-which sounded before, or near there where the whole sound is struck. A region that begins without a
+a region, onsets are where the level rises in the bands of the key's partials that no other note
+near there excites, or near there where the whole sound is struck. A region that begins without a
 rise goes on a note that was lost for a moment; where most partials rise within a region, the note
 is repeated. A note ends where most of its partials fall fast, shortly before the key is silent. A
 note that begins with or above a lower one, of which it may be a partial, must be sure.
@@ -211,7 +211,7 @@ def _notes_of_key(
     config, notes = recording.config, []
     for first, last in spans:
         start, end = recording.fine(first), recording.fine(last)
-        onset, rise_db = _onset(recording, key, first, start, end)
+        onset, rise_db = _onset(recording, key, start, end)
         joins = notes and start - notes[-1].end <= recording.frames(config.joined)
         if joins and rise_db < config.onset_db:
             notes[-1] = replace(notes[-1], end=end)
@@ -225,20 +225,16 @@ def _notes_of_key(
     return [_released(recording, key, note) for note in notes]
 
 
-def _onset(recording: _Recording, key: int, first: int, start: int, end: int) -> tuple[int, float]:
-    """The first frame of a note that is heard from frame `start` on, model frame `first`, and the
-    decibels by which its level rises there. A low key is heard before it is struck, since its bands
-    ring before a stroke as after it.
+def _onset(recording: _Recording, key: int, start: int, end: int) -> tuple[int, float]:
+    """The first frame of a note that is heard from frame `start` on, and the decibels by which its
+    level rises there. A low key is heard before it is struck, since its bands ring before a stroke
+    as after it.
     """
     config = recording.config
-    back = max(0, first - 3)
-    before_it = np.flatnonzero(
-        recording.sounding[back : first + 1].all(axis=0) & _but(recording, key)
-    )
-    bands = recording.own_bands(key, before_it.tolist())
     begin = max(0, start - recording.frames(config.search_before))
     ringing = config.ringing_cycles / note_number_to_hz(key + FIRST_NOTE_NUMBER)
     until = min(end, start + recording.frames(config.search_after + ringing))
+    bands = recording.own_bands(key, _sounding_others(recording, key, begin, until))
     magnitudes = recording.magnitude(bands, begin, max(until, begin + 2))
     rise, attack = recording.frames(config.rise), recording.frames(config.attack)
     found = steepest_rise(magnitudes, rise, attack, config.half_rise)

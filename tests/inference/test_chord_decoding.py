@@ -84,6 +84,15 @@ def test_a_repeated_note_is_struck_twice():
     assert_notes(chord_notes(heard(notes, 1.8), 0), notes)
 
 
+def test_a_soft_low_note_does_not_begin_with_a_loud_one_that_shares_its_partials():
+    notes = [(0.3, 1.9, 48), (0.5, 0.9, 64)]  # E5 is a partial of both
+    posteriors = heard(notes, 2.4)
+    later = np.arange(len(posteriors)) * STEP >= 0.5
+    posteriors.bands[np.ix_(later, partial_bands(64, FMIN, N_BANDS, 8))] *= 8
+    found = chord_notes(posteriors, 0)
+    assert found[0].note_number == 48 and found[0].onset == pytest.approx(0.3, abs=0.03)
+
+
 def test_a_note_whose_strongest_partials_beat_is_struck_once():
     notes = [(0.2, 2.2, 60)]
     posteriors = heard(notes, 2.6)
