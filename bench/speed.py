@@ -248,12 +248,16 @@ def machine() -> str:
     )
 
 
+class TooLong(BaseException):
+    """A stage is stopped; no handler of an Exception or OSError on the way may stop that."""
+
+
 @contextmanager
 def at_most(limit: float) -> Iterator[None]:
-    """Raise a TimeoutError in what takes longer than `limit` seconds."""
+    """Raise `TooLong` in what takes longer than `limit` seconds."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"stopped after {limit:g} s")
+        raise TooLong(f"stopped after {limit:g} s")
 
     previous = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, limit)
@@ -280,7 +284,7 @@ def measured(
             for row in stage(model):
                 rows.append(asdict(row))
                 click.echo(f"  {row.stage} | {row.against} | {row.target} | {row.text}", err=True)
-    except Exception as error:  # the other stages are measured whatever happens in one
+    except (Exception, TooLong) as error:  # the others are measured whatever happens in one
         remarks.append(f"{name}: {error}")
         click.echo(f"  {error}", err=True)
     click.echo(f"  {time.perf_counter() - started:.0f} s", err=True)

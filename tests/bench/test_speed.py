@@ -70,6 +70,20 @@ def test_a_stage_that_takes_too_long_keeps_its_rows_and_ends_its_process(tmp_pat
     assert found["remarks"] == ["slow: stopped after 0.3 s"]
 
 
+def test_no_handler_of_errors_keeps_a_stage_from_being_stopped(tmp_path):
+    def careless(model):
+        yield Row("a", "b", 1)
+        for _ in range(30):
+            try:
+                time.sleep(0.1)
+            except (OSError, Exception):
+                pass
+
+    assert speed.measured("careless", careless, tmp_path, 0.15)["remarks"] == [
+        "careless: stopped after 0.15 s"
+    ]
+
+
 @pytest.mark.parametrize("name", speed.DOCUMENTS)
 def test_documents_give_the_figures_of_benchmarks_json(name):
     text = (speed.ROOT / name).read_text(encoding="utf-8")
