@@ -488,9 +488,12 @@ def _parse_chord(token: str, part: Part, space: LabelSpace) -> list[np.ndarray]:
     """`C4:f+E4:mf` -> tables (1, labels) of the voices of an instrument, the last ones silent.
 
     Raises:
-        ValueError: more notes than it has voices; as `_parse_note`.
+        ValueError: more notes than it has voices, or an empty one; as `_parse_note`.
     """
-    notes = [_parse_note(note, space).table() for note in token.split("+")]
+    names = token.split("+")
+    if len(names) > 1 and not all(map(str.strip, names)):
+        raise ValueError(f"'{token}': a note is missing beside '+' (a chord: C4:f+E4:mf)")
+    notes = [_parse_note(name, space).table() for name in names]
     if len(notes) > part.n_voices:
         raise ValueError(
             f"'{token}': {len(notes)} notes at once, but {part.name} has "

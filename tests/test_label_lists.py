@@ -135,7 +135,11 @@ def test_class_numbers_of_a_chord_are_put_in_order():
 
 @pytest.mark.parametrize(
     "token, words",
-    [("C4+E4+G4+B4", "4 notes at once"), ("C4+C4:f", "given twice"), ("C4+", "is no note name")],
+    [
+        ("C4+E4+G4+B4", "4 notes at once"),
+        ("C4+C4:f", "given twice"),
+        ("C4:f+", "'C4:f\\+': a note is missing"),
+    ],
 )
 def test_chords_that_cannot_be_played_are_named(token, words):
     with pytest.raises(ValueError, match=words):
