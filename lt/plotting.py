@@ -28,6 +28,9 @@ from lt.midi import Note
 LONGEST_FIGURE = 4000  # frames; longer sounds are decimated
 RANGE_DB = 70.0  # below the loudest magnitude of a figure
 FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
+MOST_CLASS_NAMES = (
+    13  # along an axis of class probabilities, as many as fit: all pitches and silence
+)
 SPECTRUM_MAP, PROBABILITY_MAP = "magma", "Blues"
 TRUTH_COLOUR, ESTIMATE_COLOUR, ERROR_COLOUR = "#1a7f37", "#0969da", "#cf222e"
 
@@ -173,7 +176,9 @@ def draw_probabilities(
         axes.plot(
             (np.arange(n_frames) + 0.5) * width / n_frames, classes, ".", ms=2.5, color=ERROR_COLOUR
         )
-    axes.set_yticks(range(n_classes), names, fontsize=6)
+    every = math.ceil(n_classes / MOST_CLASS_NAMES)
+    named = range((n_classes - 1) % every, n_classes, every)  # the last, silence, among them
+    axes.set_yticks(named, names[named.start :: every], fontsize=6)
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
 
 
