@@ -11,6 +11,7 @@ fast.
     augmentation  AugmentationConfig
     training      RunConfig and its presets
     decoder       DecoderConfig: the thresholds of note decoding
+    chords        ChordConfig: those of chords
     synthesis     SynthesisConfig, TrajectoryConfig
     evaluation    AnalysisConfig, CrossConfig, AlignmentConfig, GalleryConfig, MapConfig
     play          PlayOptions, ChoiceConfig

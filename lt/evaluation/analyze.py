@@ -167,20 +167,22 @@ def trained_baselines(
 
 
 def draw(space: LabelSpace, predictions: FramePredictions, folder: Path) -> list[Media]:
-    """Confusions of what is read from the signal, and the latent space."""
+    """Confusion matrices of the symbols transcribed from the signal, and the latent space."""
     truth, estimated = predictions.classes, predictions.symbol["transfer"].classes
     pictures = []
     for index, label in enumerate(space.labels):
         size = space.sizes[index]
         counts = metrics.confusion(truth[:, :, index], estimated[:, :, index], size)
         path = folder / f"confusion_{label}.png"
-        plot_confusion(counts, space.class_names(label), f"{label}, read from the signal", path)
+        plot_confusion(
+            counts, space.class_names(label), f"{label}, transcribed from the signal", path
+        )
         caption = f"Confusion of {label}: how often each true class (rows) is read as which."
         pictures.append(Media(path, caption))
     if {"octave", "pitch"} <= set(space.labels):
         path = folder / "confusion_note.png"
         counts, names = note_confusion(space, truth, estimated)
-        plot_confusion(counts, names, "notes, read from the signal", path)
+        plot_confusion(counts, names, "notes, transcribed from the signal", path)
         pictures.append(Media(path, "Confusion of notes, octave and pitch together."))
     plot_latent(predictions.means, truth, space, folder / "latent.png")
     plot_units(predictions.means, folder / "latent_units.png")
@@ -218,5 +220,5 @@ def _write_example(
     if config.make_figures:
         path = folder / f"ex_{index}.png"
         plot_example(example.spectra, run.front_end, example.title, path)
-        picture = Media(path, f"Spectra of {example.title}.")
-    return SoundExample(example.title, example.reading, sounds, picture)
+        picture = Media(path, f"Spectrograms of {example.title}.")
+    return SoundExample(example.title, example.summary, sounds, picture)

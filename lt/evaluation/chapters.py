@@ -1,4 +1,4 @@
-"""Chapters of the gallery: what trained models hear and play, as examples with sounds and pictures.
+"""Chapters of the gallery: examples of what trained models transcribe and play.
 
 Names: `run` is a model, `part` an instrument of it.
 """
@@ -80,11 +80,11 @@ def _example(run: Run, example: Example) -> SoundExample:
     rate = run.front_end.sample_rate
     return SoundExample(
         example.title,
-        example.reading,
+        example.summary,
         [sound(audio, rate, example.captions[name]) for name, audio in example.sounds.items()],
         picture(
             plot_example(example.spectra, run.front_end, example.title, None),
-            f"Spectra of {example.title}.",
+            f"Spectrograms of {example.title}.",
         ),
     )
 
@@ -112,7 +112,7 @@ def mixture_chapters(
         "chords",
         "Chords",
         "Several notes at once of one instrument: a note of each voice, and a progression of "
-        "chords that is read and played again."
+        "chords, its transcription, and that played again."
         if chordal
         else "Left out: no model of several voices was given (--models).",
         examples,
@@ -131,7 +131,7 @@ def symbol_chapter(runs: Sequence[Run], config: GalleryConfig) -> Chapter:
         magnitudes = audio_to_magnitudes(torch.from_numpy(audio), run.front_end).numpy()
         title = f"{run.space.instruments[0]}, played from symbols"
         axes = plot_sound(None, {title: magnitudes}, run.front_end, [track])
-        caption = "Its spectra, and the notes that were given."
+        caption = "Its spectrogram, and the notes."
         played = sound(audio, run.front_end.sample_rate, "from symbols alone")
         text = " ".join(number_to_note_name(note.note_number) for note in track.notes)
         examples.append(SoundExample(title, text, [played], picture(axes, caption)))
@@ -303,7 +303,7 @@ def _path_example(
         sounds.append(sound(audio, rate, name))
     spectra = {name: magnitudes.cpu().numpy() for name, magnitudes in paths.items()}
     axes = plot_example(spectra, run.front_end, title, None)
-    return SoundExample(title, text, sounds, picture(axes, "Their spectra."))
+    return SoundExample(title, text, sounds, picture(axes, "Their spectrograms."))
 
 
 # --- maps -----------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 symbols.
 
 The original comes from the note's source; if that is gone it is made from the note's spectra. A
-transfer samples its latent once a note, so that the timbre is steady; the note's ends come from the
-silence class of its symbols, or from the note's own silence where the model has no such class.
+transfer samples its latent once a note, so that the timbre is steady, and is silent where the note
+is.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class Example:
     """One note of each instrument, sounding together.
 
     Attributes:
-        title: the notes. read: the symbols that the model reads from most of their frames.
+        title: the notes. transcription: the symbols that most of their frames are transcribed to.
         sounds: audio (samples,) of the original `orig`, the reconstruction `reco` and the transfers
             `tf_0`, ... captions: of the sounds, by the same names.
         spectra: title -> magnitudes (frames, bins) of original, reconstruction and first transfer.
     """
 
     title: str
-    read: str
+    transcription: str
     sounds: dict[str, np.ndarray]
     captions: dict[str, str]
     spectra: dict[str, np.ndarray]
 
     @property
-    def reading(self) -> str:
-        """A sentence about what is read."""
-        return f"From the original the model reads: {self.read}."
+    def summary(self) -> str:
+        """A sentence about the transcription."""
+        return f"Transcription of most frames of the original: {self.transcription}."
 
 
 def synthesis_config(config: AnalysisConfig) -> SynthesisConfig:
@@ -155,7 +155,7 @@ def make_example(
         spectra["from its symbols"] = transfers[0].mean(dim=1)
     return Example(
         title,
-        _read(run, run.scaler.apply(mixture), sounding),
+        _transcription(run, run.scaler.apply(mixture), sounding),
         {name: finished(sound, run) for name, sound in sounds.items()},
         captions,
         {title: tensor.cpu().numpy() for title, tensor in spectra.items()},
@@ -194,15 +194,13 @@ def _padded(frames: np.ndarray, n_frames: int) -> np.ndarray:
 
 def _transfer(run: Run, classes: np.ndarray, sounding: np.ndarray, seed: int, *key: int) -> Tensor:
     """Magnitudes (frames, subframes, bins) decoded from the symbols' latent, sampled once for all
-    frames.
+    frames; silent frames are zero.
     """
     sample = sample_noise(run.model.dims, 1, torch_rng(seed, "latent", *key))
     noise = tuple(layer.expand(len(classes), -1).to(run.device) for layer in sample)
     symbols = torch.from_numpy(classes).to(run.device)
     magnitudes = features_to_magnitudes(run, run.model.symbol_to_signal(symbols, noise).mean)
-    if not run.space.silence:
-        magnitudes = magnitudes * torch.from_numpy(sounding[:, None, None]).to(run.device)
-    return magnitudes
+    return magnitudes * torch.from_numpy(sounding[:, None, None]).to(run.device)
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -218,7 +216,7 @@ def _describe(space: LabelSpace, data: DataSet, notes: Sequence[int]) -> str:
     )
 
 
-def _read(run: Run, features: Tensor, sounding: np.ndarray) -> str:
+def _transcription(run: Run, features: Tensor, sounding: np.ndarray) -> str:
     """What is predicted most often in sounding frames, and how often: the symbols of an instrument,
     `Piano A4 mf (93 %)`, or the keys of one with several voices, `Piano C4 E4 (60 %)`.
     """

@@ -60,7 +60,7 @@ def plot_confusion(
     fontsize = 8 if n_classes <= MAX_COUNTED else 7 if n_classes <= 30 else 4
     axes.set_xticks(range(n_classes), names, rotation=90 if n_classes > 6 else 0, fontsize=fontsize)
     axes.set_yticks(range(n_classes), names, fontsize=fontsize)
-    axes.set(xlabel="read from the signal", ylabel="true")
+    axes.set(xlabel="transcribed from the signal", ylabel="true")
     axes.set_title(title, loc="left", fontsize=9, parse_math=False)
     figure.colorbar(image, ax=axes, label="fraction of the true class", shrink=0.85)
     return save_figure(figure, path)

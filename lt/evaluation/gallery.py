@@ -1,5 +1,5 @@
-"""A gallery of what trained models hear and play, as one HTML page, in the manner of the page of
-sounds that accompanies an article.
+"""A gallery of what trained models transcribe and play, as one HTML page like those of sounds
+that accompany articles.
 
 Chapters: held-out notes and their reconstructions, symbols to sound, transcriptions beside the
 truth, morphings, trajectories, mixtures, chords, and a map of each model's latent space. Without
@@ -104,7 +104,8 @@ def _models(runs: Sequence[Run]) -> Chapter:
         "models",
         "Models",
         "Each model has two variational auto-encoders whose latent spaces are made to match: one "
-        "of constant-Q spectra, one of symbols (octave, pitch, dynamics, age).",
+        "of constant-Q spectra, one of symbols: octave, pitch, dynamics, and age, the time since "
+        "the onset or the note-off.",
         tables=[Table("Accuracy in frames of held-out notes", columns, rows)],
     )
 
@@ -128,7 +129,7 @@ def _from_data_sets(
             [own for own in tunes if own],
             config,
             "A tune rendered from the sound font that the models' notes are from, its "
-            "reconstruction, and what is read from it, played again.",
+            "reconstruction, and its transcription, played again.",
         )
         yield from path_chapters([own.run for own in singles], config)
     yield from mixture_chapters(contexts, config, progress)
@@ -140,7 +141,8 @@ def _from_data_sets(
                     data_notes(
                         own, np.concatenate(list(own.split.notes.values())), config.map_notes
                     ),
-                    f"Notes of {', '.join(own.run.config.instruments)}",
+                    f"Notes of {', '.join(own.run.config.instruments)}, model "
+                    f"{own.run.folder.path.name}",
                     config.seed,
                     progress=progress,
                 )
@@ -158,7 +160,7 @@ def _from_recordings(
         recordings,
         config,
         "Recordings, each by the model whose reconstruction is nearest: its reconstruction, and "
-        "what is read from it, played again.",
+        "its transcription, played again.",
     )
     used = list({id(own.run): own.run for own in recordings}.values())
     singles = [run for run in used if _is_single(run)]

@@ -167,7 +167,7 @@ def data_notes(context: EvaluationContext, notes: Sequence[int], most: int) -> l
 def recorded_notes(
     run: Run, name: str, spectra: RecordingSpectra, tracks: Sequence[Track], config: MapConfig
 ) -> list[MapNote]:
-    """The notes that are read from a recording."""
+    """The notes that are transcribed from a recording."""
     magnitudes = matching_gain(run, spectra.magnitudes) * spectra.magnitudes
     magnitudes = tune(magnitudes, -spectra.tuning, run.front_end)
     step, found = run.front_end.frame_seconds, []

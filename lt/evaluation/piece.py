@@ -1,5 +1,5 @@
-"""A piece on a page: the spectra of a recording above the notes that were played and those that
-were read; the recording, its reconstruction, and its transcription played again.
+"""A recording and its transcription as an example of a page: spectrograms above the notes that
+were played and those transcribed; the recording, its reconstruction, and its transcription played.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lt.plotting import thin_out
 
 @dataclass(frozen=True)
 class Piece:
-    """A recording and what a run reads from it.
+    """A recording and its transcription by a run.
 
     Attributes:
         audio: (samples,) at the run's rate.
@@ -87,10 +87,10 @@ def piece_example(
     run, spectra = piece.run, piece.spectra
     rate, front_end = run.front_end.sample_rate, run.front_end
     notes = sorted(note for track in piece.tracks for note in track.notes)
-    text = f"{counted(len(notes), 'note')} read by the model {run.folder.path.name}"
+    text = f"{counted(len(notes), 'note')} transcribed by the model {run.folder.path.name}"
     if piece.reference:
         scores = note_scores(piece.reference, notes)
-        text += f" of {len(piece.reference)}: note F1 {scores.f1:.2f} (onsets within 50 ms)"
+        text += f", {len(piece.reference)} played: note F1 {scores.f1:.2f} (onsets within 50 ms)"
     reconstruction = reconstruct_magnitudes(run, spectra.magnitudes, spectra.tuning)
     sounds = [sound(piece.audio, rate, "recording")]
     if resynthesize:
@@ -112,7 +112,9 @@ def piece_example(
         axes = plot_comparison(panels, rolls, grid, seconds, piece.name, None)
     else:
         axes = plot_sound(None, panels, grid, piece.tracks)
-    caption = "Spectra above the notes" + (": played and read." if piece.reference else ".")
+    caption = "Spectrograms, and the notes" + (
+        ": played and transcribed." if piece.reference else " transcribed."
+    )
     return SoundExample(piece.name, f"{text}.", sounds, picture(axes, caption))
 
 

@@ -271,7 +271,7 @@ def tables(results: Results) -> list[Table]:
     found += [
         _notes(results),
         pivot(
-            "accuracy of the symbols read from the signal",
+            "accuracy of the symbols transcribed from the signal",
             select(scores, scope="files", path="transfer", measure="accuracy"),
             lambda score: score.name,
             lambda score: score.label,
@@ -312,7 +312,7 @@ def _notes(results: Results) -> Table:
 
 
 def _confusions(results: Results) -> list[Table]:
-    """Confusion matrices of the symbols read from the signal."""
+    """Confusion matrices of the symbols transcribed from the signal."""
     found = []
     for score in select(results.scores, scope="overall", path="transfer", measure="confusion"):
         names = (*CLASS_NAMES[score.label], "silence")[: len(score.value)]

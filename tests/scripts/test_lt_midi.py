@@ -142,7 +142,7 @@ def test_everything_is_written_and_the_note_scores_are_those_of_the_files(cantos
     assert "dynamics" in scores["overall"]["symbol"]["transfer"]
     page = (folder / "report.html").read_text("utf-8")  # with the first recording
     assert page.count("<img") == 1 and page.count("<audio") == 3 and "<h3>scale #1</h3>" in page
-    assert re.search(r"\d+ notes? read by the model model of 4: note F1 \d", page)
+    assert re.search(r"\d+ notes? transcribed by the model model, 4 played: note F1 \d", page)
     rows = list(csv.DictReader((folder / "transcriptions/zwei.csv").open()))
     assert len(rows) == -(-2 * RATE // 704) and rows[1]["time"] == "0.0319"
 

@@ -69,7 +69,7 @@ def test_it_is_analysed(model, tmp_path):
     transfer = json.loads((tmp_path / "results.json").read_text())["overall"]["symbol"]["transfer"]
     assert 0 <= transfer["chord"]["f1"] <= 1 and len(transfer["chord"]["false_intervals"][0]) == 25
     assert 0 <= transfer["note"]["accuracy_permutation_invariant"] <= 1
-    read = re.search("the model reads: (.*?) \\(", (tmp_path / "report.html").read_text())[1]
+    read = re.search("of the original: (.*?) \\(", (tmp_path / "report.html").read_text())[1]
     assert re.fullmatch(r"Flute( [A-G]#?\d)+|Flute silence", read)
 
 
