@@ -10,7 +10,7 @@ import click
 from lt import cli
 from lt.config import AnalysisConfig
 
-EXAMPLE = """python3 lt_analyze.py -m saves/scan_multi__Flute > results.txt
+EXAMPLE = """python3 lt_analyze.py -m flute > results.txt
 python3 lt_analyze.py -m saves/flute__Flute saves/piano__Piano -o comparison --nb_passes 4"""
 
 

@@ -10,7 +10,7 @@ import click
 from lt import cli
 from lt.config import CrossConfig
 
-EXAMPLE = """python3 lt_midi.py --models saves/flute__Flute \\
+EXAMPLE = """python3 lt_midi.py --models flute \\
     --dataroot flute-audio-labelled-database-AMT/Recordings \\
     --midiroot flute-audio-labelled-database-AMT/Aligned_files/mid_files > results.txt"""
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lt.play")
 
-EXAMPLE = """python3 lt_play.py audio -m saves/flute__Flute -i recording.wav
-python3 lt_play.py sequence -m saves/flute__Flute -i A4:mf C5:f rest E5:ff
-python3 lt_play.py morphing -m saves/flute__Flute -i recording.wav C5:f --glide 1"""
+EXAMPLE = """python3 lt_play.py audio -m flute -i recording.wav
+python3 lt_play.py sequence -m flute -i A4:mf C5:f rest E5:ff
+python3 lt_play.py morphing -m saves/mine__Flute -i recording.wav C5:f --glide 1"""
 
 # mode -> what it needs; which flags have a meaning in it: `lt.config.PlayOptions`
 MODES = {
@@ -100,7 +100,10 @@ def main(
         click.echo(MODES[mode])
         return
     if not models and mode != "audio":
-        raise click.UsageError(f"the mode {mode} needs --models.")
+        raise click.UsageError(
+            f"the mode {mode} needs --models: a folder that lt_train.py wrote, or a name of "
+            "python3 -m lt.pretrained list."
+        )
     idle = [entry.name for entry in fields(PlayOptions) if mode not in entry.metadata["modes"]]
     if mode in ("info", "trajectory"):
         idle.append("input")

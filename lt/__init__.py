@@ -3,7 +3,7 @@
     import lt
 
     tracks = lt.transcribe("recording.wav")
-    run = lt.load_run("saves/flute__Flute")
+    run = lt.load_run("flute")
     audio = lt.synthesise(run, "A4:mf C5:f rest E5:ff")
 
 The names below are imported when they are first used, so that `import lt` takes no time.

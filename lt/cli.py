@@ -36,6 +36,7 @@ from lt.devices import cuda_index
 logger = logging.getLogger("lt")
 
 EXPECTED = (ValueError, OSError, ImportError)  # their messages are written for the user
+UNSET = "(is a shell variable not set?)"
 INTERRUPTED = 130  # the shell's code for Ctrl-C: 128 + SIGINT
 GATHERED, TALLY = "lt.cli.gathered", "lt.cli.tally"  # keys of click's ctx.meta
 
@@ -92,9 +93,9 @@ def _checkpoint(text: str) -> int | str:
 
 def _place(value: object) -> object:
     """A path that is there: not empty, nor the flag that follows it on the command line."""
-    if str(value) == "" or str(value).startswith("--"):
+    if str(value) == "" or _is_flag(str(value)):
         what = f"the flag {value}" if value else "nothing"
-        raise ValueError(f"a path is missing, there is {what} (is a shell variable not set?)")
+        raise ValueError(f"a path is missing, there is {what} {UNSET}")
     return value
 
 
@@ -186,7 +187,8 @@ class Option(click.Option):
             if not fits and not ctx.resilient_parsing:
                 few = len(values) < self.at_least
                 bound = f"at least {self.at_least}" if few else f"at most {self.at_most}"
-                raise click.BadParameter(f"it takes {bound}, got {len(values)}.", ctx, self)
+                got = f"{len(values)}" if values else f"0 {UNSET}"
+                raise click.BadParameter(f"it takes {bound}, got {got}.", ctx, self)
             opts = {**opts, self.name: values}
         return super().handle_parse_result(ctx, opts, args)
 
@@ -351,7 +353,7 @@ class Command(click.Command):
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record:
+            if record and record[1]:  # arguments are explained in the text above
                 groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
         for heading, records in groups.items():
             with formatter.section(heading):

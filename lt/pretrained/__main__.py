@@ -17,9 +17,9 @@ python3 -m lt.pretrained build --names flute --runs saves/results_0__Flute"""
 
 
 @cli.command(
-    "list: the models that come with the package, with figures. build: train them anew (about five "
-    "minutes each on two cores), or take runs that are trained, and write their weights in half "
-    "precision into the package.",
+    "list: the models that come with the package, with range and accuracy. build: train them anew "
+    "(about five minutes each on two cores), or take runs that are trained, and write their weights "
+    "in half precision into the package.",
     example=EXAMPLE,
 )
 @click.argument("action", metavar="ACTION", type=click.Choice(["list", "build"]))
@@ -56,12 +56,26 @@ def main(
 
 
 def show() -> None:
-    """Print the models and their figures."""
+    """Print a line a model: instruments, range, voices, and accuracy (of chords: F1)."""
+    from lt.labels import number_to_note_name
     from lt.models.pretrained import FOLDER, pretrained_names, read_card
+    from lt.models.runs import read_settings
 
+    line = "{:<14}{:<14}{:<10}{:<15}{}"
+    click.echo(line.format("model", "instruments", "range", "notes at once", "held-out notes"))
     for name in pretrained_names():
-        figures = read_card(FOLDER / name)["figures"]
-        click.echo(f"{name}: " + ", ".join(f"{what} {value}" for what, value in figures.items()))
+        settings = read_settings(FOLDER / name)
+        keys = [key for table in settings.learnt.values() for key in table]
+        measure, value = list(read_card(FOLDER / name)["figures"].items())[-1]
+        click.echo(
+            line.format(
+                name,
+                " ".join(settings.config.instruments),
+                f"{number_to_note_name(min(keys))}-{number_to_note_name(max(keys))}",
+                " ".join(map(str, settings.config.voices)),
+                f"{measure} {value:.3f}",
+            )
+        )
 
 
 if __name__ == "__main__":
