@@ -18,8 +18,8 @@ python3 -m lt.pretrained build --names flute --runs saves/results_0__Flute"""
 
 @cli.command(
     "list: the models that come with the package, with range and accuracy. build: train them anew "
-    "(about five minutes each on two cores), or take runs that are trained, and write their weights "
-    "in half precision into the package.",
+    "(about five minutes each on two cores), or take trained runs, and write their weights in half "
+    "precision into the package.",
     example=EXAMPLE,
 )
 @click.argument("action", metavar="ACTION", type=click.Choice(["list", "build"]))
