@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
 
     from nsgt_wrap.design import NSGTDesign
     from nsgt_wrap.transform import NSGT
@@ -49,36 +50,44 @@ def propagated_phases(
     magnitudes: torch.Tensor,
     rng: torch.Generator | None = None,
     step: int = _STEP,
-) -> torch.Tensor:
-    """Phases (bins, coefficients) in radians for `magnitudes: (bins, coefficients)` on the hop
-    grid, by half slices, so that beside input and result the memory is bounded.
+    strides: Sequence[tuple[slice, int]] = ((slice(None), 1),),
+) -> list[torch.Tensor]:
+    """Phases in radians for `magnitudes: (bins, coefficients)` on the hop grid, by half slices, so
+    that beside input and result the memory is bounded.
 
     Args:
         rng: of the white noise, whose phases are those of the first coefficients and of bands
             without ridges.
         step: coefficients of a cell: the phase is integrated from the first of a cell to that of
             the next, and goes on within the cell with the frequency at the first.
+        strides: runs of bands, of which every n-th coefficient is wanted, n a power of two.
+    Returns:
+        phases (bins, coefficients) of each run.
     """
-    width = nsgt.slices.half // nsgt.design.hop
+    n_coefficients, width = magnitudes.shape[1], nsgt.slices.half // nsgt.design.hop
     step = math.gcd(width, step)
     bands = _Gradients(nsgt.design, magnitudes, step)
-    phases = torch.empty_like(magnitudes)
+    phases = [magnitudes.new_empty(magnitudes[own, ::n].shape) for own, n in strides]
     noises = _noise_phases(nsgt, magnitudes, rng)
     ridges = None
     # from half slice to half slice, a band turns by a multiple of half a turn
     turnings = bands.turning(0, width), bands.turning(width, width)
-    for number, start in enumerate(range(0, magnitudes.shape[1], width)):
-        block = phases[:, start : start + width]
+    for number, start in enumerate(range(0, n_coefficients, width)):
+        length = min(width, n_coefficients - start)
         noise, turning = noises[number % len(noises)], turnings[number % 2]
-        firsts = torch.arange(0, block.shape[1], step, device=block.device)
+        firsts = torch.arange(0, length, step, device=magnitudes.device)
         own = (noise.index_select(1, firsts) + turning.index_select(1, firsts)).T
         *cells, ridges = bands.integrate(magnitudes, start + firsts, own, ridges)
-        at_first, frequencies, coherent = (part.T.unsqueeze(2) for part in cells)
-        offsets = torch.arange(step, device=block.device).to(block)
-        ahead = (at_first + frequencies * offsets).flatten(1)[:, : block.shape[1]]
-        keeps = coherent.expand(-1, -1, step).flatten(1)[:, : block.shape[1]]
-        ahead -= turning[:, : block.shape[1]]
-        torch.where(keeps, ahead, noise[:, : block.shape[1]], out=block)
+        for result, (run, n) in zip(phases, strides, strict=True):
+            # of every cell some coefficients, or the first of some cells
+            parts = (part[:: max(n // step, 1), run].T.unsqueeze(2) for part in cells)
+            at_first, frequencies, coherent = parts
+            offsets = torch.arange(0, step, n, device=magnitudes.device).to(magnitudes)
+            block = result[:, start // n :][:, : -(-length // n)]
+            ahead = (at_first + frequencies * offsets).flatten(1)[:, : block.shape[1]]
+            keeps = coherent.expand(-1, -1, len(offsets)).flatten(1)[:, : block.shape[1]]
+            ahead -= turning[run, :length:n]
+            torch.where(keeps, ahead, noise[run, :length:n], out=block)
     return phases
 
 

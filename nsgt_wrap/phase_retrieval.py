@@ -13,7 +13,7 @@ of all tiers for each half slice, side by side; known are samples at the start t
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,7 +23,7 @@ from nsgt_wrap.initial_phases import propagated_phases
 from nsgt_wrap.slices import FFTS_AT_ONCE, overlaps, to_rings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nsgt_wrap.design import NSGTDesign
     from nsgt_wrap.transform import NSGT
@@ -88,6 +88,11 @@ class _Search:
         self.tiers = [tier.to(hann.device) for tier in _tiers(self.design, hann.dtype)]
         self.scratches = [tier.scratch() for tier in self.tiers]
         self.sizes = [tier.n_bins * tier.n_coefficients // 2 for tier in self.tiers]
+        ends = [0, *accumulate(tier.n_bins for tier in self.tiers)]
+        self.strides = [
+            (slice(*own), self.design.n_coefficients // tier.n_coefficients)
+            for own, tier in zip(pairwise(ends), self.tiers, strict=True)
+        ]
         weights = [hann[:: self.design.slice_length // tier.n_coefficients] for tier in self.tiers]
         self.weights = [weight.repeat_interleave(2).view(2, -1, 2) for weight in weights]
 
@@ -96,37 +101,35 @@ class _Search:
         half, step = self.slices.half, _SEGMENT_HALVES - _OVERLAP_HALVES
         n_halves = -(-n_samples // half)
         result = magnitudes.new_zeros(n_halves, half)
+        wanted = [magnitudes[run, ::stride] for run, stride in self.strides]
         phases = None
         if self.start == "propagated":
             # of the whole signal, so that the segments' phases fit each other
-            phases = propagated_phases(self.nsgt, magnitudes, self.rng)
+            phases = propagated_phases(self.nsgt, magnitudes, self.rng, strides=self.strides)
         for start in range(0, max(n_halves - _OVERLAP_HALVES, 1), step):
             stop = min(start + _SEGMENT_HALVES, n_halves)
             known = result[start : start + (_OVERLAP_HALVES // 2 if start else 0)]
             samples = min(n_samples - start * half, (stop - start) * half)
-            first = start * half // self.design.hop
-            targets = self.targets(magnitudes[:, first:], stop - start)
+            targets = self.state_of(wanted, start, stop)
             if phases is None:
                 state = self.random(targets)
             else:
-                state = torch.polar(targets, self.targets(phases[:, first:], stop - start))
+                state = torch.polar(targets, self.state_of(phases, start, stop))
             result[start:stop] = self.segment(state, targets, samples, known)
         return result.view(-1)[:n_samples]
 
-    def targets(self, magnitudes: torch.Tensor, n_halves: int) -> torch.Tensor:
-        """The state (halves, flat) of `magnitudes: (bins, coefficients)`, zero after their end."""
-        width, total = self.design.n_coefficients // 2, n_halves * self.design.n_coefficients // 2
-        magnitudes = torch.nn.functional.pad(
-            magnitudes[:, :total], (0, max(total - magnitudes.shape[1], 0))
-        )
-        halves = magnitudes.view(-1, n_halves, width).transpose(0, 1)
-        parts = [
-            part[..., :: self.design.n_coefficients // tier.n_coefficients].flatten(1)
-            for tier, part in zip(
-                self.tiers, halves.split([tier.n_bins for tier in self.tiers], 1), strict=True
-            )
-        ]
-        return torch.cat(parts, 1)
+    def state_of(self, parts: Sequence[torch.Tensor], start: int, stop: int) -> torch.Tensor:
+        """The state (halves, flat) of the halves from `start` to `stop` of values (bins,
+        coefficients) of each tier, zero after their end.
+        """
+        states = []
+        for tier, part in zip(self.tiers, parts, strict=True):
+            width = tier.n_coefficients // 2
+            part = part[:, start * width : stop * width]
+            missing = (stop - start) * width - part.shape[1]
+            part = torch.nn.functional.pad(part, (0, missing)) if missing else part
+            states.append(part.unflatten(1, (-1, width)).transpose(0, 1).flatten(1))
+        return torch.cat(states, 1)
 
     def random(self, targets: torch.Tensor) -> torch.Tensor:
         """A state with the magnitudes `targets: (halves, flat)`."""

@@ -145,7 +145,7 @@ class CrossConfig:
         30.0, "seconds of each recording in the report, from its beginning", kind=POSITIVE
     )
     griffinlim_iters: int = flag(
-        SynthesisConfig.n_iter, "iterations of phase retrieval", kind=NOT_NEGATIVE
+        SynthesisConfig.n_iter, "iterations of phase retrieval, at most", kind=NOT_NEGATIVE
     )
     jobs: int = flag(
         0, "recordings processed at once; 0: as many as there are cores", kind=NOT_NEGATIVE

@@ -59,7 +59,8 @@ class PlayOptions:
     n_generations: int = flag(1, "trajectories of each type", kind=COUNT, modes=("trajectory",))
     griffinlim_iters: int = flag(
         SynthesisConfig.n_iter,
-        "iterations of phase retrieval",
+        "iterations of phase retrieval, at most; from propagated phases "
+        f"{SynthesisConfig.recording_iter} suffice, for notes {SynthesisConfig.note_iter}",
         kind=NOT_NEGATIVE,
         modes=SOUND_MODES,
     )

@@ -65,7 +65,7 @@ def synthesis_config(config: AnalysisConfig) -> SynthesisConfig:
     """The phase reconstruction of whole notes without margins: low bands ring for a quarter of a
     second.
     """
-    return SynthesisConfig(n_iter=60, gap_seconds=0.26, seed=config.seed)
+    return SynthesisConfig(gap_seconds=0.26, seed=config.seed)
 
 
 def make_examples(

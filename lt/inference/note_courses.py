@@ -111,34 +111,49 @@ def _level_db(spectra_db: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def symbol_course(
-    run: Run, classes: np.ndarray, config: SynthesisConfig = SynthesisConfig(), index: int = 0
-) -> Course:
-    """The course of `classes: (instruments, labels)`, decoded at each class of age that the
-    training notes reached; of a symbol with an age, or a model without ages, one spectrum.
+def symbol_courses(
+    run: Run,
+    symbols: Sequence[np.ndarray],
+    config: SynthesisConfig = SynthesisConfig(),
+    numbers: Sequence[int] = (0,),
+) -> list[Course]:
+    """The courses of symbols, classes (instruments, labels) each, decoded at each class of age that
+    the training notes reached; of a symbol with an age, or a model without ages, one spectrum.
 
     Args:
-        index: of the note in its piece, for its latent noise.
+        numbers: of the notes in their piece, for their latent noise.
     """
-    times = _age_times(run, classes)
-    ages = times.classes
-    rows = torch.from_numpy(classes).expand(max(len(ages), 1), -1, -1).clone().to(run.device)
-    if len(ages):
-        column = run.space.age_column
-        free = rows[:, :, column] == ANY_AGE
-        of_row = torch.from_numpy(ages).to(run.device)[:, None].expand_as(free)
-        rows[:, :, column] = torch.where(free, of_row, rows[:, :, column])
-    noise = slow_noise(run, 1, config, index)
-    z = run.model.encode_symbol(
-        within_reach(run, rows), noise and tuple(layer.expand(len(rows), -1) for layer in noise)
-    ).z[-1]
+    times = [_age_times(run, classes) for classes in symbols]
+    rows = torch.cat([_at_ages(run, *pair) for pair in zip(symbols, times)]).to(run.device)
+    sizes = [max(len(own.classes), 1) for own in times]
+    noise = [slow_noise(run, 1, config, number) for number in numbers] if config.sample else []
+    repeats = torch.tensor(sizes, device=run.device)
+    layers = tuple(torch.cat(layer).repeat_interleave(repeats, dim=0) for layer in zip(*noise))
+    z = run.model.encode_symbol(within_reach(run, rows), layers or None).z[-1]
     lowest = run.decoder_scaler.reference * 10 ** (config.lowest_db / 20)
     decoded = amplitude_to_db(decode_subframes(run, z, rows).clamp_min(lowest)).cpu()
-    if not len(ages):
-        constant = decoded.mean(dim=1)
+    return [_course(run, *pair) for pair in zip(times, decoded.split(sizes))]
+
+
+def _at_ages(run: Run, classes: np.ndarray, times: AgeTimes) -> Tensor:
+    """`classes: (instruments, labels)` at each class of age of `times`, where its age is not given:
+    (ages, instruments, labels); once where there are none.
+    """
+    ages = torch.from_numpy(times.classes)
+    rows = torch.from_numpy(classes).repeat(max(len(ages), 1), 1, 1)
+    if len(ages):
+        own = rows[:, :, run.space.age_column]
+        own[:] = torch.where(own == ANY_AGE, ages[:, None], own)
+    return rows
+
+
+def _course(run: Run, times: AgeTimes, decoded_db: Tensor) -> Course:
+    """The course of log-magnitudes (ages, subframes, bins) at the classes of age of `times`."""
+    if not len(times.classes):
+        constant = decoded_db.mean(dim=1)
         return Course(torch.zeros(1), constant, torch.zeros(0), constant[:0], 0.0)
     kinds = (times.lead, LEAD_AGES), (times.held, ONSET_AGES), (times.released, RELEASE_AGES)
-    parts = decoded.split([len(means) for means, _ in kinds])
+    parts = decoded_db.split([len(means) for means, _ in kinds])
     lead, held, released = (
         _moments(part, means, starts, run.front_end) for part, (means, starts) in zip(parts, kinds)
     )

@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lt.audio.features import amplitude_to_db, audio_to_magnitudes
+from lt.audio.features import amplitude_to_db
+from lt.audio.level_envelope import at_level
 from lt.audio.phase import magnitudes_to_audio, magnitudes_to_audio_batch
 from lt.config import SpectralConfig, SynthesisConfig
 from lt.inference import morphing
@@ -38,7 +39,7 @@ from lt.inference.decoding import (
     reconstruct_magnitudes,
     slow_noise,
 )
-from lt.inference.note_courses import at_running_age, symbol_course
+from lt.inference.note_courses import at_running_age, symbol_courses
 from lt.inference.posteriors import audio_spectra
 from lt.labels import (
     ANY_AGE,
@@ -50,6 +51,8 @@ from lt.labels import (
 from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
 from lt.progress import Progress, silent
+
+NOTES_AT_ONCE = 64  # decoded together, at all their ages
 
 
 @dataclass(frozen=True)
@@ -336,30 +339,44 @@ def _batches(
     """Takes and their spectra, in batches of about `chunk_seconds`, which bounds the memory."""
     chunk_frames = config.chunk_seconds / _step(run)
     batch, spectra, n_frames = [], [], 0
-    for take in takes:
-        batch.append(take)
-        spectra.append(event_spectra(run, events[take[0]], config, take[0]))
-        n_frames += len(spectra[-1][0])
-        if n_frames >= chunk_frames or take is takes[-1]:
-            yield batch, spectra
-            batch, spectra, n_frames = [], [], 0
+    for first in range(0, len(takes), NOTES_AT_ONCE):
+        some = takes[first : first + NOTES_AT_ONCE]
+        numbers = [take[0] for take in some]
+        own = event_spectra(run, [events[number] for number in numbers], config, numbers)
+        for take, (magnitudes, n_lead) in zip(some, own):
+            batch.append(take)
+            spectra.append((magnitudes, n_lead))
+            n_frames += len(magnitudes)
+            if n_frames >= chunk_frames or take is takes[-1]:
+                yield batch, spectra
+                batch, spectra, n_frames = [], [], 0
 
 
 def event_spectra(
-    run: Run, event: Event, config: SynthesisConfig = SynthesisConfig(), index: int = 0
-) -> tuple[Tensor, int]:
-    """Magnitudes (frames, bins) of subframes of an event, from the first whose window reaches its
+    run: Run,
+    events: Sequence[Event],
+    config: SynthesisConfig = SynthesisConfig(),
+    numbers: Sequence[int] | None = None,
+) -> list[tuple[Tensor, int]]:
+    """Magnitudes (frames, bins) of subframes of each event, from the first whose window reaches its
     onset until it has fallen below the lowest magnitude that the decoder represents; and the number
     of frames before the onset.
+
+    Args:
+        numbers: of the events in their piece, all 0 by default.
     """
     front_end = run.front_end.finer(run.settings.subframes)
-    course = symbol_course(run, event.classes, config, index)
-    magnitudes = course.spectra(event.seconds, front_end.frame_seconds)
-    sounding = amplitude_to_db(magnitudes.amax(dim=1)) > run.decoder_scaler.floor_db
-    last = int(sounding.nonzero()[-1]) + 1 if sounding.any() else 0
-    n_lead = course.n_lead(front_end.frame_seconds)
-    shortest = n_lead + n_held(event, front_end.frame_seconds)
-    return magnitudes[: max(last, shortest)].to(run.device), n_lead
+    symbols = [event.classes for event in events]
+    courses = symbol_courses(run, symbols, config, numbers or [0] * len(events))
+    spectra = []
+    for event, course in zip(events, courses):
+        magnitudes = course.spectra(event.seconds, front_end.frame_seconds)
+        sounding = amplitude_to_db(magnitudes.amax(dim=1)) > run.decoder_scaler.floor_db
+        last = int(sounding.nonzero()[-1]) + 1 if sounding.any() else 0
+        n_lead = course.n_lead(front_end.frame_seconds)
+        shortest = n_lead + n_held(event, front_end.frame_seconds)
+        spectra.append((magnitudes[: max(last, shortest)].to(run.device), n_lead))
+    return spectra
 
 
 @torch.no_grad()
@@ -371,25 +388,13 @@ def _synthesise_batch(
     """
     front_end = run.front_end.finer(run.settings.subframes)
     magnitudes = [frames for frames, _ in spectra]
-    sounds = magnitudes_to_audio_batch(magnitudes, front_end, config, first)
-    at_level = (
-        _at_level(sound, frames, run.front_end, config)[n_lead * front_end.frame_hop :]
+    of_notes = replace(config, recording_iter=config.note_iter)
+    sounds = magnitudes_to_audio_batch(magnitudes, front_end, of_notes, first)
+    levelled = (
+        at_level(sound, frames, n_lead, front_end, config)[n_lead * front_end.frame_hop :]
         for (frames, n_lead), sound in zip(spectra, sounds)
     )
-    return [fade_ends(sound, front_end, config) for sound in at_level]
-
-
-def _at_level(
-    audio: np.ndarray, magnitudes: Tensor, front_end: SpectralConfig, config: SynthesisConfig
-) -> np.ndarray:
-    """Audio (samples,) at the level of its magnitudes (frames, bins).
-
-    Bands whose phases do not fit cancel or beat, which changes the level by a decibel or two.
-    """
-    norm = magnitudes.square().sum(dim=1).mean().sqrt()
-    rms = max(float(np.sqrt(np.mean(audio**2))), SILENT)
-    gain = float(norm * rms_of_unit_norm(front_end)) / rms
-    return audio * np.float32(np.clip(gain, 1 / config.highest_gain, config.highest_gain))
+    return [fade_ends(sound, front_end, config) for sound in levelled]
 
 
 def fade_ends(
@@ -403,15 +408,6 @@ def fade_ends(
         n_fade = min(round(seconds * front_end.sample_rate), len(audio) // 2)
         own[:n_fade] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_fade) + 0.5) / n_fade)
     return audio * shape
-
-
-@lru_cache(maxsize=4)
-def rms_of_unit_norm(front_end: SpectralConfig) -> float:
-    """Root mean square of a steady sine whose frames of magnitudes have the Euclidean norm 1."""
-    rate = front_end.sample_rate
-    sine = torch.sin(2 * torch.pi * 440 / rate * torch.arange(2 * rate))
-    norms = audio_to_magnitudes(sine, front_end)[20:40].norm(dim=1)
-    return float(0.5**0.5 / norms.mean())
 
 
 @lru_cache(maxsize=4)
@@ -432,7 +428,7 @@ def playing_gain(run: Run, config: SynthesisConfig = SynthesisConfig()) -> float
     loudest = torch.cat(levels).topk(min(config.n_loudest, len(rows))).indices
     means = replace(config, sample=False)
     events = [Event(0.0, config.loudest_seconds, rows[index]) for index in loudest]
-    spectra = [event_spectra(run, event, means) for event in events]
+    spectra = event_spectra(run, events, means)
     peaks = [np.abs(sound).max() for sound in _synthesise_batch(run, spectra, means, 0)]
     return 10 ** (config.loudest_dbfs / 20) / max(float(max(peaks)), SILENT)
 

@@ -67,9 +67,19 @@ def test_an_impulse_comes_back_as_one():
     assert made[RATE - 44 : RATE + 45].square().sum() > 0.5 * made.square().sum()
 
 
+@pytest.mark.parametrize("n", [1, 2, 4, 16])
+def test_some_coefficients_alone_have_the_phases_that_they_have_among_all(n):
+    magnitudes = torch.rand(410, 3 * 512 + 37, generator=seeded())
+    [every] = propagated_phases(NSGT, magnitudes, seeded())
+    runs = slice(0, 100), slice(100, 410)
+    some = propagated_phases(NSGT, magnitudes, seeded(), strides=[(runs[0], n), (runs[1], 1)])
+    for phases, run, stride in zip(some, runs, (n, 1)):
+        assert torch.equal(phases, every[run, ::stride])
+
+
 def test_bands_without_ridges_get_phases_of_white_noise():
     n = 2 * NSGT.design.n_coefficients
-    phases = propagated_phases(NSGT, torch.ones(410, n), seeded(3))
+    [phases] = propagated_phases(NSGT, torch.ones(410, n), seeded(3))
     noise = NSGT(torch.randn(n * HOP, generator=seeded(3)))
     assert torch.allclose(torch.polar(torch.ones(()), phases), noise / noise.abs(), atol=1e-2)
 
@@ -85,7 +95,7 @@ def test_cells_of_several_coefficients_are_as_good_as_single_ones(step):
     wanted = magnitude(NSGT(audio))
 
     def reached(step):
-        phases = propagated_phases(NSGT, wanted, seeded(), step)
+        [phases] = propagated_phases(NSGT, wanted, seeded(), step)
         return convergence(NSGT.inverse(torch.polar(wanted, phases), len(audio)), audio)
 
     assert reached(step) < reached(1) + 0.5
@@ -94,7 +104,7 @@ def test_cells_of_several_coefficients_are_as_good_as_single_ones(step):
 def test_noise_repeats_in_long_sounds(monkeypatch):
     monkeypatch.setattr(initial_phases, "_NOISE_HALVES", 2)
     half = NSGT.design.n_coefficients // 2
-    phases = propagated_phases(NSGT, torch.ones(410, 5 * half), seeded())
+    [phases] = propagated_phases(NSGT, torch.ones(410, 5 * half), seeded())
     torch.testing.assert_close(phases[:, : 3 * half], phases[:, 2 * half :])
 
 
