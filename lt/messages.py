@@ -1,4 +1,4 @@
-"""Words of messages."""
+"""Counts and durations in words, for messages."""
 
 
 def counted(number: int, noun: str) -> str:

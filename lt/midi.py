@@ -27,11 +27,13 @@ import numpy as np
 from lt import smf
 from lt.config import LABELS, SpectralConfig
 from lt.files import write_bytes
+from lt.html import html_table
 from lt.labels import (
     SILENCE,
     NoteLabels,
     age_class,
     is_in_range,
+    number_to_note_name,
 )
 from lt.messages import counted
 
@@ -88,6 +90,18 @@ class Track:
     program: int
     notes: tuple[Note, ...]
     has_program: bool = True
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (
+                number_to_note_name(note.note_number),
+                f"{note.onset:.3f}",
+                f"{note.offset:.3f}",
+                note.velocity,
+            )
+            for note in self.notes
+        )
+        return html_table(self.name, rows, ("", "onset (s)", "offset (s)", "velocity"))
 
 
 # --- reading --------------------------------------------------------------------------------------

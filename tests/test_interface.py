@@ -88,6 +88,10 @@ def test_objects_are_short_and_have_a_view_in_notebooks(workplace, monkeypatch):
     for item, text, html in shown:
         assert text in repr(item) and len(repr(item)) < 120
         assert html in item._repr_html_()
+    assert (
+        "<th>A4</th><td>0.500</td>"
+        in lt.Track("Flute", 73, (lt.Note(0.5, 1, 69, 64),))._repr_html_()
+    )
     assert repr(analysis.spectra) == "RecordingSpectra(32 frames, tuning +0.00 semitones)"
 
 

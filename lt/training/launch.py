@@ -292,7 +292,8 @@ def _age_times(data: DataSet, split: Split, config: RunConfig) -> dict[str, AgeT
 
 def _log_split(data: DataSet, split: Split, config: RunConfig, workers: Workers) -> None:
     sizes = ", ".join(
-        f"{part} {len(split.notes[part])} notes ({sum(map(len, split.frames[part]))} frames)"
+        f"{part} {counted(len(split.notes[part]), 'note')} "
+        f"({counted(sum(map(len, split.frames[part])), 'frame')})"
         for part in PARTS
     )
     fold = f", fold {config.fold} of {config.n_folds}" if config.fold >= 0 else ""
