@@ -23,6 +23,7 @@ from torch.nn.functional import pad
 from lt.audio.features import retrieve_phase
 from lt.config import SpectralConfig, SynthesisConfig
 from lt.seeds import torch_rng
+from lt.threads import side_by_side
 
 
 def magnitudes_to_audio(
@@ -46,17 +47,22 @@ def magnitudes_to_audio(
     hop = front_end.frame_hop
     margin = round(config.chunk_margin_seconds / front_end.frame_seconds)
     chunk_frames = round(config.chunk_seconds / front_end.frame_seconds)
+    spans = list(pairwise(chunk_borders(magnitudes, chunk_frames)))
+
+    def chunk(index: int) -> np.ndarray:
+        start, stop = spans[index]
+        frames = magnitudes[max(0, start - margin) : stop + margin].to(device)
+        return _griffin_lim(frames, front_end, config, index)
+
     audio = np.empty(len(magnitudes) * hop, np.float32)
     fade_in = np.linspace(0, 1, hop, endpoint=False, dtype=np.float32)
-    for index, (start, stop) in enumerate(pairwise(chunk_borders(magnitudes, chunk_frames))):
-        first = max(0, start - margin)
-        chunk = _griffin_lim(magnitudes[first : stop + margin].to(device), front_end, config, index)
-        begin = (start - first) * hop
+    for (start, stop), own in zip(spans, side_by_side(chunk, range(len(spans)), device)):
+        begin = min(start, margin) * hop
         if start:
             frame_before = audio[(start - 1) * hop : start * hop]
             frame_before *= 1 - fade_in
-            frame_before += chunk[begin - hop : begin] * fade_in
-        audio[start * hop : stop * hop] = chunk[begin : begin + (stop - start) * hop]
+            frame_before += own[begin - hop : begin] * fade_in
+        audio[start * hop : stop * hop] = own[begin : begin + (stop - start) * hop]
     return _fade_ends(audio, round(config.fade_seconds * front_end.sample_rate))
 
 

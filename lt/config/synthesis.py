@@ -81,7 +81,7 @@ class SynthesisConfig:
     window_seconds: float = constant(0.26, "s", "low bands ring for a quarter of a second")
     highest_gain: float = constant(8.0, "ratio", "flute: envelopes 2.40 dB off at 2, 2.24 at 100")
     longest_seconds: float = constant(12 * 3600.0, "s", "a file that asks for more is damaged")
-    chunk_seconds: float = constant(131.0, "s", "about a gigabyte of coefficients")
+    chunk_seconds: float = constant(33.0, "s", "a quarter of a gigabyte of coefficients")
     chunk_margin_seconds: float = constant(0.26, "s", "low bands ring for a quarter of a second")
     fade_seconds: float = constant(0.01, "s", "no click at a note's end")
 

@@ -19,9 +19,10 @@ from lt.audio.tuning import tune
 from lt.config import SynthesisConfig
 from lt.models.runs import Run
 from lt.seeds import numpy_rng
+from lt.threads import side_by_side
 
 SILENT = 1e-9  # no level is below it
-BLOCK_FRAMES = 4096  # decoded at once
+BLOCK_FRAMES = 1024  # decoded at once
 
 
 def slow_noise(
@@ -105,14 +106,20 @@ def reconstruct_magnitudes(
     """
     config = config or SynthesisConfig(sample=False)
     gain = matching_gain(run, magnitudes)
-    result = magnitudes.new_empty(len(magnitudes), run.settings.subframes, magnitudes.shape[1])
     noise = slow_noise(run, len(magnitudes), config) or ()
-    blocks = [tensor.split(BLOCK_FRAMES) for tensor in (result, magnitudes, *noise)]
-    for reconstruction, block, *block_noise in zip(*blocks):
-        retuned = tune(gain * block.to(run.device), -tuning, run.front_end)
-        posterior = run.model.encode_signal(run.scaler.apply(retuned), block_noise or None)
+    result = magnitudes.new_empty(len(magnitudes), run.settings.subframes, magnitudes.shape[1])
+
+    def reconstruct(block: slice) -> None:
+        own_noise = tuple(layer[block] for layer in noise)
+        retuned = tune(gain * magnitudes[block].to(run.device), -tuning, run.front_end)
+        posterior = run.model.encode_signal(run.scaler.apply(retuned), own_noise or None)
         px = run.model.signal_output(posterior.z[0], posterior.top.mean)
         decoded = features_to_magnitudes(run, px.mean)
         retuned = tune(decoded.flatten(0, 1).to(magnitudes.device), tuning, run.front_end)
-        reconstruction.copy_(retuned.view_as(reconstruction) / gain)
+        result[block] = retuned.view(-1, *result.shape[1:]) / gain
+
+    starts = range(0, len(magnitudes), BLOCK_FRAMES)
+    blocks = [slice(start, start + BLOCK_FRAMES) for start in starts]
+    for _ in side_by_side(reconstruct, blocks, run.device):
+        pass
     return result

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Iterator, Sequence
 
 import numpy as np
@@ -51,6 +51,7 @@ from lt.labels import (
 from lt.midi import Track, velocity_to_dynamics
 from lt.models.runs import Run
 from lt.progress import Progress, silent
+from lt.threads import side_by_side
 
 NOTES_AT_ONCE = 64  # decoded together, at all their ages
 
@@ -276,8 +277,8 @@ def events_to_audio(
     longest = _until_repeated(events, run.space)
     takes = shared_takes(events, _step(run), config.n_takes)
     with progress(total=len(events), desc="synthesis", unit="note") as bar:
-        for batch, spectra in _batches(run, events, takes, config):
-            sounds = _synthesise_batch(run, spectra, config, batch[0][0])
+        batches = _batches(run, events, takes, config)
+        for batch, sounds in side_by_side(partial(_batch_sounds, run, config), batches, run.device):
             for take, whole in zip(batch, sounds):
                 for number in take:
                     sound = whole
@@ -377,6 +378,14 @@ def event_spectra(
         shortest = n_lead + n_held(event, front_end.frame_seconds)
         spectra.append((magnitudes[: max(last, shortest)].to(run.device), n_lead))
     return spectra
+
+
+def _batch_sounds(
+    run: Run, config: SynthesisConfig, batch: tuple[list[list[int]], list[tuple[Tensor, int]]]
+) -> tuple[list[list[int]], list[np.ndarray]]:
+    """A batch's takes, and the sound of each."""
+    takes, spectra = batch
+    return takes, _synthesise_batch(run, spectra, config, takes[0][0])
 
 
 @torch.no_grad()
