@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import firwin, oaconvolve
+import scipy
 
 from lt.audio.io import stream_audio
 from lt.config import SpectralConfig
@@ -49,10 +49,12 @@ def high_pass_blocks(blocks: Iterable[np.ndarray], config: SpectralConfig) -> It
         if len(held) > len(kernel):
             if not started:
                 held, started = _reflected(held, half, 0), True
-            yield oaconvolve(held, kernel, "valid")
+            yield scipy.signal.oaconvolve(held, kernel, "valid")
             held = held[-2 * half :]
     if len(held):
-        yield oaconvolve(_reflected(held, 0 if started else half, half), kernel, "valid")
+        yield scipy.signal.oaconvolve(
+            _reflected(held, 0 if started else half, half), kernel, "valid"
+        )
 
 
 def high_pass(audio: np.ndarray, config: SpectralConfig) -> np.ndarray:
@@ -79,5 +81,7 @@ def _reflected(audio: np.ndarray, before: int, after: int) -> np.ndarray:
 @lru_cache(maxsize=2)
 def _kernel(cutoff_hz: float, sample_rate: int) -> np.ndarray:
     half = round(BLACKMAN_WIDTH / 2 * sample_rate / TRANSITION_HZ)
-    taps = firwin(2 * half + 1, cutoff_hz, window="blackman", pass_zero=False, fs=sample_rate)
+    taps = scipy.signal.firwin(
+        2 * half + 1, cutoff_hz, window="blackman", pass_zero=False, fs=sample_rate
+    )
     return taps.astype(np.float32)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.signal import find_peaks
+import scipy
 
 from lt.config import ChordConfig, DecoderConfig
 from lt.inference.onsets import TINY, OnsetDetector, Region, partial_bands, steepest_rise
@@ -275,7 +275,8 @@ def _repeats(recording: _Recording, key: int, onset: int, end: int) -> list[int]
     rises = recording.rises_db(recording.own_bands(key, ()), onset, end, rise)
     distance = recording.frames(config.shortest_repeat)
     found = []
-    for peak in find_peaks(rises, height=config.repeat_db, distance=distance)[0].tolist():
+    peaks, _ = scipy.signal.find_peaks(rises, height=config.repeat_db, distance=distance)
+    for peak in peaks.tolist():
         at = onset + peak + rise // 2
         if min(at - onset, end - at) < distance:
             continue

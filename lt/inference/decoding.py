@@ -11,8 +11,8 @@ Names: `z: (frames, latent)` of the top layer, `magnitudes: (frames, bins)` of m
 from __future__ import annotations
 
 import numpy as np
+import scipy
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from lt.audio.tuning import tune
@@ -41,7 +41,7 @@ def slow_noise(
         constant = numpy_rng(config.seed, "latent", 0, layer).standard_normal((1, dim))
         rng = numpy_rng(config.seed, "latent", 1, layer, index)
         drift = rng.standard_normal((n_frames + 2 * padding, dim))
-        drift = gaussian_filter1d(drift, sigma, axis=0)[padding : padding + n_frames]
+        drift = scipy.ndimage.gaussian_filter1d(drift, sigma, axis=0)[padding : padding + n_frames]
         drift = drift * np.sqrt(2 * sigma * np.sqrt(np.pi))  # back to unit variance
         fraction = config.drift_fraction
         sample = config.spread * (np.sqrt(1 - fraction) * constant + np.sqrt(fraction) * drift)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 import torch
-from scipy.interpolate import make_interp_spline
 
 from lt.config import TrajectoryConfig
 from lt.inference.decoding import decode_magnitudes
@@ -104,7 +104,7 @@ def spline_path(points: np.ndarray, n_frames: int, order: int, name: str = "labe
     if order == 0:
         return points[np.arange(n_frames) * n_points // n_frames]
     positions = np.linspace(0, n_points - 1, n_frames)
-    return make_interp_spline(np.arange(n_points), points, k=order)(positions)
+    return scipy.interpolate.make_interp_spline(np.arange(n_points), points, k=order)(positions)
 
 
 def read_points(path: Path, run: Run) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import grey_opening, uniform_filter1d
+import scipy
 
 from lt.config import DecoderConfig
 from lt.inference.onsets import BLOCK_FRAMES, OnsetDetector, Region
@@ -28,7 +28,9 @@ def noise_floor(posteriors: Posteriors, config: DecoderConfig) -> np.ndarray:
     least = np.full(n_bands, np.inf)
     for start in range(0, len(posteriors), BLOCK_FRAMES):
         power = np.square(posteriors.bands[start : start + BLOCK_FRAMES].astype(np.float32))
-        least = np.minimum(least, uniform_filter1d(power, n_frames, axis=0).min(axis=0))
+        least = np.minimum(
+            least, scipy.ndimage.uniform_filter1d(power, n_frames, axis=0).min(axis=0)
+        )
     return least
 
 
@@ -39,7 +41,7 @@ def without_clicks(posteriors: Posteriors, config: DecoderConfig) -> Posteriors:
     size = max(1, round(config.click_seconds / posteriors.step))
 
     def smooth(level_db: np.ndarray) -> np.ndarray:
-        opened = grey_opening(level_db, size)
+        opened = scipy.ndimage.grey_opening(level_db, size)
         return np.where(level_db - opened > config.click_db, opened, level_db)
 
     levels = smooth(posteriors.level_db), smooth(posteriors.clear_db)

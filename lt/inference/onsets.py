@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.signal import find_peaks
+import scipy
 
 from lt.config import DecoderConfig
 from lt.inference.posteriors import Posteriors
@@ -113,7 +113,7 @@ class OnsetDetector:
         (frames,)` changes.
         """
         config = self.config
-        changes, _ = find_peaks(
+        changes, _ = scipy.signal.find_peaks(
             novelty * sounding, height=config.novelty_height, prominence=config.novelty_prominence
         )
         edges = np.flatnonzero(np.diff(sounding)) + 1
@@ -128,7 +128,7 @@ class OnsetDetector:
     def _dips(self, level_db: np.ndarray) -> np.ndarray:
         """Frames at the bottom of deep dips of the level."""
         floored = np.maximum(level_db, level_db.max() - self.config.level_range)
-        return find_peaks(-floored, prominence=self.config.dip_prominence)[0]
+        return scipy.signal.find_peaks(-floored, prominence=self.config.dip_prominence)[0]
 
     def strokes(self, level_db: np.ndarray) -> list[int]:
         """Frames at which the note of level_db begins, 0 as a rule, and is repeated: the level
@@ -141,7 +141,7 @@ class OnsetDetector:
         shortest, near = self.frames(config.shortest_repeat), level_db.max() - config.near_db
         rises = level_db[within:] - level_db[:-within]
         lowest = config.stroke_db if self.is_struck else np.inf
-        strokes = find_peaks(rises, height=lowest, distance=shortest)[0]
+        strokes = scipy.signal.find_peaks(rises, height=lowest, distance=shortest)[0]
         rise = self.frames(config.rise)
         deep = [
             dip

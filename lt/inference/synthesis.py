@@ -397,7 +397,12 @@ def _synthesise_batch(
     """
     front_end = run.front_end.finer(run.settings.subframes)
     magnitudes = [frames for frames, _ in spectra]
-    of_notes = replace(config, recording_iter=config.note_iter)
+    lead = min(n_lead for _, n_lead in spectra) * front_end.frame_seconds
+    of_notes = replace(
+        config,
+        recording_iter=config.note_iter,
+        gap_seconds=max(0.0, config.gap_seconds - lead),  # what is before an onset is left out
+    )
     sounds = magnitudes_to_audio_batch(magnitudes, front_end, of_notes, first)
     levelled = (
         at_level(sound, frames, n_lead, front_end, config)[n_lead * front_end.frame_hop :]
