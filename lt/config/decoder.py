@@ -89,11 +89,16 @@ class DecoderConfig:
     decay_rise_db: float = constant(3.0, "dB", _BY_HAND)  # an octave below: more is a new note
     floor_db: float = constant(-120.0, "dB", "below all levels")  # where none is measured
     # Vibrato.
-    longest_wave: float = constant(0.118, "s", "trills of 8 notes a second have 0.125")
-    longest_part: float = constant(0.4, "s", "two periods of a vibrato of 5 Hz")  # of a vibrato
-    widest_vibrato: int = constant(2, "semitones", "between extremes: a whole tone is wide")
-    least_waves: int = constant(4, "notes", _BY_HAND)  # of an alternation
-    n_partials_of_pitch: int = constant(3, "partials", _BY_HAND)  # whose bands tell the middle
+    vibrato_period: float = constant(0.3, "s", "a period of a vibrato of 4 Hz, and more")
+    longest_wave: float = constant(0.15, "s", "half a period of a vibrato of 4 Hz has 0.125")
+    least_swing: float = constant(0.5, "semitones", _BY_HAND)  # from one turn to the next
+    widest_swing: float = constant(3.0, "semitones", "a semitone more than a wide vibrato's")
+    least_turns: int = constant(4, "turns", "two periods")
+    least_share: float = constant(  # of the power in each of the bands that a vibrato passes
+        0.06, "1", "vibrato of 80 cents has 0.12 and more, trills 0.03 and less"
+    )
+    waves_beside: float = constant(1.5, "half waves", "one and a half: a turn may be missed")
+    n_partials_of_pitch: int = constant(6, "partials", _BY_HAND)  # whose bands tell the contour
     # Noise.
     noise_probability: float = constant(  # of a frame, whatever the model hears
         0.2, "1", "chosen by hand on notes in noise; 0.1 lets a room's tail pass"

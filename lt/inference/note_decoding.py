@@ -30,7 +30,7 @@ from lt.inference.noise import rest_level, without_clicks
 from lt.inference.onsets import OnsetDetector, Region
 from lt.inference.posteriors import Posteriors, analyse_recording
 from lt.inference.velocities import note_velocities
-from lt.inference.vibrato import join_vibrato
+from lt.inference.vibrato import without_vibrato
 from lt.labels import SILENCE
 from lt.midi import INSTRUMENTS, Note, Track
 from lt.models.runs import Run
@@ -95,13 +95,14 @@ def posteriors_to_notes(
         if index != instrument
     ]
     posteriors = without_clicks(posteriors, config)
+    if not others:
+        posteriors = without_vibrato(posteriors, instrument, config)
     detector = OnsetDetector(posteriors, instrument, others, config)
     regions = detector.join_decays(decode_regions(detector))
     detector = replace(detector, noise_db=rest_level(regions, detector))
     onsets = refine_onsets(regions, detector)
     regions = until_masked(refine_offsets(regions, onsets, detector), detector)
     regions = explained_notes(detector.without_echoes(regions), detector)
-    regions = join_vibrato(regions, detector)
     velocities = note_velocities(regions, [detector] * len(regions))
     step = posteriors.step
     notes = _in_one_voice(

@@ -1,72 +1,139 @@
-"""Vibrato: notes that alternate between neighbouring semitones faster than trills are one note.
+"""Vibrato: a pitch that swings about a note is that note.
 
-Half a period of a vibrato of 5 to 8 Hz lasts 60 to 100 ms, a note of a trill of 8 notes a second
-125 ms. A vibrato wider than a quarter tone, or beside the tuning, is decoded as such an
-alternation. Its pitch is the middle of it: the centroid of the power in the bands around its lowest
-partials. Trills faster than `longest_wave` become a note of their middle.
+The pitch contour is the centroid of the power in the bands around the partials of the note that the
+model hears, on average over a period of vibrato, and of the semitones beside it. In a wide vibrato
+it turns again and again, after half waves of `longest_wave` at most. In a quick trill it does so
+too; but a trill leaves one of the three bands empty, that between its notes or that beside them,
+whereas a vibrato passes through all. In a tremolo of a wider interval the bands that its notes
+share do not swing. In a narrow vibrato the model hears one note by itself.
+
+Notes with wide vibrato are made steady before notes are decoded: the bands are shifted back by the
+contour, and the model hears the note of the middle.
 
 Of a single instrument only: in a mixture the bands hold other instruments too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import scipy
 
-from lt.inference.onsets import OnsetDetector, Region, partial_bands
+from lt.config import DecoderConfig
+from lt.inference.evidence import SILENT, note_probabilities
+from lt.inference.onsets import Region, partial_bands
+from lt.inference.posteriors import Posteriors
+from lt.labels import SEMITONES, note_number_to_octave_pitch
 
-
-def join_vibrato(notes: Sequence[Region], detector: OnsetDetector) -> list[Region]:
-    """Notes with each alternation that is a vibrato joined into one."""
-    if detector.others:
-        return list(notes)
-    joined: list[Region] = []
-    for run in _runs(notes, detector):
-        if _is_vibrato(run, detector):
-            whole = Region(run[0].note_number, run[0].start, run[-1].end)
-            run = [Region(_middle(run, detector), whole.start, whole.end)]
-        joined += run
-    return joined
+AROUND = np.array([-1, 0, 1])  # semitones: the bands of a note and those beside it
 
 
-def _runs(notes: Sequence[Region], detector: OnsetDetector) -> Iterator[list[Region]]:
-    """Notes in order, those together that follow one another without a pause, within
-    `widest_vibrato`, none longer than `longest_part`.
-    """
-    config, run = detector.config, []
-    pause, longest = detector.frames(config.shortest_note), detector.frames(config.longest_part)
+def without_vibrato(posteriors: Posteriors, instrument: int, config: DecoderConfig) -> Posteriors:
+    """Posteriors in which each note with wide vibrato is steady."""
+    notes = list(vibratos(posteriors, instrument, config))
+    if not notes:
+        return posteriors
+    bands = posteriors.bands.copy()
+    probabilities = [group.copy() for group in posteriors.probabilities]
+    space, columns = posteriors.space, posteriors.space.note_columns  # of pitch, octave before it
     for note in notes:
-        numbers = [note.note_number, *(part.note_number for part in run)]
-        follows = run and note.start - run[-1].end <= pause
-        short = max(part.end - part.start for part in (note, *run)) <= longest
-        if run and not (follows and short and max(numbers) - min(numbers) <= config.widest_vibrato):
-            yield run
-            run = []
-        run.append(note)
-    if run:
-        yield run
+        frames = np.arange(note.start, note.end)
+        shift = np.rint(_deviations(posteriors, frames, note.note_number, config)).astype(int)
+        index = (np.arange(bands.shape[1]) + shift[:, None]).clip(0, bands.shape[1] - 1)
+        bands[frames] = np.take_along_axis(posteriors.bands[frames], index, axis=1)
+        model_frames = np.unique(posteriors.model_frames[frames])
+        classes = note_number_to_octave_pitch(note.note_number)[-len(columns) :]
+        for column, number in zip(columns, classes):
+            group = probabilities[instrument * len(space.labels) + column]
+            silence = group[model_frames, -1] if space.silence else 0.0
+            group[model_frames] = 0.0
+            group[model_frames, -1] = silence
+            group[model_frames, int(number)] = 1 - silence
+    return replace(posteriors, bands=bands, probabilities=tuple(probabilities))
 
 
-def _is_vibrato(run: Sequence[Region], detector: OnsetDetector) -> bool:
-    """Whether a run changes its direction again and again, and quickly."""
-    steps = np.diff([note.note_number for note in run])
-    turns = np.count_nonzero(np.diff(np.sign(steps[steps != 0])))
-    if turns < detector.config.least_waves - 2:
-        return False
-    waves = np.diff([note.start for note in run])
-    return bool(np.median(waves) <= detector.config.longest_wave / detector.posteriors.step)
+def vibratos(posteriors: Posteriors, instrument: int, config: DecoderConfig) -> Iterator[Region]:
+    """Notes with wide vibrato."""
+    heard = _heard_notes(posteriors, instrument, config)
+    contour = np.zeros(len(posteriors))
+    for number in np.unique(heard):
+        frames = np.flatnonzero(heard == number)
+        contour[frames] = number + _deviations(posteriors, frames, number, config)
+    contour = np.unwrap(contour, period=SEMITONES)  # the model may hear another octave for a while
+    quietest_db = max(posteriors.clear_db.max() + config.quietest_db, config.silent_db)
+    sounding = posteriors.clear_db >= quietest_db
+    highs, lows = (
+        scipy.signal.find_peaks(sign * contour, prominence=config.least_swing)[0]
+        for sign in (1, -1)
+    )
+    turns = np.union1d(highs, lows)
+    turns = turns[sounding[turns]]
+    waves, swings = np.diff(turns) * posteriors.step, np.abs(np.diff(contour[turns]))
+    other = (waves > config.longest_wave) | (swings > config.widest_swing)
+    for chain in np.split(turns, np.flatnonzero(other) + 1):
+        if len(chain) < config.least_turns:
+            continue
+        first, last = int(chain[0]), int(chain[-1])
+        frames = np.arange(first, last + 1)
+        numbers, counts = np.unique(heard[frames], return_counts=True)
+        number = int(numbers[counts.argmax()])
+        passes_all = _shares(posteriors, frames, number, config).min() >= config.least_share
+        lowest, highest = np.percentile(_deviations(posteriors, frames, number, config), (10, 90))
+        if not passes_all or highest - lowest < config.least_swing:
+            continue
+        # The note begins and ends between turns; one beside a quick attack may be missed.
+        reach = round(config.waves_beside * (last - first) / (len(chain) - 1))
+        distance = np.abs(contour - np.median(contour[frames]))
+        within = sounding & (distance <= config.widest_swing / 2)
+        before = within[max(0, first - reach) : first][::-1]
+        after = within[last + 1 : last + 1 + reach]
+        yield Region(number, first - _n_leading(before), last + 1 + _n_leading(after))
 
 
-def _middle(run: Sequence[Region], detector: OnsetDetector) -> int:
-    """The note number at the centroid of the power around the lowest partials."""
-    posteriors, config = detector.posteriors, detector.config
-    lowest = min(note.note_number for note in run)
+def _heard_notes(posteriors: Posteriors, instrument: int, config: DecoderConfig) -> np.ndarray:
+    """(frames,) number of the note that the model hears, on average over `vibrato_period`, it or
+    the notes beside it, and it rather than these.
+    """
+    numbers, states = note_probabilities(posteriors, instrument)
+    notes = states[:, 1:].astype(np.float32)
+    near = scipy.ndimage.convolve1d(notes, [0.9, 1, 0.9], axis=1, mode="constant")
+    size = max(1, round(config.vibrato_period / posteriors.frame_seconds))
+    heard = numbers[1:][scipy.ndimage.uniform_filter1d(near, size, axis=0).argmax(axis=1)]
+    return heard[posteriors.model_frames]
+
+
+def _bands_around(posteriors: Posteriors, number: int, config: DecoderConfig) -> np.ndarray:
+    """(partials, 3) indices of the bands `AROUND` the partials of a note."""
     n_bands = posteriors.bands.shape[1]
-    bands = posteriors.bands[run[0].start : run[-1].end].astype(np.float32)
-    power = np.square(bands).mean(axis=0)
-    around = np.arange(-1, config.widest_vibrato + 2)
-    total = np.zeros(len(around))
-    for partial in partial_bands(lowest, posteriors.fmin, n_bands, config.n_partials_of_pitch):
-        total += power[(partial + around).clip(0, n_bands - 1)]
-    return lowest + int(np.round((around * total).sum() / max(total.sum(), 1e-15)))
+    partials = partial_bands(
+        number, posteriors.fmin, n_bands, config.n_partials_of_pitch, config.lowest_partial_hz
+    )
+    return (partials[:, None] + AROUND).clip(0, n_bands - 1)
+
+
+def _deviations(
+    posteriors: Posteriors, frames: np.ndarray, number: int, config: DecoderConfig
+) -> np.ndarray:
+    """(frames,) semitones from a note, -1 to 1: the centroid of the power around its partials."""
+    index = _bands_around(posteriors, number, config)
+    power = np.square(posteriors.bands[frames[:, None, None], index], dtype=np.float32).sum(axis=1)
+    return power @ AROUND / np.maximum(power.sum(axis=1), SILENT)
+
+
+def _shares(
+    posteriors: Posteriors, frames: np.ndarray, number: int, config: DecoderConfig
+) -> np.ndarray:
+    """(3,) shares, on average over frames, of the power from the lowest to the highest of the bands
+    around a note's partials that is in those `AROUND` them.
+    """
+    index = _bands_around(posteriors, number, config)
+    power = np.square(posteriors.bands[frames], dtype=np.float32)
+    total = power[:, index.min() : index.max() + 1].sum(axis=1)
+    return (power[:, index].sum(axis=1) / np.maximum(total, SILENT)[:, None]).mean(axis=0)
+
+
+def _n_leading(flags: np.ndarray) -> int:
+    """How many flags are true before the first that is not."""
+    return int(np.argmin(np.append(flags, False)))
