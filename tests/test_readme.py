@@ -104,10 +104,9 @@ def place(tmp_path, monkeypatch):
     write_tiny_set("data/lt_set.npz", notes=notes)
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "package")
     packaged = {"flute": {}, "piano-chords": {"instruments": ("Piano",), "voices": (4,)}}
+    card = {"figures": {"note accuracy": 0.5}, "licence": ""}
     for name, settings in packaged.items():
-        pretrained.write_card(
-            make_run(tmp_path / "package" / name, **settings), {"figures": {}, "licence": ""}
-        )
+        pretrained.write_card(make_run(tmp_path / "package" / name, **settings), card)
     for name, number in (("recording", 69), ("other", 72), (f"{tunes}/tune", 69)):
         soundfile.write(f"{name}.wav", harmonic(number, 0.5), RATE)
     for key in range(6):

@@ -25,6 +25,7 @@ from lt.messages import counted
 
 MOST_VOICES = 6  # of `--voices`
 DIGITS = 4  # behind the point, in every form
+MOST_PRINTED = 16  # columns of a printed confusion matrix: all pitches and silence fit a terminal
 PATHS = ("reconstruction", "transfer")
 NOTE_DYNAMICS = "dynamics_of_notes"  # of whole notes, from their level and colour
 CHORD = "chord"  # the set of notes of a frame
@@ -335,8 +336,9 @@ def headline(results: Results) -> str:
 
 
 def text(results: Results) -> str:
-    """The results as one readable text."""
-    return "\n\n".join([headline(results), *map(str, tables(results))])
+    """The results as one readable text, without confusion matrices of many classes."""
+    printed = [own for own in tables(results) if not own.folded or len(own.columns) <= MOST_PRINTED]
+    return "\n\n".join([headline(results), *map(str, printed)])
 
 
 def write_results(folder: Path | str, results: Results) -> None:
