@@ -11,6 +11,7 @@ Names: `runs` are models; of `singles`, each knows one instrument that plays one
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,6 +39,8 @@ from lt.models.runs import Run
 from lt.progress import Progress, silent
 
 TEMPLATE = "gallery.html.j2"
+
+logger = logging.getLogger(__name__)
 
 
 def write_gallery(
@@ -68,6 +71,7 @@ def write_gallery(
             else _from_data_sets(_open_contexts(runs, dbroot), config, progress)
         ):
             chapters.append(chapter)
+            logger.info("%s: done", chapter.title)
             bar.update()
     names = ", ".join(run.folder.path.name for run in runs)
     content = {"title": "Latent transcription", "headline": f"Models: {names}"}

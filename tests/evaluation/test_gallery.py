@@ -37,6 +37,7 @@ def test_the_gallery_of_a_data_set(tiny_runs, tmp_path):
     runs = [tiny_runs / name for name in ("scan_multi__Flute", "scan_multi__Flute_Violin")]
     result = write(tmp_path / "gallery.html", "--models", *runs)
     assert result.exit_code == 0 and "wrote" in result.stderr, result.stderr
+    assert "Morphings: done" in result.stderr  # minutes apart where models are real
     found = chapters(tmp_path / "gallery.html")
     sounds = {name: content.count("<audio") for name, content in found.items()}
     assert sounds == {
