@@ -15,7 +15,9 @@ class ChordConfig:
 
     __repr__ = short_repr
 
-    change: float = constant(3.0, "nats", _BY_HAND)  # for a key to begin or to end
+    change: float = constant(  # for a key to begin or to end
+        1.0, "nats", "chosen on recorded chords; 1.5 and 0.8 cost 0.002 of their note F1"
+    )
     most_evidence: float = constant(4.0, "nats", _BY_HAND)  # of one frame; none rules a key out
     quietest_db: float = constant(-60.0, "dB", "as of one line")  # relative to the peak
     shortest_note: float = constant(0.06, "s", "as of one line")
@@ -33,7 +35,7 @@ class ChordConfig:
     stroke_before: float = constant(0.03, "s", _BY_HAND)  # so long before an onset as heard
     stroke_after: float = constant(0.09, "s", _BY_HAND)  # or after it
     rise: float = constant(0.06, "s", _BY_HAND)  # in which the level rises by
-    onset_db: float = constant(2.0, "dB", _BY_HAND)  # at an onset; less is a note that goes on
+    onset_db: float = constant(2.0, "dB", _BY_HAND)  # at an onset; less is none
     repeat_db: float = constant(  # most partials, where a key is repeated
         4.0, "dB", "chosen on recorded chords; 3 or 6 cost 0.01 of their note F1"
     )

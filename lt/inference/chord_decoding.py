@@ -3,9 +3,10 @@
 A hidden Markov model of two states for each key finds when it sounds (`sounding_keys`). Within such
 a region, onsets are where the level rises in the bands of the key's partials that no other note
 near there excites, or near there where the whole sound is struck. A region that begins without a
-rise goes on a note that was lost for a moment; where most partials rise within a region, the note
-is repeated. A note ends where most of its partials fall fast, shortly before the key is silent. A
-note that begins with or above a lower one, of which it may be a partial, must be sure.
+rise goes on a note that was lost for a moment, or is none; where most partials rise within a
+region, the note is repeated. A note ends where most of its partials begin to fall fast, shortly
+before the key is silent. A note that begins with or above a lower one, of which it may be a
+partial, must be sure.
 
 Constants are fields of `lt.config.ChordConfig`. Names: `keys: (model frames, keys)` from C0 on;
 other frames are those of the fine grid of `lt.inference.posteriors`.
@@ -212,9 +213,11 @@ def _notes_of_key(
     for first, last in spans:
         start, end = recording.fine(first), recording.fine(last)
         onset, rise_db = _onset(recording, key, start, end)
-        joins = notes and start - notes[-1].end <= recording.frames(config.joined)
-        if joins and rise_db < config.onset_db:
+        struck = rise_db >= config.onset_db
+        if notes and not struck and start - notes[-1].end <= recording.frames(config.joined):
             notes[-1] = replace(notes[-1], end=end)
+            continue
+        if first > 0 and not (struck and _rises(recording, key, onset)):
             continue
         if notes and onset < notes[-1].end:
             notes[-1] = replace(notes[-1], end=onset)
@@ -244,6 +247,16 @@ def _onset(recording: _Recording, key: int, start: int, end: int) -> tuple[int, 
     return min(_stroke(recording, onset), max(end - 1, 0)), rise_db
 
 
+def _rises(recording: _Recording, key: int, onset: int) -> bool:
+    """Whether most partials of a key rise near an onset, be it by other notes. Where they fall,
+    what is heard is what a note leaves behind.
+    """
+    rise = recording.frames(recording.config.rise)
+    around = max(0, onset - rise), min(len(recording.posteriors), onset + 2 * rise)
+    rises = recording.rises_db(recording.own_bands(key, ()), *around, rise)
+    return not len(rises) or rises.max() >= 0
+
+
 def _stroke(recording: _Recording, onset: int) -> int:
     """The frame near an onset at which the level of the whole sound rises fastest, if it does:
     bands ring before a stroke as after it.
@@ -266,10 +279,11 @@ def _but(recording: _Recording, key: int) -> np.ndarray:
 
 def _repeats(recording: _Recording, key: int, onset: int, end: int) -> list[int]:
     """Frames at which a note is struck again before `end`: most of its partials rise fast, and most
-    of those that no note that begins there excites.
+    of those that no note that begins there excites, and stay above their level before: the noise of
+    another key's stroke does not.
     """
     config = recording.config
-    rise = recording.frames(config.rise)
+    rise, attack = recording.frames(config.rise), recording.frames(config.attack)
     if end - onset <= rise + 2:
         return []
     rises = recording.rises_db(recording.own_bands(key, ()), onset, end, rise)
@@ -282,8 +296,11 @@ def _repeats(recording: _Recording, key: int, onset: int, end: int) -> list[int]
             continue
         others = _sounding_others(recording, key, at - 2 * rise, at + 2 * rise)
         bands = recording.own_bands(key, others)
-        (own,) = recording.rises_db(bands, onset + peak, onset + peak + rise + 1, rise)
-        if own >= config.repeat_db:
+        before, after = onset + peak, onset + peak + rise
+        (own,) = recording.rises_db(bands, before, after + 1, rise)
+        later = min(after + attack, end - 1)
+        (lasting,) = recording.rises_db(bands, before, later + 1, later - before)
+        if own >= config.repeat_db and lasting >= 0:
             found.append(at)
     return found
 
@@ -297,9 +314,12 @@ def _sounding_others(recording: _Recording, key: int, start: int, end: int) -> l
 
 
 def _released(recording: _Recording, key: int, note: Region) -> Region:
-    """A note that ends where most of its partials fall fast, shortly before its key is silent."""
+    """A note that ends where most of its partials begin to fall fast, shortly before its key is
+    silent; what falls at its onset is the note before.
+    """
     config = recording.config
-    begin = max(note.start + 1, note.end - recording.frames(config.release))
+    begin = note.start + recording.frames(config.rise)
+    begin = max(begin, note.end - recording.frames(config.release))
     fall = recording.frames(config.fall)
     if note.end - begin <= fall:
         return note
@@ -309,7 +329,7 @@ def _released(recording: _Recording, key: int, note: Region) -> Region:
     if not len(released):
         return note
     steepest = int(released[0]) + int(falls[released[0] : released[0] + fall].argmax())
-    return replace(note, end=begin + steepest + fall // 2 + 1)
+    return replace(note, end=begin + steepest + 1)
 
 
 # --- voices --------------------------------------------------------------------------------------

@@ -102,6 +102,26 @@ def test_a_note_whose_strongest_partials_beat_is_struck_once():
     assert_notes(chord_notes(posteriors, 0), notes)
 
 
+def test_a_held_note_is_not_struck_by_the_noise_of_another_stroke():
+    notes = [(0.2, 2.2, 48), (1.2, 1.8, 64)]
+    posteriors = heard(notes, 2.6)
+    times = np.arange(len(posteriors)) * STEP
+    noise = np.where(times < 1.2, 0.0, 0.5 * np.exp(-40 * (times - 1.2)))
+    posteriors.bands[:] = np.hypot(posteriors.bands, noise[:, None])
+    assert_notes(chord_notes(posteriors, 0), notes)
+
+
+def test_a_note_that_is_damped_slowly_ends_where_it_is_released():
+    notes = [(0.2, 1.0, 60)]
+    posteriors = heard(notes, 2.0)
+    times = np.arange(len(posteriors)) * STEP
+    fading = np.exp(60 * (times - 1.0).clip(0, 0.2))[:, None]  # of 80 a second, 20 are left
+    posteriors.bands[:] = posteriors.bands * fading
+    later = slice(round(1.0 / FRAME), round(1.3 / FRAME))
+    posteriors.keys[later, 0, 60 - FIRST_NOTE_NUMBER] = 0.99
+    assert_notes(chord_notes(posteriors, 0), notes, offset=0.03)
+
+
 @pytest.mark.parametrize("number", [36, 48])
 def test_a_low_note_that_is_heard_before_it_is_struck_begins_where_it_is_struck(number):
     posteriors = heard([(0.8, 1.6, number)], 2.0)
@@ -115,7 +135,20 @@ def test_a_low_note_that_is_heard_before_it_is_struck_begins_where_it_is_struck(
 def test_a_partial_that_swells_above_a_sounding_note_must_be_sure(probability, n_notes):
     posteriors = heard([(0.2, 1.8, 60)], 2.2)
     posteriors.keys[20:45, 0, 72 - FIRST_NOTE_NUMBER] = probability
+    later = np.arange(len(posteriors)) * STEP >= 20 * FRAME
+    posteriors.bands[np.ix_(later, partial_bands(72, FMIN, N_BANDS, 8))] *= 3
     assert len(chord_notes(posteriors, 0)) == n_notes
+
+
+def test_a_key_that_is_heard_without_a_rise_is_no_note():
+    posteriors = heard([(0.2, 1.8, 60)], 2.2)
+    posteriors.keys[20:45, 0, 72 - FIRST_NOTE_NUMBER] = 0.9
+    assert_notes(chord_notes(posteriors, 0), [(0.2, 1.8, 60)])
+
+
+def test_a_chord_that_sounds_from_the_first_frame_is_heard():
+    notes = [(0.0, 0.8, 60), (0.0, 0.8, 64)]
+    assert {note.note_number for note in chord_notes(heard(notes, 1.2), 0)} == {60, 64}
 
 
 def test_a_note_that_is_lost_for_a_moment_goes_on():
