@@ -16,7 +16,7 @@ import numpy as np
 from lt.audio.io import audio_seconds
 from lt.build.notes import Indexer, Manifest, NoteDescription, joined
 from lt.build.vocabulary import instrument_in
-from lt.data.pairs import Folder, midi_pairs
+from lt.data.folders import Folder, midi_pairs
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
 from lt.midi import Note, Track, notes_in_range, read_performance, velocity_to_dynamics
 

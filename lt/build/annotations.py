@@ -19,7 +19,7 @@ from typing import Any
 
 from lt.build.filenames import MAX_FOLDS, refuse_special_file
 from lt.build.notes import LATEST_SECONDS, Indexer, Manifest, NoteDescription
-from lt.data.pairs import find_file
+from lt.data.folders import find_file
 from lt.files import same_form
 
 CSV_COLUMNS = ("file", "instrument", "note", "dynamics")

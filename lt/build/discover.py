@@ -49,7 +49,7 @@ from lt.build.sfz import find_instruments, index_sfz
 from lt.build.vocabulary import instrument_name, note_number_of
 from lt.config import BuildConfig
 from lt.data.dataset import read_data_set
-from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
+from lt.data.folders import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.files import unique_names
 from lt.labels import octave_pitch_to_note_number
 from lt.messages import counted

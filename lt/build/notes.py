@@ -23,7 +23,7 @@ from lt.build.vocabulary import (
     note_number_of,
 )
 from lt.config import BuildConfig
-from lt.data.pairs import Folder
+from lt.data.folders import Folder
 from lt.files import same_form
 from lt.labels import DYNAMICS_NAMES, number_to_note_name
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from lt.audio.io import file_sample_rate
 from lt.build.filenames import refuse_special_file
 from lt.build.notes import Indexer, Manifest, NoteDescription, Playback
-from lt.data.pairs import find_file
+from lt.data.folders import find_file
 from lt.labels import (
     DYNAMICS_NAMES,
     FIRST_NOTE_NUMBER,

@@ -17,7 +17,7 @@ from lt.audio.features import audio_to_magnitudes
 from lt.audio.io import read_audio
 from lt.audio.soundfont import SoundFont, embedded_font
 from lt.config import AnalysisConfig, GalleryConfig, SynthesisConfig
-from lt.data.pairs import Folder, midi_pairs
+from lt.data.folders import Folder, midi_pairs
 from lt.evaluation.context import EvaluationContext
 from lt.evaluation.examples import Example, make_examples
 from lt.evaluation.figures import plot_example

@@ -17,7 +17,7 @@ import numpy as np
 
 from lt.audio.io import needs_conversion
 from lt.config import AlignmentConfig
-from lt.data.pairs import MIDI_SUFFIXES, Folder, midi_pairs
+from lt.data.folders import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.evaluation.alignment import Fit
 from lt.files import unique_stems
 from lt.inference.tracks import match_tracks

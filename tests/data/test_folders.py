@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lt.data.pairs import Folder, find_file, midi_pairs, not_a_sound
+from lt.data.folders import Folder, find_file, midi_pairs, not_a_sound
 
 
 def test_files_are_listed_in_order_below_their_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""Files below a folder, and sound files paired with their aligned MIDI (`STEM.wav` with
+"""Folders of recordings: their files, and the sound files paired with aligned MIDI (`STEM.wav` with
 `STEM-lined.mid` or `STEM.mid`).
 """
 
