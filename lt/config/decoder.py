@@ -97,6 +97,9 @@ class DecoderConfig:
     least_share: float = constant(  # of the power in each of the bands that a vibrato passes
         0.06, "1", "vibrato of 80 cents has 0.12 and more, trills 0.03 and less"
     )
+    widest_detuning: float = constant(  # of notes from the middles of the bands
+        0.2, "semitones", "at 0.33 trills of a semitone fill three bands"
+    )
     waves_beside: float = constant(1.5, "half waves", "one and a half: a turn may be missed")
     n_partials_of_pitch: int = constant(6, "partials", _BY_HAND)  # whose bands tell the contour
     # Noise.

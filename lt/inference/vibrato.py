@@ -55,7 +55,12 @@ def without_vibrato(posteriors: Posteriors, instrument: int, config: DecoderConf
 
 
 def vibratos(posteriors: Posteriors, instrument: int, config: DecoderConfig) -> Iterator[Region]:
-    """Notes with wide vibrato."""
+    """Notes with wide vibrato; none in a recording out of tune with the bands by more than
+    `widest_detuning`, where steady notes fill two bands.
+    """
+    detuning = SEMITONES * np.log2(440.0 / posteriors.fmin) % 1 - 0.5
+    if abs(detuning) > config.widest_detuning:
+        return
     heard = _heard_notes(posteriors, instrument, config)
     contour = np.zeros(len(posteriors))
     for number in np.unique(heard):

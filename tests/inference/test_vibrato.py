@@ -1,5 +1,7 @@
 """Wide vibrato is one note of its middle pitch; trills, scales and detached notes stay."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ CONFIG = DecoderConfig()
 SECOND = round(1 / STEP)
 
 
-def sound(pitch):
+def sound(pitch, spread=(0.0,)):
     """Posteriors of a sound of this pitch (fine frames,) in semitones, NaN where it is silent: a
     model that hears the nearest note, and bands that follow the partials.
     """
@@ -25,7 +27,9 @@ def sound(pitch):
     bands = np.full((len(pitch), N_BANDS), 1e-5)
     [sounding] = np.isfinite(pitch).nonzero()
     partials = note_number_to_hz(pitch[sounding, None]) * np.arange(1, 9)
-    bands[sounding[:, None], np.floor(12 * np.log2(partials / FMIN)).astype(int)] = 0.1
+    for semitones in spread:
+        index = np.floor(12 * np.log2(partials / FMIN) + semitones).astype(int)
+        bands[sounding[:, None], index] += 0.05
     bands = np.stack([np.convolve(band, np.ones(FRAMES) / FRAMES, "same") for band in bands.T])
     level_db = np.where(np.isfinite(pitch), -20.0, -120.0)
     heard = pitch[::FRAMES]
@@ -78,6 +82,16 @@ def test_wide_vibrato_is_one_note_of_its_middle(depth, rate):
 )
 def test_what_is_no_vibrato_stays(numbers, seconds, pause):
     posteriors = sound(one_after_another(numbers, seconds, pause))
+    assert without_vibrato(posteriors, 0, CONFIG) is posteriors
+
+
+@pytest.mark.parametrize("detuning", [-0.4, 0.3, 0.45])
+def test_a_trill_that_is_out_of_tune_stays(detuning):
+    in_tune = sound(one_after_another([72, 73] * 5, 0.12))
+    fmin = FMIN * 2 ** (-detuning / 12)
+    trill = one_after_another([72 + detuning, 73 + detuning] * 5, 0.12)
+    bands = sound(trill, spread=(-0.25, 0.0, 0.25)).bands  # semitones, to the bins beside
+    posteriors = replace(in_tune, bands=bands, fmin=fmin)
     assert without_vibrato(posteriors, 0, CONFIG) is posteriors
 
 
