@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -464,6 +464,17 @@ def notes_in_range(notes: Iterable[Note]) -> list[Note]:
 def last_offset(notes: Iterable[Note]) -> float:
     """End of the last note in seconds; 0 without notes."""
     return max((note.offset for note in notes), default=0.0)
+
+
+def most_at_once(notes: Iterable[Note], overlap: float = 0.0) -> int:
+    """The largest number of notes that sound at the same time.
+
+    Args:
+        overlap: seconds by which each note is taken to end earlier: joined notes are no chord.
+    """
+    ends = [(note.offset - overlap, -1) for note in notes if note.offset - note.onset > overlap]
+    starts = [(note.onset, 1) for note in notes if note.offset - note.onset > overlap]
+    return max(accumulate((change for _, change in sorted(ends + starts)), initial=0))
 
 
 def notes_to_labels(

@@ -18,6 +18,7 @@ from lt.midi import (
     Note,
     Track,
     last_offset,
+    most_at_once,
     notes_in_range,
     notes_to_labels,
     notes_to_voices,
@@ -486,3 +487,9 @@ def test_simultaneous_notes_are_voices_from_the_lowest_on():
     assert first.note_number.tolist() == [60] * 20
     assert second.note_number.tolist() == [64] * 10 + [SILENCE] * 10  # the softest is left out
     assert notes_to_voices([], 2, 5)[1].silent.all()
+
+
+def test_notes_at_once_are_those_that_overlap():
+    notes = [Note(0.0, 1.0, 60, 64), Note(0.95, 2.0, 64, 64), Note(1.0, 2.0, 67, 64)]
+    assert most_at_once([]) == 0 and most_at_once(notes[:1]) == 1
+    assert most_at_once(notes) == 2 and most_at_once(notes[:2], overlap=0.1) == 1

@@ -16,7 +16,7 @@ from typing import Sequence
 import numpy as np
 
 from lt.audio.io import needs_conversion
-from lt.config import AlignmentConfig
+from lt.config import AlignmentConfig, ChordConfig
 from lt.data.folders import MIDI_SUFFIXES, Folder, midi_pairs
 from lt.evaluation.alignment import Fit
 from lt.files import unique_stems
@@ -27,6 +27,7 @@ from lt.midi import (
     Note,
     Track,
     last_offset,
+    most_at_once,
     notes_in_range,
     notes_to_voices,
     read_performance,
@@ -177,11 +178,18 @@ def read_reference(path: Path, space: LabelSpace, pedal: bool = True) -> Referen
     matched = match_tracks(performance.tracks, space)
     remarks += matched.remarks
     in_range = []
-    for track in matched.tracks:
+    for part, track in zip(space.parts, matched.tracks):
         kept = tuple(notes_in_range(track.notes))
         if len(kept) < len(track.notes):
             left_out = counted(len(track.notes) - len(kept), "note")
             remarks.append(f"{left_out} outside C0-B8 left out of the frames")
+        most = most_at_once(kept, ChordConfig.overlap)
+        if most > part.n_voices:
+            which = "loudest" if part.n_voices > 1 else "latest"
+            remarks.append(
+                f"up to {most} notes at once, but {part.name} has {part.n_voices} (lt_train.py "
+                f"--voices): the {which} are in the frames"
+            )
         in_range.append(replace(track, notes=kept))
     return Reference(tuple(notes), tuple(in_range), tuple(remarks))
 

@@ -196,11 +196,13 @@ def write_drums(path):
 
 
 def test_what_lies_beyond_the_recording_or_the_labels_is_counted(tmp_path):
-    put(tmp_path, "odd", [*tune([5, 69]), Note(9.0, 9.5, 72, 64)])
+    chord = [Note(1.6, 2.0, number, 64) for number in (60, 64, 67)]
+    put(tmp_path, "odd", [*tune([5, 69]), *chord, Note(9.0, 9.5, 72, 64)])
     result = lt_midi(tmp_path, make_run(tmp_path / "model"), "--plot", 0, "--resynthesize", 0)
     assert result.exit_code == 0, result.stderr
     assert "odd: 1 note outside C0-B8 left out of the frames" in result.stderr
     assert "1 note cannot be heard" in result.stderr
+    assert result.stderr.count("up to 3 notes at once, but Flute has 1") == 1
 
 
 @pytest.mark.parametrize("missing", ["Recordings", "Aligned_files", "pairs"])
