@@ -4,7 +4,7 @@ Three passes for each instrument. First the recording is divided into segments, 
 model (Viterbi decoding) finds the most probable sequence of notes and silence through them
 (`decode_regions`). Then the onset of each note is refined (`refine_onsets`). Then repeated notes
 are separated and offsets are refined (`refine_offsets`). What noise masks is left
-out on the way (`lt.inference.noise`), a vibrato joined (`lt.inference.vibrato`). Velocities are
+out on the way (`lt.inference.noise`), wide vibrato made steady (`lt.inference.vibrato`). Velocities are
 those of `lt.inference.velocities`, chords those of `lt.inference.chord_decoding`.
 
 Segments are found in the level after the high-pass, since low-frequency noise would fill rests and
