@@ -3,9 +3,9 @@
 Three passes for each instrument. First the recording is divided into segments, and a hidden Markov
 model (Viterbi decoding) finds the most probable sequence of notes and silence through them
 (`decode_regions`). Then the onset of each note is refined (`refine_onsets`). Then repeated notes
-are separated and offsets are refined (`refine_offsets`). What noise masks is left
-out on the way (`lt.inference.noise`), wide vibrato made steady (`lt.inference.vibrato`). Velocities are
-those of `lt.inference.velocities`, chords those of `lt.inference.chord_decoding`.
+are separated and offsets are refined (`refine_offsets`). Wide vibrato is made steady before
+(`lt.inference.vibrato`), what noise masks left out on the way (`lt.inference.noise`). Velocities
+are those of `lt.inference.velocities`, chords those of `lt.inference.chord_decoding`.
 
 Segments are found in the level after the high-pass, since low-frequency noise would fill rests and
 dips. Onsets and offsets are read from the level of the whole sound, because aligned references are
