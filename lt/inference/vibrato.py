@@ -90,10 +90,10 @@ def vibratos(posteriors: Posteriors, instrument: int, config: DecoderConfig) -> 
             continue
         # The note begins and ends between turns; one beside a quick attack may be missed.
         reach = round(config.waves_beside * (last - first) / (len(chain) - 1))
-        distance = np.abs(contour - np.median(contour[frames]))
-        within = sounding & (distance <= config.widest_swing / 2)
-        before = within[max(0, first - reach) : first][::-1]
-        after = within[last + 1 : last + 1 + reach]
+        begin, end = max(0, first - reach), last + 1 + reach
+        distance = np.abs(contour[begin:end] - np.median(contour[frames]))
+        within = sounding[begin:end] & (distance <= config.widest_swing / 2)
+        before, after = within[: first - begin][::-1], within[last + 1 - begin :]
         yield Region(number, first - _n_leading(before), last + 1 + _n_leading(after))
 
 
