@@ -93,6 +93,8 @@ def play_audio(run: Run, path: Path, base: Path, options: PlayOptions) -> Played
     analysis = analyse_recording(run, path, tuning=options.tuning)
     magnitudes, tuning = analysis.spectra.magnitudes, analysis.spectra.tuning
     tracks = posteriors_to_tracks(analysis.posteriors)
+    if not any(track.notes for track in tracks):
+        logger.info("%s: no notes in it", path.name)
     reconstruction = reconstruct_magnitudes(run, magnitudes, tuning, config)
     audio = subframes_to_audio(run, reconstruction, config)
     spectra = {path.name: magnitudes, "reconstruction": reconstruction.mean(dim=1)}

@@ -684,7 +684,8 @@ def test_odd_audio_is_heard(play, model, tmp_path, samples, rate):
 
 def test_silence_has_no_notes(play, model, tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros(RATE), RATE)
-    assert play("audio", "-m", model, "-i", tmp_path / "x.wav", *QUICK).exit_code == 0
+    result = play("audio", "-m", model, "-i", tmp_path / "x.wav", *QUICK)
+    assert result.exit_code == 0 and "x.wav: no notes in it" in result.stderr
     assert all(not track.notes for track in read_midi(tmp_path / "out" / "x.mid"))
 
 
