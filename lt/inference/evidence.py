@@ -1,10 +1,11 @@
 """Evidence for each note of one instrument: what the model hears, and what the note explains.
 
-A state is a note number or silence. Two terms add up: the logarithm of the model's posterior, and,
-for a single instrument, that of the share of the sound's power which the state explains. A note
-explains the power in the bands of its partials, silence what no note explains: so a note is told
-from the octave above, which leaves every second partial unexplained, and from noise. In a mixture
-most of the power may be other instruments'.
+A state is a note number or silence. Two terms add up: the logarithms of the model's posterior and
+of the share of the sound's power which the state explains. A note explains the power in the bands
+of its partials, silence what no note explains: so a note is told from the octave above, which
+leaves every second partial unexplained, and from noise. In a mixture this is the power in bands
+that the most probable notes of the other instruments leave free, and the less it is of all, the
+less it counts.
 
 A model hears its instrument also in what it never learnt, such as babble or a room's tail. So a
 frame is noise, which counts as silence, with a probability epsilon whatever the model hears:
@@ -24,7 +25,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from lt.config import DecoderConfig
 from lt.inference.noise import noise_floor
 from lt.inference.onsets import BLOCK_FRAMES, OnsetDetector
 from lt.inference.posteriors import Posteriors
@@ -60,43 +60,47 @@ class Evidence:
     """The log-evidence of each state of one instrument, from `of(detector, noise_probability)`.
 
     Attributes:
+        detector: of the instrument, with the other instruments' notes.
         numbers: (states,)
         log_posteriors: (model frames, states)
-        explained: (bands, states) 1 in the bands of a note, 0 elsewhere; none in a mixture.
-        floor: (bands,) power that no note explains, since it never stops.
+        explained: (bands, states) 1 in the bands of a note, 0 elsewhere.
+        floor: (bands,) power that no note explains, since it never stops; 0 in a mixture.
     """
 
-    posteriors: Posteriors
-    config: DecoderConfig
+    detector: OnsetDetector
     numbers: np.ndarray
     log_posteriors: np.ndarray
-    explained: np.ndarray | None = None
-    floor: np.ndarray | None = None
+    explained: np.ndarray
+    floor: np.ndarray
 
     @classmethod
     def of(cls, detector: OnsetDetector, noise_probability: float) -> Evidence:
         posteriors, config = detector.posteriors, detector.config
         numbers, states = note_probabilities(posteriors, detector.instrument)
-        if detector.others:
-            return cls(posteriors, config, numbers, np.log(states + config.least_probability))
-        states = (1 - noise_probability) * states + noise_probability * (numbers == SILENCE)
         explained = np.zeros((posteriors.bands.shape[1], len(numbers)), np.float32)
         for state in np.flatnonzero(numbers != SILENCE):
             explained[detector.explained_bands(int(numbers[state])), state] = 1
+        floor = np.zeros(len(explained), np.float32)
+        if not detector.others:
+            states = (1 - noise_probability) * states + noise_probability * (numbers == SILENCE)
+            floor = config.floor_ratio * noise_floor(posteriors, config)
         log_posteriors = np.log(states + config.least_probability)
-        floor = config.floor_ratio * noise_floor(posteriors, config)
-        return cls(posteriors, config, numbers, log_posteriors, explained, floor)
+        return cls(detector, numbers, log_posteriors, explained, floor)
 
     def of_frames(self, frames: slice) -> np.ndarray:
         """(frames, states) of fine frames."""
-        evidence = self.log_posteriors[self.posteriors.model_frames[frames]]
-        if self.explained is None:
-            return evidence
-        power = np.square(self.posteriors.bands[frames].astype(np.float32))
+        posteriors, config = self.detector.posteriors, self.detector.config
+        power = np.square(posteriors.bands[frames].astype(np.float32))
         total = np.maximum(power.sum(axis=1, keepdims=True), SILENT)
+        weight = 1.0
+        if self.detector.others:
+            power *= self.detector.free_of_others(frames)
+            free = np.maximum(power.sum(axis=1, keepdims=True), SILENT)
+            weight, total = (free / total) ** config.free_exponent, free
         share = np.maximum(power - self.floor, 0) @ self.explained / total
         share[:, self.numbers == SILENCE] = 1 - share.max(axis=1, keepdims=True)
-        return evidence + np.log(np.maximum(share, 0) + self.config.least_probability)
+        explains = np.log(np.maximum(share, 0) + config.least_probability)
+        return self.log_posteriors[posteriors.model_frames[frames]] + weight * explains
 
     def of_segments(self, segments: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """(segments, states)

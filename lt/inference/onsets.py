@@ -397,6 +397,16 @@ class OnsetDetector:
                 free = np.setdiff1d(free, self._excited_bands(number))
         return free if len(free) else bands
 
+    def free_of_others(self, frames: slice) -> np.ndarray:
+        """(frames, bands) whether no most probable note of another instrument excites the band."""
+        free = np.ones(self.posteriors.bands[frames].shape, bool)
+        for numbers in self.others:
+            own = numbers[frames]
+            for number in np.setdiff1d(own, SILENCE):
+                bands = np.unique(self._excited_bands(int(number)))
+                free[np.ix_(own == number, bands)] = False
+        return free
+
     def explained_bands(self, note_number: int) -> np.ndarray:
         """Bands of a note's partials, and those beside its fundamental, to which it spreads."""
         bands = self._partial_bands(note_number)

@@ -49,6 +49,23 @@ def heard_everywhere(number, bands, level_db, certainty=0.9):
     return Posteriors(SPACE, tuple(groups), FRAME, STEP, level_db, level_db, bands, FMIN)
 
 
+@pytest.mark.parametrize("other, played", [(62, (69,)), (62, ()), (57, (69,))])
+def test_in_a_mixture_a_note_must_explain_what_the_others_leave_free(other, played):
+    """The model hears A4 in both instruments' sound: with its own partials, in the other's alone,
+    and where all its partials are the other's, of which nothing can be said.
+    """
+    bands = np.maximum.reduce([tone(other), *map(tone, played)])
+    posteriors = heard_everywhere(69, np.tile(bands, (300, 1)), np.full(300, -20.0), certainty=0.5)
+    detector = OnsetDetector(posteriors, others=[np.full(300, other)])
+    ratio = Evidence.of(detector, CONFIG.masked_probability).against_silence(slice(None), [69])
+    states = [Evidence.of(detector, 0.0).log_posteriors[0][index] for index in (0, 1 + 69 - 12)]
+    heard = states[1] - states[0]
+    if other == 57:
+        assert ratio == pytest.approx(heard, abs=1.5)
+    else:
+        assert (ratio > heard if played else ratio < heard).all()
+
+
 def test_a_note_is_evident_and_noise_is_not_though_the_model_hears_the_note_in_both():
     bands = np.concatenate([np.tile(tone(69), (300, 1)), hiss(300)])
     detector = OnsetDetector(heard_everywhere(69, bands, np.full(600, -20.0), certainty=0.6))
