@@ -73,7 +73,9 @@ class SynthesisConfig:
     n_loudest: int = constant(8, "notes", "the loudest at that age, of which the peaks differ")
     loudest_seconds: float = constant(1.0, "s", "beyond the attack, where notes are loudest")
     attack_seconds: float = constant(0.002, "s", "no click at a note's start")
-    n_takes: int = constant(4, "renderings", "hand-set: a repeated note is not one recording")
+    n_takes: int = constant(
+        2, "renderings", "least with which a repeated note is not one recording again and again"
+    )
     gap_seconds: float = constant(0.13, "s", "the ringing of low bands")
     deconvolution_iter: int = constant(
         5, "iterations", "flute, piano: envelopes 2.25, 2.03 dB off; 3: 2.34, 2.01, 8: 2.18, 2.06"
