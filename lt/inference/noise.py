@@ -48,8 +48,10 @@ def without_clicks(posteriors: Posteriors, config: DecoderConfig) -> Posteriors:
     return replace(posteriors, level_db=levels[0], clear_db=levels[1])
 
 
-def rest_level(regions: Sequence[Region], detector: OnsetDetector) -> float:
-    """Level of the noise in the rests between regions, in dB; of none without rests."""
+def rest_level(regions: Sequence[Region], detector: OnsetDetector, level_db: np.ndarray) -> float:
+    """Level of the noise in the rests between regions, in dB of `level_db: (frames,)`; of none
+    without rests.
+    """
     config, posteriors = detector.config, detector.posteriors
     rest = np.ones(len(posteriors), bool)
     after, before = detector.frames(config.rest_seconds), detector.frames(config.search_before)
@@ -57,4 +59,4 @@ def rest_level(regions: Sequence[Region], detector: OnsetDetector) -> float:
         rest[max(0, region.start - before) : region.end + after] = False
     if detector.others or not rest.any():
         return -np.inf
-    return float(np.percentile(posteriors.level_db[rest], config.rest_percentile))
+    return float(np.percentile(level_db[rest], config.rest_percentile))

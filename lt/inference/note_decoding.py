@@ -99,7 +99,11 @@ def posteriors_to_notes(
         posteriors = without_vibrato(posteriors, instrument, config)
     detector = OnsetDetector(posteriors, instrument, others, config)
     regions = detector.join_decays(decode_regions(detector))
-    detector = replace(detector, noise_db=rest_level(regions, detector))
+    detector = replace(
+        detector,
+        noise_db=rest_level(regions, detector, posteriors.level_db),
+        clear_noise_db=rest_level(regions, detector, posteriors.clear_db),
+    )
     onsets = refine_onsets(regions, detector)
     regions = until_masked(refine_offsets(regions, onsets, detector), detector)
     regions = explained_notes(detector.without_echoes(regions), detector)

@@ -54,7 +54,8 @@ class OnsetDetector:
         posteriors: of the recording.
         instrument: index of the instrument.
         others: (frames,) most probable note numbers of each other instrument, `SILENCE` in rests.
-        noise_db: level of the noise in rests; none by default.
+        noise_db, clear_noise_db: level of the noise in rests, as recorded and above the rumble;
+            none by default.
     """
 
     posteriors: Posteriors
@@ -62,6 +63,7 @@ class OnsetDetector:
     others: Sequence[np.ndarray] = ()
     config: DecoderConfig = DecoderConfig()
     noise_db: float = -np.inf
+    clear_noise_db: float = -np.inf
 
     @property
     def onset_db(self) -> float:
@@ -119,16 +121,22 @@ class OnsetDetector:
         edges = np.flatnonzero(np.diff(sounding)) + 1
         starts = [0]
         for start in np.unique(
-            np.concatenate([changes, self._dips(self.posteriors.clear_db), edges])
+            np.concatenate([changes, self._dips(self.posteriors.clear_db)[0], edges])
         ):
             if start - starts[-1] >= self.frames(config.shortest_segment):
                 starts.append(int(start))
         return starts
 
-    def _dips(self, level_db: np.ndarray) -> np.ndarray:
-        """Frames at the bottom of deep dips of the level."""
-        floored = np.maximum(level_db, level_db.max() - self.config.level_range)
-        return scipy.signal.find_peaks(-floored, prominence=self.config.dip_prominence)[0]
+    def _dips(self, level_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames at the bottom of deep dips of the level, and the last of each bottom; what is not
+        above the noise is all alike.
+        """
+        peak, depth = level_db.max(), self.config.dip_prominence
+        floor = max(peak - self.config.level_range, min(self.clear_noise_db, peak - depth))
+        dips, about = scipy.signal.find_peaks(
+            -np.maximum(level_db, floor), prominence=depth, plateau_size=1
+        )
+        return dips, about["right_edges"]
 
     def strokes(self, level_db: np.ndarray) -> list[int]:
         """Frames at which the note of level_db begins, 0 as a rule, and is repeated: the level
@@ -145,7 +153,7 @@ class OnsetDetector:
         rise = self.frames(config.rise)
         deep = [
             dip
-            for dip in self._dips(level_db)
+            for dip in self._dips(level_db)[1]
             if level_db[dip : dip + rise].max() >= level_db[dip] + config.rise_db
         ]
         found = [0]
@@ -170,8 +178,9 @@ class OnsetDetector:
         """
         if self.others:
             return self._onset_in_mixture(region, previous)
-        config, start, end = self.config, region.start, region.end
+        config, end = self.config, region.end
         level_db = self.level_db(region)
+        start = self._above_noise(level_db, region)
         peak = self._attack_peak(level_db, start, end)
         lead = max(previous.end, start - self.frames(config.quiet))
         quiet = np.flatnonzero(level_db[lead:start] <= peak - config.quiet_db)
@@ -187,6 +196,17 @@ class OnsetDetector:
         before = previous.end if previous.end < start else previous.start
         onset = self.attack(level_db, self._new_bands(start, end, before), end)
         return self._stroke(level_db, onset, start, end) if self.is_struck else onset
+
+    def _above_noise(self, level_db: np.ndarray, region: Region) -> int:
+        """The first frame of the region; where it begins in noise, the first that is near its peak:
+        low bands ring before a note, which may be heard there.
+        """
+        own = level_db[region.start : region.end]
+        near = own.max() - self.config.near_db
+        noise = self.noise_db + self.config.noise_margin
+        if self._attack_peak(level_db, region.start, region.end) >= min(noise, near):
+            return region.start
+        return region.start + _first(own >= near)
 
     def _onset_in_mixture(self, region: Region, previous: Region) -> int:
         """Where the magnitude rises most in bands of the note that neither other instruments nor

@@ -117,8 +117,10 @@ def test_noise_is_measured_in_rests():
     level_db[100:200] = -20
     posteriors = heard_everywhere(69, np.zeros((500, N_BANDS)), level_db)
     detector = OnsetDetector(posteriors)
-    assert rest_level([Region(69, 100, 200)], detector) == pytest.approx(-50)
-    assert rest_level([Region(69, 0, 500)], detector) == -np.inf
+    assert rest_level(
+        [Region(69, 100, 200)], detector, detector.posteriors.level_db
+    ) == pytest.approx(-50)
+    assert rest_level([Region(69, 0, 500)], detector, detector.posteriors.level_db) == -np.inf
     noisy = replace(detector, noise_db=-25.0)
     assert detector.onset_level(-20) == -20 + CONFIG.onset_db
     assert noisy.onset_level(-20) == -25  # of a soft note the noise, of a loud one its own
@@ -133,3 +135,27 @@ def test_clicks_are_taken_from_the_level_and_notes_are_not():
     clear = without_clicks(posteriors, CONFIG).level_db
     assert clear[:200].max() == -60
     np.testing.assert_array_equal(clear[200:], level_db[200:])
+
+
+def in_noise(*steps, noise_db=-50.0):
+    """A detector of the level of (seconds, dB) steps in noise, of one note in all bands."""
+    level_db = np.concatenate([np.full(round(length / STEP), db) for length, db in steps])
+    level_db = np.maximum(level_db, noise_db + np.random.default_rng(0).normal(0, 1, len(level_db)))
+    bands = np.tile(tone(57), (len(level_db), 1))
+    posteriors = heard_everywhere(57, bands, level_db)
+    noise = {"noise_db": noise_db + 1.5, "clear_noise_db": noise_db + 1.5}
+    return replace(OnsetDetector(posteriors), **noise), Region(57, 0, len(level_db))
+
+
+def test_notes_that_are_heard_through_the_noise_between_them_are_two():
+    detector, region = in_noise((0.4, -15), (0.8, -90), (0.4, -15))
+    first, again = detector.strokes(detector.posteriors.clear_db)
+    assert first == 0 and 0 <= 1.2 / STEP - again <= detector.frames(CONFIG.rise)
+
+
+def test_a_note_that_is_heard_in_the_noise_before_it_begins_where_it_is_louder():
+    detector, region = in_noise((0.5, -90), (0.5, -15), (0.5, -90), (0.4, -15))
+    first = detector.onset(region, Region(-1, 0, 0))
+    assert first == pytest.approx(0.5 / STEP, abs=4)
+    again = detector.strokes(detector.posteriors.clear_db)[-1]
+    assert 0 <= 1.5 / STEP - again <= detector.frames(CONFIG.rise)
