@@ -61,8 +61,8 @@ def transcribe(
         >>> [track.name for track in lt.transcribe(run, "recording.wav")]
         ['Flute']
     """
-    analysis = analyse_recording(run, path, progress, tuning)
-    return posteriors_to_tracks(analysis.posteriors, config)
+    posteriors = analyse_recording(run, path, progress, tuning).posteriors  # spectra are let go
+    return posteriors_to_tracks(posteriors, config)
 
 
 def posteriors_to_tracks(

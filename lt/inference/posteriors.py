@@ -358,12 +358,19 @@ def symbol_probabilities(
     Args:
         magnitudes: (frames, bins) of a recording that is `tuning` semitones above A = 440 Hz.
     """
-    features = _feature_blocks(run, magnitudes, tuning, progress)
-    blocks = [run.model.signal_to_symbol(block) for block in features]
-    groups = [torch.cat(group).cpu() for group in zip(*(own.probabilities() for own in blocks))]
+    n_frames, wholes = len(magnitudes), []
+    for number, block in enumerate(_feature_blocks(run, magnitudes, tuning, progress)):
+        symbols = run.model.signal_to_symbol(block)
+        parts = [*symbols.probabilities()]
+        if run.space.chordal:
+            parts.append(symbols.key_logits.sigmoid())
+        # small tensors that are kept would leave gaps in the heap, of half a gigabyte for an hour
+        wholes = wholes or [torch.empty(n_frames, *part.shape[1:]) for part in parts]
+        for whole, part in zip(wholes, parts):
+            whole[number * BLOCK_FRAMES :][: len(part)] = part
     if not run.space.chordal:
-        return SymbolProbabilities(tuple(groups), None)
-    keys = torch.cat([block.key_logits.sigmoid() for block in blocks]).cpu()
+        return SymbolProbabilities(tuple(wholes), None)
+    *groups, keys = wholes
     for part, own in zip(run.space.chordal, keys.unbind(dim=1)):
         columns = slice(*(len(run.space.labels) * n for n in (part.voices.start, part.voices.stop)))
         groups[columns] = voices_of_keys(own, groups[columns], run.space)
