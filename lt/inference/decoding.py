@@ -22,8 +22,7 @@ from lt.seeds import numpy_rng
 from lt.threads import side_by_side
 
 SILENT = 1e-9  # no level is below it
-BLOCK_FRAMES = 4096  # decoded at once
-FRAMES_A_THREAD = 1024  # of a recording, reconstructed at once
+BLOCK_FRAMES = 1024  # decoded at once, by one thread
 
 
 def slow_noise(
@@ -119,8 +118,8 @@ def reconstruct_magnitudes(
         retuned = tune(decoded.flatten(0, 1).to(magnitudes.device), tuning, run.front_end)
         result[block] = retuned.view(-1, *result.shape[1:]) / gain
 
-    starts = range(0, len(magnitudes), FRAMES_A_THREAD)
-    blocks = [slice(start, start + FRAMES_A_THREAD) for start in starts]
+    starts = range(0, len(magnitudes), BLOCK_FRAMES)
+    blocks = [slice(start, start + BLOCK_FRAMES) for start in starts]
     for _ in side_by_side(reconstruct, blocks, run.device):
         pass
     return result
