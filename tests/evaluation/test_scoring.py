@@ -376,7 +376,7 @@ def test_examples_are_whole_notes_without_clicks(context):
             assert np.isfinite(sound).all()
             assert np.abs(np.diff(sound[:60])).max() < 0.05
             assert np.abs(np.diff(sound[-60:])).max() < 0.05
-        assert example.title.startswith("Flute ") and example.read.startswith("Flute ")
+        assert example.title.startswith("Flute ") and example.transcription.startswith("Flute ")
 
 
 def test_transfers_differ_and_come_back_the_same(context):
@@ -402,7 +402,7 @@ def test_the_original_is_made_from_spectra_if_its_source_is_gone(place, context,
 
 def test_duets_sound_together(duet):
     (example,) = make_examples(duet, AnalysisConfig(generate_audio=1, n_samples=1))
-    assert " + Violin " in example.title and " + Violin " in example.read
+    assert " + Violin " in example.title and " + Violin " in example.transcription
     assert example.captions["orig"] == "original" and len(example.sounds["orig"]) >= RATE * 0.28
 
 
