@@ -67,7 +67,7 @@ def rows(
     nsgt(front_end)  # made before times are taken
     settings = [TODAY, *(pair for pair in product(starts, iterations) if pair != TODAY)]
     for start, n_iter in settings:
-        config = SynthesisConfig(n_iter=n_iter, phase_start=start, recording_iter=n_iter)
+        config = SynthesisConfig(n_iter=n_iter, phase_start=start)
         found, seconds = [], 0.0
         for audio in sounds:
             length = len(audio) / RATE

@@ -28,9 +28,7 @@ from lt.midi import Note
 LONGEST_FIGURE = 4000  # frames; longer sounds are decimated
 RANGE_DB = 70.0  # below the loudest magnitude of a figure
 FREQUENCY_TICKS = (55, 110, 220, 440, 880, 1760, 3520, 7040)  # hertz: the note A in each octave
-MOST_CLASS_NAMES = (
-    13  # along an axis of class probabilities, as many as fit: all pitches and silence
-)
+MOST_CLASS_NAMES = 13  # along an axis of class probabilities: all pitches and silence
 SPECTRUM_MAP, PROBABILITY_MAP = "magma", "Blues"
 TRUTH_COLOUR, ESTIMATE_COLOUR, ERROR_COLOUR = "#1a7f37", "#0969da", "#cf222e"
 

@@ -23,7 +23,7 @@ from torch.nn.functional import conv1d, pad
 from lt.audio.features import audio_to_magnitudes, nsgt
 from lt.config import SpectralConfig, SynthesisConfig
 
-_FLOOR = 1e-6  # of the largest power: below it, a level says nothing
+_FLOOR = 1e-6  # of the largest power: a level below says nothing; 1e-4 and 1e-8 change nothing
 _SILENT = 1e-20
 
 

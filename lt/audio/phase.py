@@ -33,7 +33,7 @@ def magnitudes_to_audio(
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
     """Reconstruct a recording or a path of any length, faded at both ends, from propagated phases
-    by at most `config.recording_iter` iterations.
+    by `config.recording_iter` iterations where `config.n_iter` says nothing else.
 
     Chunks of at most `config.chunk_seconds` bound the memory beyond input and result. They meet
     where the sound is quietest, with a crossfade of one frame.
@@ -73,7 +73,7 @@ def magnitudes_to_audio_batch(
     *key: int,
 ) -> list[np.ndarray]:
     """Reconstruct several short sounds together, with `config.gap_seconds` of silence between them,
-    from propagated phases by at most `config.recording_iter` iterations.
+    by as many iterations as a recording.
 
     Args:
         sounds: magnitudes (frames, bins) of each, on one device.
@@ -106,8 +106,9 @@ def _griffin_lim(
 ) -> np.ndarray:
     """Magnitudes (frames, bins) -> audio (frames * frame_hop,)."""
     n_iter = config.n_iter
-    if config.phase_start == "propagated":
-        n_iter = min(n_iter, config.recording_iter)
+    if n_iter is None:
+        is_random = config.phase_start == "random"
+        n_iter = config.random_iter if is_random else config.recording_iter
     rng = torch_rng(config.seed, "phase", *key, device=magnitudes.device)
     audio = retrieve_phase(magnitudes, front_end, n_iter, rng, config.phase_start)
     return audio.cpu().numpy()

@@ -16,7 +16,7 @@ from lt.config.fields import (
     flag,
     short_repr,
 )
-from lt.config.synthesis import SynthesisConfig
+from lt.config.synthesis import ITERATIONS_HELP
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class CrossConfig:
     report_seconds: float = flag(
         30.0, "seconds of each recording in the report, from its beginning", kind=POSITIVE
     )
-    griffinlim_iters: int = flag(
-        SynthesisConfig.n_iter, "iterations of phase retrieval, at most", kind=NOT_NEGATIVE
+    griffinlim_iters: int | None = flag(
+        None, "iterations of phase retrieval", kind=NOT_NEGATIVE, default_text=ITERATIONS_HELP
     )
     jobs: int = flag(
         0, "recordings processed at once; 0: as many as there are cores", kind=NOT_NEGATIVE

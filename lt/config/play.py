@@ -15,7 +15,7 @@ from lt.config.fields import (
     flag,
     short_repr,
 )
-from lt.config.synthesis import SynthesisConfig
+from lt.config.synthesis import ITERATIONS_HELP, SynthesisConfig
 
 FRAMES_PER_SYMBOL, FRAMES_PER_PATH = 50, 500  # of a sequence; of a morphing or trajectory
 
@@ -57,11 +57,11 @@ class PlayOptions:
         modes=("sequence", "morphing", "trajectory"),
     )
     n_generations: int = flag(1, "trajectories of each type", kind=COUNT, modes=("trajectory",))
-    griffinlim_iters: int = flag(
-        SynthesisConfig.n_iter,
-        "iterations of phase retrieval, at most; from propagated phases "
-        f"{SynthesisConfig.recording_iter} suffice, for notes {SynthesisConfig.note_iter}",
+    griffinlim_iters: int | None = flag(
+        None,
+        "iterations of phase retrieval",
         kind=NOT_NEGATIVE,
+        default_text=ITERATIONS_HELP,
         modes=SOUND_MODES,
     )
     phase: str = flag(

@@ -15,13 +15,15 @@ class SynthesisConfig:
     hand-set and checked by `bench/synthesis.py` where their origin says nothing else.
 
     Attributes:
-        n_iter: iterations of phase reconstruction, at most.
+        n_iter: iterations of phase reconstruction; None: as many as pay off, `random_iter` from
+            random phases, from propagated ones `recording_iter` or `note_iter`.
         seed: of latent noise and initial phases.
         sample: sample the latents; False takes posterior means.
         phase_start: first phases of the iterations: `propagated` along the partials of the
             magnitudes, or `random`.
+        random_iter: iterations from random phases.
         recording_iter, note_iter: iterations from propagated phases of a recording or a path, and
-            of a note, at most.
+            of a note.
         spread: standard deviation of the latent noise.
         drift_seconds: correlation time of the part of the noise that changes within a note.
         drift_fraction: variance of that part; the rest is constant over a piece.
@@ -46,10 +48,11 @@ class SynthesisConfig:
 
     __repr__ = short_repr
 
-    n_iter: int = 30
+    n_iter: int | None = None
     seed: int = 0
     sample: bool = True
     phase_start: str = "propagated"
+    random_iter: int = constant(30, "iterations", "hand-set; bench/phases.py compares")
     recording_iter: int = constant(
         2,
         "iterations",
@@ -86,6 +89,12 @@ class SynthesisConfig:
     chunk_seconds: float = constant(33.0, "s", "a quarter of a gigabyte of coefficients")
     chunk_margin_seconds: float = constant(0.26, "s", "low bands ring for a quarter of a second")
     fade_seconds: float = constant(0.01, "s", "no click at a note's end")
+
+
+ITERATIONS_HELP = (
+    f"{SynthesisConfig.random_iter} from random phases; from propagated ones "
+    f"{SynthesisConfig.recording_iter}, for notes {SynthesisConfig.note_iter}"
+)
 
 
 @dataclass(frozen=True)

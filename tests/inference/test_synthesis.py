@@ -20,6 +20,7 @@ from playing_helpers import (
 )
 from tqdm import tqdm
 
+from lt.audio import phase
 from lt.config import SynthesisConfig
 from lt.inference.decoding import features_to_magnitudes, reconstruct_magnitudes, slow_noise
 from lt.inference.note_courses import at_running_age, symbol_courses
@@ -463,3 +464,16 @@ def test_a_repeated_note_ends_the_release_of_the_one_before():
     silent = replace(louder, seconds=1e-4)
     ended = events_to_audio(run, [first, silent], QUICK)
     assert np.abs(ended[end - 3 : end]).max() < 1e-3
+
+
+@pytest.mark.parametrize("n_iter, taken", [(None, 0), (3, 3)])
+def test_notes_take_no_iterations_unless_some_are_asked_for(monkeypatch, n_iter, taken):
+    numbers, retrieve = [], phase.retrieve_phase
+
+    def noted(magnitudes, front_end, n_iter, *others):
+        numbers.append(n_iter)
+        return retrieve(magnitudes, front_end, n_iter, *others)
+
+    monkeypatch.setattr(phase, "retrieve_phase", noted)
+    events_to_audio(RUN, [event_of(RUN, "A4:f", 0.1)], SynthesisConfig(n_iter))
+    assert numbers[0] == taken
